@@ -1,0 +1,24 @@
+"""What an agent carries: the words of the protocol and the clients that speak them.
+
+Nothing is imported until it is used, so that ``agentkit notify`` stays as quick as the
+socket it writes to. Public names: `Agent`, `Coordinator`, `notify`.
+"""
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Agent": "agentkit.agent",
+    "Coordinator": "agentkit.coordinator",
+    "notify": "agentkit.oneshot",
+}
+
+__all__ = ["Agent", "Coordinator", "__version__", "notify"]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'agentkit' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)

@@ -1,0 +1,49 @@
+"""Rows by table: what a store loads at start, and what one turn changed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+
+from agentkit.protocol import Logged
+from agentkit.rows import (
+    Agent,
+    Broadcast,
+    Delivery,
+    HelpRequest,
+    Receipt,
+    Row,
+    Spool,
+    Task,
+)
+
+
+@dataclass(slots=True)
+class Tables:
+    """Rows by table and key; the key is what `agentkit.rows.key_of` gives, unwrapped
+    when it has one part."""
+
+    agents: dict[str, Agent] = field(default_factory=dict)
+    helps: dict[str, HelpRequest] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    broadcasts: dict[str, Broadcast] = field(default_factory=dict)
+    deliveries: dict[tuple[str, int], Delivery] = field(default_factory=dict)
+    spools: dict[tuple[str, str], Spool] = field(default_factory=dict)
+    receipts: dict[str, Receipt] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[tuple[str, dict[object, Row]]]:
+        """Yield the name and the rows of each table."""
+        for table in fields(self):
+            yield table.name, getattr(self, table.name)
+
+    def __bool__(self) -> bool:
+        return any(rows for _, rows in self)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one turn of the pump decided: facts, and the rows they changed.
+
+    A store writes both in one transaction; subscribers are pushed both after COMMIT.
+    """
+
+    events: tuple[Logged, ...]
+    rows: Tables

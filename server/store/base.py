@@ -1,0 +1,91 @@
+"""What a store must do; memory and SQLite do it, others may follow.
+
+A store keeps two things in step: the log of events and the rows they changed. It decides
+nothing. One body of tests, `tests/contract/test_stores.py`, holds every store to this.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+from agentkit.errors import HubUnavailable
+from agentkit.protocol import Logged
+from agentkit.rows import Broadcast, Delivery, HelpRequest, Task
+from server.core.tables import Tables, Turn
+
+Write: TypeAlias = Callable[[Sequence[Logged]], Turn]
+"""Given the events that other hubs appended since our last turn (none, on one machine),
+returns the changes to commit. Called on the event loop, once per turn."""
+
+
+class StoreError(HubUnavailable):
+    """The store cannot be opened, read or written; the text says why and what helps."""
+
+
+class Store(Protocol):
+    """The log and the rows, kept in step."""
+
+    async def open(self) -> None:
+        """Open or create the store and take its lock.
+
+        Raises:
+            StoreError: it is locked by another hub, damaged, or cannot be written.
+        """
+
+    async def load(self) -> tuple[int, Tables]:
+        """Return the cursor of the newest event and the rows that are still of use.
+
+        Every agent, spool and receipt; open help requests, unfinished tasks, unsettled
+        broadcasts and deliveries that are not done; of the settled ones the newest
+        `KEEP_SETTLED` of each table (deliveries: none).
+        """
+
+    async def turn(self, write: Write) -> Turn:
+        """Call `write` and commit what it returns, durably, in one transaction.
+
+        Raises:
+            StoreError: nothing of the turn is kept.
+        """
+
+    async def events(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 500,
+        subject: str = "**",
+        agent: str = "",
+        newest_first: bool = False,
+    ) -> list[Logged]:
+        """Read the log: cursors in (after, before), at most `limit`.
+
+        `subject` is a pattern (`agentkit.subjects`); `agent` narrows to one agent's.
+        """
+
+    async def deliveries(
+        self, *, ref: str = "", agent: str = "", limit: int = 1000, after: str = ""
+    ) -> list[Delivery]:
+        """Read the ledger of one thing, in order of agent after `after`, or the mailbox
+        of one agent, newest first."""
+
+    async def task(self, key: str) -> Task | None:
+        """Read one task, however old."""
+
+    async def help(self, key: str) -> HelpRequest | None:
+        """Read one help request, however old."""
+
+    async def broadcast(self, key: str) -> Broadcast | None:
+        """Read one broadcast, however old."""
+
+    async def check(self) -> str:
+        """Prove that the store can be written; return a word on its state.
+
+        Raises:
+            StoreError: it cannot.
+        """
+
+    async def close(self) -> None:
+        """Close the store and release its lock."""
+
+
+KEEP_SETTLED = 1000
+"""How many settled rows of a table stay in memory."""
