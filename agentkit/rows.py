@@ -92,10 +92,11 @@ def presence(agent: Agent, now: datetime) -> Presence:
         return "lost"
     if agent.linked:
         return "live"
-    quiet = now - max(agent.heard, agent.unlinked or agent.heard)
+    gone = agent.unlinked is not None and agent.unlinked >= agent.heard
+    quiet = now - (agent.unlinked if gone and agent.unlinked else agent.heard)
     if quiet >= SILENT_AFTER:
         return "silent"
-    return "late" if quiet >= LATE_AFTER or agent.unlinked else "live"
+    return "late" if gone or quiet >= LATE_AFTER else "live"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

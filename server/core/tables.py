@@ -18,8 +18,7 @@ from agentkit.rows import (
 
 @dataclass(slots=True)
 class Tables:
-    """Rows by table and key; the key is what `agentkit.rows.key_of` gives, unwrapped
-    when it has one part."""
+    """Rows by table and key: the id, or the pair that names the row."""
 
     agents: dict[str, Agent] = field(default_factory=dict)
     helps: dict[str, HelpRequest] = field(default_factory=dict)

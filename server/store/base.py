@@ -36,7 +36,8 @@ class Store(Protocol):
 
         Every agent, spool and receipt; open help requests, unfinished tasks, unsettled
         broadcasts and deliveries that are not done; of the settled ones the newest
-        `KEEP_SETTLED` of each table (deliveries: none).
+        `KEEP_SETTLED` of each table (deliveries: none), and whatever a delivery that
+        is not done refers to.
         """
 
     async def turn(self, write: Write) -> Turn:

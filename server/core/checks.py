@@ -1,0 +1,44 @@
+"""What every wish is held to before it is decided: ids, texts, capabilities."""
+
+from agentkit.errors import Invalid
+from server.core.rules import Rules
+
+
+def check_id(rules: Rules, what: str, value: str) -> None:
+    """Refuse an id that is empty, too long or would spoil a terminal."""
+    if not value:
+        raise Invalid(f"the {what} is empty; give it an id")
+    if len(value) > rules.id_length:
+        raise Invalid(
+            f"the {what} has {len(value):,} characters; "
+            f"at most {rules.id_length} are allowed"
+        )
+    if not value.isprintable():
+        raise Invalid(f"the {what} {value!r} has control characters; leave them out")
+
+
+def check_text(rules: Rules, what: str, value: str) -> None:
+    """Refuse a text that is too long."""
+    if len(value) > rules.text_length:
+        raise Invalid(
+            f"the {what} has {len(value):,} characters, at most "
+            f"{rules.text_length:,} are allowed; send a shorter one, or a link"
+        )
+
+
+def require_text(rules: Rules, what: str, value: str) -> None:
+    """Refuse a text that is empty or too long."""
+    if not value.strip():
+        raise Invalid(f"the {what} is empty; say something")
+    check_text(rules, what, value)
+
+
+def check_capabilities(rules: Rules, capabilities: tuple[str, ...]) -> None:
+    """Refuse too many capabilities, and any that is not a good id."""
+    if len(capabilities) > rules.capabilities:
+        raise Invalid(
+            f"{len(capabilities)} capabilities are named; "
+            f"at most {rules.capabilities} are allowed"
+        )
+    for capability in capabilities:
+        check_id(rules, "capability", capability)

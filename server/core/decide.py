@@ -1,0 +1,52 @@
+"""Commands to events: which concern decides which wish."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from agentkit import protocol as p
+from agentkit.protocol import Command, Event, Tick
+from server.core import helpdesk, links, mailbox, reports, work
+from server.core.swarm import Swarm
+
+
+def decide_tick(swarm: Swarm, _wish: Tick, now: datetime) -> list[Event]:
+    """Turn whatever is due into events."""
+    return [
+        *links.due_losses(swarm, now),
+        *helpdesk.due_escalations(swarm, now),
+        *helpdesk.due_wakings(swarm, now),
+    ]
+
+
+DECIDE: Final[dict[type, Callable[[Swarm, Any, datetime], list[Event]]]] = {
+    p.Notify: reports.decide_notify,
+    p.Link: links.decide_link,
+    p.Unlink: links.decide_unlink,
+    p.Sent: mailbox.decide_sent,
+    p.Ack: mailbox.decide_ack,
+    p.Done: mailbox.decide_done,
+    p.Assign: work.decide_assign,
+    p.SendBroadcast: mailbox.decide_broadcast,
+    p.Answer: helpdesk.decide_answer,
+    p.Take: helpdesk.decide_take,
+    p.AssignHelper: helpdesk.decide_helper,
+    p.Snooze: helpdesk.decide_snooze,
+    p.Resolve: helpdesk.decide_resolve,
+    p.Tick: decide_tick,
+    p.Start: links.decide_start,
+}
+
+
+def decide(swarm: Swarm, command: Command, now: datetime) -> list[Event]:
+    """Say what a command leads to; the swarm is not changed.
+
+    Args:
+        swarm: what is known.
+        command: the wish.
+        now: the time, aware, in UTC; never earlier than in the last call.
+
+    Raises:
+        SwarmError: the wish is refused; the text says why and what helps.
+    """
+    return DECIDE[type(command)](swarm, command, now)

@@ -1,0 +1,221 @@
+"""Reports: what agents say of themselves, and what follows from it."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from agentkit.errors import Conflict, Invalid, SwarmError
+from agentkit.protocol import (
+    AgentReported,
+    Event,
+    HelpAsked,
+    HelpResolved,
+    Notify,
+    ReportRefused,
+    TaskDone,
+    TaskStarted,
+)
+from agentkit.rows import Agent, HelpRequest, Spool
+from server.core.checks import check_capabilities, check_id, check_text
+from server.core.swarm import Swarm
+from server.core.transitions import STATUS_AFTER, TASK
+
+
+def decide_notify(swarm: Swarm, wish: Notify, now: datetime) -> list[Event]:
+    """Accept a report, and see what it does to the agent's task and question.
+
+    A numbered report that was accepted before changes nothing; one that cannot be
+    accepted is recorded as refused, so that the reports behind it are not held up.
+    """
+    if wish.spool and _seen(swarm, wish):
+        return []
+    try:
+        _check(swarm, wish)
+    except SwarmError as error:
+        if not wish.spool:
+            raise
+        return [
+            ReportRefused(
+                at=now,
+                agent=wish.agent,
+                spool=wish.spool,
+                seq=wish.seq,
+                reason=str(error),
+            )
+        ]
+    known = swarm.agents.get(wish.agent)
+    said = _reported(known, wish, now)
+    return [said, *_task_events(swarm, said), *_help_events(swarm, known, wish, said)]
+
+
+def evolve_reported(swarm: Swarm, event: AgentReported) -> None:
+    """Write what was said into the agent's row."""
+    known = swarm.agents.get(event.agent)
+    status = STATUS_AFTER[event.report]
+    same = known is not None and known.status == status
+    queued = same and known is not None and known.ticket
+    agent = Agent(
+        id=event.agent,
+        status=status,
+        since=known.since if known and same else event.at,
+        heard=event.at,
+        joined=known.joined if known else event.at,
+        task=event.task,
+        message=event.message,
+        capabilities=event.capabilities,
+        cost=event.cost,
+        completed=event.completed,
+        reported_at=event.reported_at,
+        waiting_since=event.waiting_since,
+        ticket=(queued or swarm.cursor) if status == "idle" else 0,
+        via=event.via,
+        linked=known.linked if known else False,
+        unlinked=known.unlinked if known else None,
+        escalated=known.escalated if known and same else False,
+        help=known.help if known else "",
+        mail=known.mail if known else 0,
+        unread=known.unread if known else 0,
+        cause=known.cause if known and same else swarm.cursor,
+        version=swarm.cursor,
+    )
+    swarm.put_agent(agent)
+    _accept(swarm, event.agent, event.spool, event.seq)
+
+
+def evolve_refused(swarm: Swarm, event: ReportRefused) -> None:
+    """Count the number of a refused report as used."""
+    _accept(swarm, event.agent, event.spool, event.seq)
+
+
+def _seen(swarm: Swarm, wish: Notify) -> bool:
+    accepted = swarm.spools.get((wish.agent, wish.spool))
+    newest = accepted.accepted if accepted else 0
+    if wish.seq > newest + 1:
+        raise Conflict(
+            f"report {wish.seq} of spool {wish.spool!r} came before report "
+            f"{newest + 1}; send them in order"
+        )
+    return wish.seq <= newest
+
+
+def _check(swarm: Swarm, wish: Notify) -> None:
+    rules = swarm.rules
+    check_id(rules, "agent", wish.agent)
+    if wish.id:
+        _check_request(swarm, wish)
+    for what, text in (("task", wish.task), ("message", wish.message)):
+        check_text(rules, what, text or "")
+    check_capabilities(rules, wish.capabilities or ())
+    for choice in wish.choices:
+        check_text(rules, "choice", choice)
+    if (wish.cost or 0) < 0 or (wish.completed or 0) < 0:
+        raise Invalid("cost and completed tasks cannot be negative; send a total")
+
+
+def _check_request(swarm: Swarm, wish: Notify) -> None:
+    check_id(swarm.rules, "help request", wish.id)
+    taken = swarm.helps.get(wish.id)
+    if taken is not None and taken.agent != wish.agent:
+        raise Invalid(f"help request {wish.id!r} is another agent's; leave the id out")
+
+
+def _reported(known: Agent | None, wish: Notify, now: datetime) -> AgentReported:
+    idle = STATUS_AFTER[wish.report] == "idle"
+    waiting = wish.waiting_since
+    if idle and waiting is None:
+        was_idle = known is not None and known.status == "idle"
+        waiting = known.waiting_since if known and was_idle else now.isoformat()
+    return AgentReported(
+        at=now,
+        agent=wish.agent,
+        report=wish.report,
+        task=wish.task if wish.task is not None else known.task if known else "",
+        message=wish.message or "",
+        capabilities=_capabilities(known, wish),
+        cost=wish.cost if wish.cost is not None else known.cost if known else 0.0,
+        completed=_completed(known, wish),
+        reported_at=wish.reported_at or now.isoformat(),
+        waiting_since=waiting if idle else None,
+        via=wish.via,
+        spool=wish.spool,
+        seq=wish.seq,
+    )
+
+
+def _capabilities(known: Agent | None, wish: Notify) -> tuple[str, ...]:
+    if wish.capabilities is None:
+        return known.capabilities if known else ()
+    return tuple(dict.fromkeys(wish.capabilities))
+
+
+def _completed(known: Agent | None, wish: Notify) -> int:
+    if wish.completed is not None:
+        return wish.completed
+    return (known.completed if known else 0) + (wish.report == "completed")
+
+
+def _task_events(swarm: Swarm, said: AgentReported) -> list[Event]:
+    task = swarm.tasks.get(said.task)
+    if task is None or task.agent != said.agent:
+        return []
+    if said.report == "busy" and (task.state, "working") in TASK:
+        return [TaskStarted(at=said.at, agent=said.agent, task=task.id)]
+    if said.report == "completed" and (task.state, "done") in TASK:
+        return [TaskDone(at=said.at, agent=said.agent, task=task.id)]
+    return []
+
+
+def _help_events(
+    swarm: Swarm, known: Agent | None, wish: Notify, said: AgentReported
+) -> list[Event]:
+    """Open a request for help or a blocker; close the one that is over."""
+    current = _open_request(swarm, known)
+    if said.report not in ("help", "blocked"):
+        note = f"{said.agent} reported {said.report}"
+        return [_close(current, said.at, note)] if current else []
+    if current and _asks_the_same(current, wish):
+        return []
+    closing = [_close(current, said.at, "asked again")] if current else []
+    number = swarm.cursor + 2 + len(closing)
+    asked = HelpAsked(
+        at=said.at,
+        agent=said.agent,
+        help=wish.id or f"h{number}",
+        kind=said.report,
+        question=said.message,
+        severity=wish.severity or ("high" if said.report == "help" else "normal"),
+        choices=wish.choices,
+        wanted=said.capabilities,
+        task=said.task,
+    )
+    return [*closing, asked]
+
+
+def _open_request(swarm: Swarm, known: Agent | None) -> HelpRequest | None:
+    current = swarm.helps.get(known.help) if known else None
+    return current if current and current.is_open else None
+
+
+def _asks_the_same(current: HelpRequest, wish: Notify) -> bool:
+    asked = (current.kind, current.question, current.choices)
+    return asked == (wish.report, wish.message or "", wish.choices) and (
+        not wish.id or wish.id == current.id
+    )
+
+
+def _close(current: HelpRequest, at: datetime, note: str) -> HelpResolved:
+    return HelpResolved(
+        at=at, agent=current.agent, help=current.id, note=note, by=current.agent
+    )
+
+
+def _accept(swarm: Swarm, agent: str, spool: str, seq: int) -> None:
+    if spool:
+        swarm.put_spool(Spool(agent=agent, spool=spool, accepted=seq))
+
+
+def touch(swarm: Swarm, agent: Agent, at: datetime) -> Agent:
+    """Return the row of an agent that was just heard: a lost one is back."""
+    if not agent.lost:
+        return replace(agent, heard=at, version=swarm.cursor)
+    ticket = swarm.cursor if agent.status == "idle" else 0
+    return replace(agent, heard=at, lost=False, ticket=ticket, version=swarm.cursor)

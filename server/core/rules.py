@@ -1,0 +1,25 @@
+"""The numbers that the core decides by."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Times, shares and sizes; every one is a setting of the hub."""
+
+    escalate_after: timedelta = timedelta(minutes=30)
+    """How long an agent may stay blocked before a person is told (IF.notify)."""
+    lost_after: timedelta = timedelta(seconds=330)
+    """How long an agent's WebSocket may stay away: a lease of 300 s and a grace."""
+    helper_share: float = 0.5
+    """The share of the wanted capabilities that a helper covers (IF.notify)."""
+    id_length: int = 256
+    text_length: int = 16_384
+    """Characters in a message, question, answer or broadcast."""
+    capabilities: int = 64
+    """How many capabilities one agent may name."""
+    keep_settled: int = 1000
+    """How many settled rows of each table stay in memory."""
+    keep_receipts: int = 10_000
+    """How many idempotency keys stay in memory."""

@@ -1,0 +1,240 @@
+"""The swarm: its rows, and the indexes that keep every command from scanning them.
+
+Only `evolve` writes here, through `put_*`. Each `put_*` compares the old row with the
+new one and keeps the indexes right, so that an index cannot disagree with the rows.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Self, TypeVar
+
+from agentkit.errors import NotFound
+from agentkit.rows import (
+    Agent,
+    Broadcast,
+    Delivery,
+    HelpRequest,
+    Receipt,
+    Spool,
+    Task,
+)
+from server.core.idle import IdleQueue
+from server.core.rules import Rules
+from server.core.tables import Tables
+
+R = TypeVar("R")
+
+
+class Swarm:
+    """Everything the hub knows, as of `cursor`."""
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        self.rules = rules or Rules()
+        self.cursor = 0
+        self.agents: dict[str, Agent] = {}
+        self.helps: dict[str, HelpRequest] = {}
+        self.tasks: dict[str, Task] = {}
+        self.broadcasts: dict[str, Broadcast] = {}
+        self.mail: dict[str, dict[int, Delivery]] = {}
+        """Deliveries that are not done, by agent and number."""
+        self.spools: dict[tuple[str, str], Spool] = {}
+        self.receipts: dict[str, Receipt] = {}
+
+        self.idle = IdleQueue()
+        self.counts: Counter[str] = Counter()
+        """Agents by `Agent.state`."""
+        self.blocked: dict[str, datetime] = {}
+        """Who is blocked and not escalated, since when, earliest first."""
+        self.away: dict[str, datetime] = {}
+        """Whose WebSocket is gone, last heard of when, earliest first."""
+        self.snoozed: dict[str, datetime] = {}
+        """Help requests put aside, until when."""
+        self._settled: dict[str, dict[str, None]] = {}
+        """Settled rows that are still in memory, by table, oldest first."""
+        self._carried: Counter[str] = Counter()
+        """What deliveries that are not done carry: it must stay in memory."""
+        self._changes = Tables()
+
+    @classmethod
+    def load(cls, cursor: int, tables: Tables, rules: Rules | None = None) -> Self:
+        """Build a swarm from the rows of a store."""
+        swarm = cls(rules)
+        for agent in sorted(tables.agents.values(), key=_last_word):
+            swarm.put_agent(agent)
+        swarm.blocked = dict(sorted(swarm.blocked.items(), key=lambda item: item[1]))
+        for delivery in sorted(tables.deliveries.values(), key=lambda row: row.seq):
+            swarm.put_delivery(delivery)
+        for help_ in sorted(tables.helps.values(), key=lambda row: row.version):
+            swarm.put_help(help_)
+        for task in sorted(tables.tasks.values(), key=lambda row: row.version):
+            swarm.put_task(task)
+        for cast in sorted(tables.broadcasts.values(), key=lambda row: row.version):
+            swarm.put_broadcast(cast)
+        swarm.spools.update(tables.spools)
+        swarm.receipts.update(tables.receipts)
+        swarm.cursor = cursor
+        swarm.take()
+        return swarm
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When a `Tick` next has something to do; None when nothing is due ever."""
+        due = list(self.snoozed.values())
+        if self.blocked:
+            due.append(next(iter(self.blocked.values())) + self.rules.escalate_after)
+        if self.away:
+            due.append(next(iter(self.away.values())) + self.rules.lost_after)
+        return min(due, default=None)
+
+    def take(self) -> Tables:
+        """Return the rows that changed since this was last called."""
+        changes, self._changes = self._changes, Tables()
+        return changes
+
+    # --- what commands ask for ---
+
+    def agent(self, key: str) -> Agent:
+        """Return an agent, or raise `NotFound`."""
+        return _found(
+            self.agents, key, f"no agent {key!r} is known; swarmtui agents lists them"
+        )
+
+    def help(self, key: str) -> HelpRequest:
+        """Return a help request, or raise `NotFound`."""
+        return _found(
+            self.helps,
+            key,
+            f"no help request {key!r} is known; swarmtui help-desk lists them",
+        )
+
+    def helpers(self, asker: str, wanted: tuple[str, ...]) -> list[str]:
+        """Return who could help, in order of waiting: idle, able and not the asker."""
+        able = self.idle.covering(wanted, self.rules.helper_share)
+        return [agent for agent in able if agent != asker]
+
+    def deliveries(self) -> Iterator[Delivery]:
+        """Yield every delivery that is not done."""
+        return (row for box in self.mail.values() for row in box.values())
+
+    # --- what evolve writes ---
+
+    def put_agent(self, new: Agent) -> None:
+        """Store an agent's row."""
+        old = self.agents.get(new.id)
+        if old is None:
+            self.counts[new.state] += 1
+        elif old.state != new.state:
+            self.counts[old.state] -= 1
+            self.counts[new.state] += 1
+        self._queue(old, new)
+        _follow(self.blocked, new.id, _unescalated(old), _unescalated(new))
+        _follow(self.away, new.id, _gone_since(old), _gone_since(new))
+        self.agents[new.id] = new
+        self._changes.agents[new.id] = new
+
+    def put_help(self, new: HelpRequest) -> None:
+        """Store a help request's row."""
+        self.helps[new.id] = new
+        if new.state == "snoozed" and new.snoozed_until:
+            self.snoozed[new.id] = new.snoozed_until
+        else:
+            self.snoozed.pop(new.id, None)
+        self._changes.helps[new.id] = new
+        self._settle("helps", self.helps, new.id, settled=not new.is_open)
+
+    def put_task(self, new: Task) -> None:
+        """Store a task's row."""
+        self.tasks[new.id] = new
+        self._changes.tasks[new.id] = new
+        self._settle("tasks", self.tasks, new.id, settled=new.state == "done")
+
+    def put_broadcast(self, new: Broadcast) -> None:
+        """Store a broadcast's row."""
+        self.broadcasts[new.id] = new
+        self._changes.broadcasts[new.id] = new
+        settled = new.done == new.recipients
+        self._settle("broadcasts", self.broadcasts, new.id, settled=settled)
+
+    def put_delivery(self, new: Delivery) -> None:
+        """Store a delivery's row; one that is done leaves the mailbox."""
+        box = self.mail.setdefault(new.agent, {})
+        self._carried[new.ref] += (new.state != "done") - (new.seq in box)
+        box[new.seq] = new
+        if new.state == "done":
+            del box[new.seq]
+            if not box:
+                del self.mail[new.agent]
+            if not self._carried[new.ref]:
+                del self._carried[new.ref]
+        self._changes.deliveries[new.agent, new.seq] = new
+
+    def put_spool(self, new: Spool) -> None:
+        """Store how much of an outbox was accepted."""
+        self.spools[new.agent, new.spool] = new
+        self._changes.spools[new.agent, new.spool] = new
+
+    def put_receipt(self, new: Receipt) -> None:
+        """Store an idempotency key that was used."""
+        self.receipts[new.key] = new
+        if len(self.receipts) > self.rules.keep_receipts:
+            del self.receipts[next(iter(self.receipts))]
+        self._changes.receipts[new.key] = new
+
+    def _queue(self, old: Agent | None, new: Agent) -> None:
+        if old is not None and old.ticket:
+            if (old.ticket, old.capabilities) == (new.ticket, new.capabilities):
+                return
+            self.idle.remove(old)
+        if new.ticket:
+            self.idle.add(new)
+
+    def _settle(
+        self, table: str, rows: dict[str, R], key: str, *, settled: bool
+    ) -> None:
+        order = self._settled.setdefault(table, {})
+        order.pop(key, None)
+        if not settled:
+            return
+        order[key] = None
+        if len(order) > self.rules.keep_settled:
+            oldest = next(iter(order))
+            del order[oldest]
+            if oldest in self._carried:
+                order[oldest] = None
+            else:
+                del rows[oldest]
+
+
+def _found(rows: dict[str, R], key: str, text: str) -> R:
+    row = rows.get(key)
+    if row is None:
+        raise NotFound(text)
+    return row
+
+
+def _last_word(agent: Agent) -> datetime:
+    return max(agent.heard, agent.unlinked or agent.heard)
+
+
+def _unescalated(agent: Agent | None) -> datetime | None:
+    if agent is None or agent.status != "blocked" or agent.escalated:
+        return None
+    return agent.since
+
+
+def _gone_since(agent: Agent | None) -> datetime | None:
+    if agent is None or agent.unlinked is None or agent.linked or agent.lost:
+        return None
+    return _last_word(agent)
+
+
+def _follow(
+    index: dict[str, datetime], key: str, old: datetime | None, new: datetime | None
+) -> None:
+    """Keep an index in order of time: whoever gets a new time goes to its end."""
+    if old == new:
+        return
+    index.pop(key, None)
+    if new is not None:
+        index[key] = new
