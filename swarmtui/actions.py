@@ -1,0 +1,213 @@
+"""Every action of the dashboard, once: its id, its key, its words, when it is allowed.
+
+Screens take their bindings from here, `?` and the palette their lists, the keymap its
+ids. An action's `name` is the ``action_…`` method that does it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import Literal
+
+from textual.binding import Binding, BindingType
+
+Scope = Literal["app", "fleet", "queue", "help", "traffic"]
+"""Where an action is known; `app` is everywhere."""
+
+
+SCOPES: tuple[Scope, ...] = ("fleet", "queue", "help", "traffic")
+"""The views, in the order of their keys."""
+
+
+class Need(Flag):
+    """What must be true for an action to be offered."""
+
+    NOTHING = 0
+    HUB = auto()
+    """The hub answers and lets this person give orders."""
+    ANSWERS = auto()
+    """The hub answers questions; watching is enough."""
+    AGENT = auto()
+    """The cursor is on an agent, or agents are marked."""
+    CALL = auto()
+    """The cursor is on a help request that is not settled."""
+    ROW = auto()
+    """The cursor is on anything."""
+    CALLS = auto()
+    """Somebody waits for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing a person can do."""
+
+    id: str
+    """What the keymap calls it."""
+    key: str
+    """Its default keys, as Textual names them, separated by commas."""
+    label: str
+    """One or two words, for the line of keys."""
+    tip: str
+    """A short sentence, for `?` and the palette."""
+    scope: Scope = "app"
+    name: str = ""
+    """The action as a binding names it; by default the last word of the id."""
+    needs: Need = Need.NOTHING
+    show: bool = False
+    """Whether the line of keys names it."""
+
+    @property
+    def call(self) -> str:
+        """The action as a binding names it."""
+        return self.name or self.id.rpartition(".")[2]
+
+    @property
+    def binding(self) -> Binding:
+        """The action as Textual wants to have it."""
+        return Binding(
+            self.key,
+            self.call,
+            self.label,
+            show=self.show,
+            tooltip=self.tip,
+            id=self.id,
+        )
+
+
+_ORDER = Need.HUB | Need.AGENT
+_DESK = Need.HUB | Need.CALL
+
+
+def _view(
+    scope: Scope, *actions: tuple[str, str, str, str, Need, bool]
+) -> list[Action]:
+    """Build one view's actions from word, key, label, tip, needs and show."""
+    return [
+        Action(f"{scope}.{word}", key, label, tip, scope, word, needs, show)
+        for word, key, label, tip, needs, show in actions
+    ]
+
+
+_EVERYWHERE = [
+    Action("view.fleet", "1", "Fleet", "Show every agent", name="app.view('fleet')"),
+    Action("view.queue", "2", "Queue", "Show who waits", name="app.view('queue')"),
+    Action("view.help", "3", "Help", "Show who needs you", name="app.view('help')"),
+    Action("view.traffic", "4", "Traffic", "Show the wire", name="app.view('traffic')"),
+    Action("view.last", "minus", "Last", "Back to the last view", name="app.last_view"),
+    Action("view.filter", "slash", "Filter", "Show only what matches", show=True),
+    Action("view.back", "escape", "Back", "Clear the marks, then the filter"),
+    Action("view.pause", "p", "Pause", "Hold the picture still", name="app.pause"),
+    Action(
+        "help.next",
+        "exclamation_mark",
+        "Next call",
+        "Go to the next who needs you",
+        name="app.next_call",
+        needs=Need.CALLS,
+        show=True,
+    ),
+    Action(
+        "swarm.broadcast",
+        "b",
+        "Broadcast",
+        "Tell many agents something",
+        needs=Need.HUB,
+        show=True,
+    ),
+    Action("app.goto", "colon", "Go to", "Go to a view or an agent", name="app.goto"),
+    Action(
+        "app.palette",
+        "ctrl+p",
+        "Palette",
+        "Find an action, an agent or a theme",
+        name="app.command_palette",
+    ),
+    Action("app.theme", "T", "Theme", "Change the colours", name="app.change_theme"),
+    Action(
+        "app.keys",
+        "question_mark",
+        "Keys",
+        "Show every key",
+        name="app.keys",
+        show=True,
+    ),
+    Action("app.quit", "q,ctrl+c", "Quit", "Leave the dashboard", name="app.leave"),
+]
+
+_ASSIGN = (
+    "assign",
+    "a",
+    "Assign",
+    "Hand a task to the agent, or to each marked one",
+    _ORDER,
+    True,
+)
+_MESSAGE = (
+    "message",
+    "m",
+    "Message",
+    "Tell the agent, or each marked one, something",
+    _ORDER,
+    True,
+)
+_WHY_TIP = "Show why the agent is in its state"
+_WHY = ("why", "w", "Why", _WHY_TIP, Need.ANSWERS | Need.AGENT, True)
+_COPY = ("copy", "y", "Copy", "Copy the id", Need.ROW, False)
+_FREEZE = ("freeze", "f", "Freeze", "Keep the order as it is", Need.NOTHING, False)
+
+ACTIONS: tuple[Action, ...] = (
+    *_EVERYWHERE,
+    *_view(
+        "fleet",
+        _ASSIGN,
+        _MESSAGE,
+        _WHY,
+        _COPY,
+        ("sort", "s", "Sort", "Sort by the next column", Need.NOTHING, False),
+        ("reverse", "S", "Reverse", "Turn the order round", Need.NOTHING, False),
+        _FREEZE,
+    ),
+    *_view("queue", _ASSIGN, _MESSAGE, _WHY, _COPY, _FREEZE),
+    *_view(
+        "help",
+        ("answer", "r", "Answer", "Answer the question", _DESK, True),
+        ("take", "t,x", "Take", "Tell the others that you see to it", _DESK, True),
+        ("assign", "a", "Helper", "Send an agent to help", _DESK, True),
+        ("snooze", "z", "Snooze", "Put it aside for a while", _DESK, True),
+        ("resolve", "R", "Resolve", "Close it without an answer", _DESK, True),
+        ("settled", "o", "Settled", "Show what is settled", Need.NOTHING, False),
+        ("why", "w", "Why", _WHY_TIP, Need.ANSWERS | Need.ROW, False),
+        _COPY,
+        _FREEZE,
+    ),
+)
+
+
+def bindings(scope: Scope) -> list[BindingType]:
+    """Return the bindings of one scope, in the order of the registry."""
+    return [action.binding for action in ACTIONS if action.scope == scope]
+
+
+def in_scope(scope: Scope) -> Iterable[Action]:
+    """Return what can be done in a view: its own actions, then those of the app."""
+    own = (action for action in ACTIONS if action.scope == scope)
+    everywhere = (action for action in ACTIONS if action.scope == "app")
+    return (*own, *everywhere)
+
+
+def offered(name: str, scope: Scope, given: Need) -> bool | None:
+    """Say whether an action is on offer: True, or None to show it as out of reach.
+
+    Args:
+        name: the action as `check_action` gets it, without namespace or arguments.
+        scope: the view that asks.
+        given: everything that is true just now.
+    """
+    needs = _NEEDS.get((scope, name), _NEEDS.get(("app", name), Need.NOTHING))
+    return True if needs in given else None
+
+
+_NEEDS: dict[tuple[Scope, str], Need] = {
+    (action.scope, action.call.removeprefix("app.").partition("(")[0]): action.needs
+    for action in ACTIONS
+}

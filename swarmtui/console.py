@@ -1,0 +1,50 @@
+"""What screens and sheets may ask of the app they are shown in."""
+
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Protocol, TypeVar, cast
+
+from textual.dom import DOMNode
+
+from agentkit.coordinator import Coordinator
+from swarmtui.actions import Need
+from swarmtui.model import Delta, Model
+
+T = TypeVar("T")
+
+
+class Console(Protocol):
+    """The app, as its screens see it."""
+
+    model: Model
+    swarm: Coordinator
+    backlog: int
+    """Events that a paused view has not shown yet."""
+    paused: bool
+
+    def now(self) -> datetime:
+        """Return the time by which ages are told."""
+
+    async def carry_out(self, wish: Awaitable[T]) -> T | None:
+        """Await an order; when it is refused, tell why and return None."""
+
+    def tell(self, text: str, *, error: bool = False) -> None:
+        """Say one sentence in the ticker, and an error as a toast as well."""
+
+    def given(self) -> Need:
+        """Return what is true of the link and the swarm, for `actions.offered`."""
+
+    def show_agent(self, agent: str) -> None:
+        """Go to the fleet with the cursor on an agent."""
+
+
+class Live(Protocol):
+    """Whatever shows something that changes with the swarm."""
+
+    def tick(self, delta: Delta) -> None:
+        """Show what changed; called at most ten times a second."""
+
+
+def console(node: DOMNode) -> Console:
+    """Return the console that a screen or widget is part of."""
+    return cast("Console", node.app)

@@ -1,0 +1,62 @@
+"""Brings what the hub pushes to the model, a batch at a time.
+
+The coordinator's changes are gathered as they come, of each row only the latest; the
+dashboard drains ten times a second. So a thousand updates of one agent cost one row.
+"""
+
+from contextlib import suppress
+
+from agentkit.coordinator import Change, Coordinator
+from agentkit.errors import AgentkitError
+from swarmtui.model import Batch, Delta, Model
+
+
+class Feed:
+    """Gathers changes from a connected coordinator and drains them into a model."""
+
+    def __init__(self, swarm: Coordinator, model: Model) -> None:
+        self._swarm = swarm
+        self._model = model
+        self._batch = Batch()
+
+    @property
+    def backlog(self) -> int:
+        """How many events wait to be drained."""
+        return self._batch.heard
+
+    async def run(self) -> None:
+        """Gather until cancelled; a hub that goes away is a change like any other."""
+        with suppress(AgentkitError):
+            async for change in self._swarm.changes():
+                self.gather(change)
+        self._batch.link = self._swarm.link
+
+    def gather(self, change: Change) -> None:
+        """Add one change to what waits."""
+        batch = self._batch
+        if change.kind == "snapshot":
+            self._batch = batch = Batch(
+                reset=True, events=batch.events, heard=batch.heard, beats=batch.beats
+            )
+        batch.agents.update((row.id, row) for row in change.agents)
+        batch.helps.update((row.id, row) for row in change.helps)
+        batch.tasks.update((row.id, row) for row in change.tasks)
+        batch.broadcasts.update((row.id, row) for row in change.broadcasts)
+        batch.events.extend(change.events)
+        batch.heard += len(change.events)
+        if change.kind in ("link", "snapshot"):
+            batch.link = self._swarm.link
+        if change.kind == "stats" and self._swarm.stats is not None:
+            batch.beats.append(self._swarm.stats)
+
+    def drain(self) -> Delta | None:
+        """Apply what waits to the model; None when nothing did."""
+        if not self._batch:
+            return None
+        batch, self._batch = self._batch, Batch()
+        return self._model.apply(batch)
+
+    def drain_link(self) -> Delta | None:
+        """Apply only the state of the link, for a view that is paused."""
+        link, self._batch.link = self._batch.link, None
+        return self._model.apply(Batch(link=link)) if link else None

@@ -1,0 +1,249 @@
+"""What the screens show: the hub's rows as last drained, and what is counted from them.
+
+Plain Python, no Textual: `Batch` gathers what the hub pushed, `Model.apply` takes it in
+and says as a `Delta` what a screen must look at again. The rows are the hub's own
+frozen records; nothing is copied or renamed.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from agentkit.coordinator import Heard, Link, Stats
+from agentkit.rows import Agent, Broadcast, HelpRequest, Severity, Task
+
+TRAFFIC = 2_000
+"""How many events the traffic ring keeps."""
+BEATS = 120
+"""How many seconds of rates and latencies are kept for the sparks."""
+
+_GRAVITY: Mapping[Severity, int] = {"critical": 0, "high": 1, "normal": 2, "low": 3}
+_STANDING = {"open": 0, "taken": 1, "snoozed": 2, "answered": 3, "resolved": 3}
+
+
+@dataclass(slots=True)
+class Batch:
+    """What the hub pushed since the last drain; of each row only the latest."""
+
+    reset: bool = False
+    """A snapshot is in it: rows that are not in it are gone."""
+    agents: dict[str, Agent] = field(default_factory=dict)
+    helps: dict[str, HelpRequest] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    broadcasts: dict[str, Broadcast] = field(default_factory=dict)
+    events: deque[Heard] = field(default_factory=lambda: deque(maxlen=TRAFFIC))
+    heard: int = 0
+    """How many events arrived, those that the ring has dropped included."""
+    beats: list[Stats] = field(default_factory=list)
+    link: Link | None = None
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to apply."""
+        return bool(
+            self.reset
+            or self.heard
+            or self.agents
+            or self.helps
+            or self.tasks
+            or self.broadcasts
+            or self.beats
+            or self.link
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """What a screen must look at again; ids of rows that changed."""
+
+    reset: bool = False
+    joined: bool = False
+    """Agents were added, so the lists have other members than before."""
+    agents: frozenset[str] = frozenset()
+    helps: frozenset[str] = frozenset()
+    tasks: frozenset[str] = frozenset()
+    broadcasts: frozenset[str] = frozenset()
+    events: tuple[Heard, ...] = ()
+    stats: bool = False
+    link: bool = False
+
+
+class Candidate(NamedTuple):
+    """An agent that could help, and how much of what is wanted it covers (0 to 1)."""
+
+    agent: Agent
+    match: float
+
+
+class Model:
+    """The swarm as the dashboard knows it, between two drains never changed."""
+
+    def __init__(self) -> None:
+        self.agents: dict[str, Agent] = {}
+        self.helps: dict[str, HelpRequest] = {}
+        self.tasks: dict[str, Task] = {}
+        self.broadcasts: dict[str, Broadcast] = {}
+        self.counts: Counter[str] = Counter()
+        """Agents by state, `lost` included."""
+        self.calling: set[str] = set()
+        """Help requests that nobody has taken on."""
+        self.link: Link | None = None
+        self.stats: Stats | None = None
+        self.traffic: deque[Heard] = deque(maxlen=TRAFFIC)
+        self.rates: deque[float] = deque(maxlen=BEATS)
+        """Messages a second, one figure a second."""
+        self.delays: deque[float] = deque(maxlen=BEATS)
+        """The 99th percentile of latency in milliseconds, one figure a second."""
+        self.loaded = False
+        """A snapshot has arrived, so that empty means empty."""
+
+    def apply(self, batch: Batch) -> Delta:
+        """Take a batch in and say what changed."""
+        if batch.reset:
+            self._clear()
+        known = len(self.agents)
+        for agent in batch.agents.values():
+            self._put_agent(agent)
+        for request in batch.helps.values():
+            self._put_help(request)
+        self.tasks.update(batch.tasks)
+        self.broadcasts.update(batch.broadcasts)
+        self.traffic.extend(batch.events)
+        self._beat(batch.beats)
+        self.link = batch.link or self.link
+        return Delta(
+            reset=batch.reset,
+            joined=len(self.agents) != known,
+            agents=frozenset(batch.agents),
+            helps=frozenset(batch.helps),
+            tasks=frozenset(batch.tasks),
+            broadcasts=frozenset(batch.broadcasts),
+            events=tuple(batch.events),
+            stats=bool(batch.beats),
+            link=batch.link is not None,
+        )
+
+    @property
+    def live(self) -> bool:
+        """Whether the hub answers, so that what is shown is now and wishes arrive."""
+        return self.link is not None and self.link.state == "live"
+
+    def waiting(self) -> list[Agent]:
+        """Return the idle agents, who waits longest first."""
+        queued = [agent for agent in self.agents.values() if agent.ticket]
+        return sorted(queued, key=lambda agent: agent.ticket)
+
+    def open_tasks(self) -> list[Task]:
+        """Return the tasks that are not done, the oldest first."""
+        left = [task for task in self.tasks.values() if task.state != "done"]
+        return sorted(left, key=lambda task: (task.created, task.id))
+
+    def desk(self, *, settled: bool = False) -> list[HelpRequest]:
+        """Return the help requests in the order in which they deserve attention.
+
+        Args:
+            settled: with those that were answered or resolved, the newest first,
+                below the others.
+        """
+        waiting = sorted(
+            (request for request in self.helps.values() if request.is_open),
+            key=_urgency,
+        )
+        if not settled:
+            return waiting
+        past = (request for request in self.helps.values() if not request.is_open)
+        return waiting + sorted(past, key=_closing, reverse=True)
+
+    def next_call(self, after: str = "") -> HelpRequest | None:
+        """Return the request that calls loudest, or the one below `after`."""
+        calls = [request for request in self.desk() if request.id in self.calling]
+        ids = [request.id for request in calls]
+        if not calls:
+            return None
+        return calls[(ids.index(after) + 1) % len(calls)] if after in ids else calls[0]
+
+    def candidates(self, request: HelpRequest) -> list[Candidate]:
+        """Rank who could help: the best match, idle before busy, longest idle first.
+
+        Only agents that cover at least half of what is wanted are named (every agent
+        when nothing is), never the asker, never one that is lost or needs help itself.
+        """
+        wanted = frozenset(request.wanted)
+        fit = (
+            Candidate(agent, _match(wanted, agent))
+            for agent in self.agents.values()
+            if agent.id != request.agent and agent.state in ("idle", "busy")
+        )
+        return sorted((one for one in fit if one.match >= 0.5), key=_usefulness)
+
+    def suggest_task(self) -> str:
+        """Return a task id that is not in use yet."""
+        number = len(self.tasks) + 1
+        while f"T{number}" in self.tasks or f"T{number}.1" in self.tasks:
+            number += 1
+        return f"T{number}"
+
+    def _clear(self) -> None:
+        for held in (self.agents, self.helps, self.tasks, self.broadcasts):
+            held.clear()
+        self.counts.clear()
+        self.calling.clear()
+        self.loaded = True
+
+    def _put_agent(self, agent: Agent) -> None:
+        before = self.agents.get(agent.id)
+        if before is not None:
+            self.counts[before.state] -= 1
+        self.counts[agent.state] += 1
+        self.agents[agent.id] = agent
+
+    def _put_help(self, request: HelpRequest) -> None:
+        self.helps[request.id] = request
+        if request.state == "open":
+            self.calling.add(request.id)
+        else:
+            self.calling.discard(request.id)
+
+    def _beat(self, beats: Iterable[Stats]) -> None:
+        for stats in beats:
+            self.stats = stats
+            self.rates.append(stats.in_rate)
+            self.delays.append(stats.p99_ms)
+
+
+def _urgency(request: HelpRequest) -> tuple[int, bool, int, datetime, str]:
+    return (
+        _STANDING[request.state],
+        not request.escalated,
+        _GRAVITY[request.severity],
+        request.opened,
+        request.id,
+    )
+
+
+def _closing(request: HelpRequest) -> tuple[datetime, str]:
+    return (request.settled or request.opened, request.id)
+
+
+def _match(wanted: frozenset[str], agent: Agent) -> float:
+    if not wanted:
+        return 1.0
+    return len(wanted.intersection(agent.capabilities)) / len(wanted)
+
+
+def _usefulness(one: Candidate) -> tuple[float, bool, int, str]:
+    idle = one.agent.state == "idle"
+    return (-one.match, not idle, one.agent.ticket, one.agent.id)
+
+
+def first_names(agents: Iterable[str], room: int) -> Iterator[str]:
+    """Yield the names that fit into `room` characters, then how many are left."""
+    names = list(agents)
+    used = 0
+    for index, name in enumerate(names):
+        used += len(name) + 2
+        if used > room and index:
+            yield f"and {len(names) - index:,} more"
+            return
+        yield name
