@@ -16,7 +16,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-BLOCK = re.compile(r"^constraint-dependencies = \[\n.*?^\]\n", re.M | re.S)
+BLOCK = re.compile(r"(?ms)^constraint-dependencies = \[\n.*?^\]\n")
 
 
 def main() -> None:
