@@ -1,7 +1,7 @@
 """Patterns over subjects: ``agent.busy`` is a subject, ``agent.*`` a pattern.
 
-``*`` stands for exactly one segment, ``**`` for one or more, both only as whole segments.
-Case counts and everything else is literal.
+``*`` stands for exactly one segment, ``**`` for one or more, both only as whole
+segments. Case counts and everything else is literal.
 """
 
 from functools import lru_cache
