@@ -1,0 +1,139 @@
+"""Tell many agents something, and see how far it gets."""
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from agentkit.errors import AgentkitError, BadFilter
+from swarmtui.modals.confirm import CountInput
+from swarmtui.modals.ledger import Ledger
+from swarmtui.modals.sheet import Sheet, field
+from swarmtui.model import Delta, first_names
+from swarmtui.orders import Progress, audience, must_confirm
+
+NAMES = 110
+
+
+class BroadcastSheet(Sheet[None]):
+    """The text, who receives it, and afterwards its ledger."""
+
+    heading = "Broadcast"
+    keys: ClassVar = (("enter", "Send"), ("tab", "Next field"), ("esc", "Cancel"))
+
+    def __init__(self, where: str = "", heading: str = "Broadcast") -> None:
+        super().__init__()
+        self._where = where
+        self._heading = heading
+        self._count = -1
+        """How many would receive; -1 when the filter cannot be read."""
+        self._sent = ""
+
+    def form(self) -> ComposeResult:
+        """Ask for the text and the audience."""
+        yield field("text", Input(placeholder="what they should know", id="text"))
+        yield field(
+            "to",
+            Input(
+                self._where, placeholder="everybody, or state:idle cap:video", id="to"
+            ),
+        )
+        yield Static(id="names", classes="note")
+        yield Static(id="confirm")
+        yield Ledger(id="ledger")
+
+    def on_mount(self) -> None:
+        """Start with the text."""
+        self.show_heading(self._heading)
+        self.query_one("#ledger").display = False
+        self.query_one("#text").focus()
+        self._count_audience()
+
+    @on(Input.Changed, "#to")
+    async def _audience_changed(self) -> None:
+        self._count_audience()
+        await self._ask_count()
+
+    def _count_audience(self) -> None:
+        """Show who would receive it."""
+        where = self.query_one("#to", Input).value
+        names = self.query_one("#names", Static)
+        try:
+            chosen = audience(self.console.model, where, self.console.now())
+        except BadFilter as error:
+            self._count = -1
+            names.update(Content.styled(str(error), "$st-help"))
+            return
+        self._count = len(chosen)
+        names.update(_who([agent.id for agent in chosen]))
+
+    async def _ask_count(self) -> None:
+        """Have the count typed when there are many, and only then."""
+        place = self.query_one("#confirm")
+        await place.remove_children()
+        if must_confirm(self._count):
+            await place.mount(field("confirm", CountInput(self._count)))
+
+    @on(Input.Submitted)
+    async def _submit(self) -> None:
+        if self._sent or not self._complete():
+            return
+        text = self.query_one("#text", Input).value.strip()
+        where = self.query_one("#to", Input).value.strip()
+        try:
+            sent = await self.console.swarm.broadcast(text, where=where)
+        except AgentkitError as error:
+            self.query_one("#names", Static).update(
+                Content.styled(str(error), "$st-help")
+            )
+            return
+        self._show_ledger(sent, text)
+
+    def _complete(self) -> bool:
+        counts = self.query(CountInput)
+        if counts and not counts.first().is_right:
+            counts.first().focus()
+            return False
+        text = self.query_one("#text", Input)
+        if not text.value.strip():
+            text.focus()
+            return False
+        return self._count > 0
+
+    def _show_ledger(self, sent: str, text: str) -> None:
+        """Turn the form into the ledger of what was sent."""
+        self._sent = sent
+        for line in self.query(".field, #confirm, #names"):
+            line.display = False
+        self.show_heading(f"“{text}” to {self._count:,} agents")
+        self.query_one("#ledger").display = True
+        self.show_keys((("esc", "Close"),))
+        self.set_focus(None)
+        self._draw()
+
+    def tick(self, delta: Delta) -> None:
+        """Follow the count of recipients, then the ledger."""
+        if self._sent:
+            self._draw()
+        elif delta.joined or delta.reset:
+            self._count_audience()
+
+    def _draw(self) -> None:
+        row = self.console.model.broadcasts.get(self._sent)
+        if row is not None:
+            self.query_one(Ledger).show(
+                Progress(
+                    total=row.recipients, sent=row.sent, acked=row.acked, done=row.done
+                )
+            )
+
+
+def _who(ids: list[str]) -> Content:
+    """Return how many, and the first names."""
+    if not ids:
+        return Content.styled("nobody matches; change the filter", "$st-blocked")
+    unit = "agent" if len(ids) == 1 else "agents"
+    names = ", ".join(first_names(ids, NAMES))
+    return Content.assemble((f"{len(ids):,} {unit}", "bold"), f"  {names}")
