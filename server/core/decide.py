@@ -11,11 +11,15 @@ from server.core.swarm import Swarm
 
 
 def decide_tick(swarm: Swarm, _wish: Tick, now: datetime) -> list[Event]:
-    """Turn whatever is due into events."""
+    """Turn whatever is due into events.
+
+    A request that is woken and escalated at once is woken first: an escalation opens
+    what is snoozed.
+    """
     return [
         *links.due_losses(swarm, now),
-        *helpdesk.due_escalations(swarm, now),
         *helpdesk.due_wakings(swarm, now),
+        *helpdesk.due_escalations(swarm, now),
     ]
 
 

@@ -1,0 +1,156 @@
+"""Mailboxes: deliveries, broadcasts, tasks and how far they got."""
+
+from typing import Any
+
+import pytest
+
+from agentkit.errors import BadFilter, Conflict, Invalid, NotFound
+from agentkit.protocol import Ack, Assign, Done, Notify, SendBroadcast, Sent
+
+
+@pytest.fixture
+def pair(world: Any) -> Any:
+    world.do(Notify(agent="a", report="idle", capabilities=("video",)))
+    world.do(Notify(agent="b", report="busy", capabilities=("audio",)))
+    return world
+
+
+def test_a_broadcast_reaches_everybody_or_whom_the_filter_chooses(pair: Any) -> None:
+    pair.do(SendBroadcast(id="all", text="hello"))
+    pair.do(SendBroadcast(id="some", text="hello", where="cap:video"))
+
+    assert pair.swarm.broadcasts["all"].recipients == 2
+    assert pair.swarm.broadcasts["some"].recipients == 1
+    assert [row.ref for row in pair.swarm.mail["a"].values()] == ["all", "some"]
+    assert [row.ref for row in pair.swarm.mail["b"].values()] == ["all"]
+
+
+def test_a_bad_filter_or_an_empty_text_sends_nothing(pair: Any) -> None:
+    with pytest.raises(BadFilter):
+        pair.do(SendBroadcast(id="x", text="hello", where="sate:idle"))
+    with pytest.raises(Invalid, match="the message is empty"):
+        pair.do(SendBroadcast(id="x", text=" "))
+    with pytest.raises(Invalid, match="20,000 characters"):
+        pair.do(SendBroadcast(id="x", text="x" * 20_000))
+
+    assert not pair.swarm.broadcasts
+
+
+def test_a_broadcast_id_is_used_once(pair: Any) -> None:
+    pair.do(SendBroadcast(id="x", text="hello"))
+
+    with pytest.raises(Conflict, match="was sent before"):
+        pair.do(SendBroadcast(id="x", text="hello again"))
+
+
+def test_the_ledger_counts_what_came_at_least_so_far(pair: Any) -> None:
+    pair.do(SendBroadcast(id="x", text="hello"))
+    seen = []
+
+    for step in (
+        Sent(deliveries=(("a", 1), ("b", 1))),
+        Ack(agent="a", upto=1),
+        Done(agent="a", seq=1),
+        Done(agent="b", seq=1),
+    ):
+        pair.do(step)
+        row = pair.swarm.broadcasts["x"]
+        seen.append((row.queued, row.sent, row.acked, row.done))
+
+    assert seen == [(0, 2, 0, 0), (0, 2, 1, 0), (0, 2, 1, 1), (0, 2, 2, 2)]
+
+
+def test_an_acknowledgement_is_cumulative_and_says_it_once(pair: Any) -> None:
+    for number in range(3):
+        pair.do(SendBroadcast(id=f"x{number}", text="hello"))
+
+    first = pair.subjects(Ack(agent="a", upto=2))
+    again = pair.subjects(Ack(agent="a", upto=2))
+
+    assert (first, again) == (["delivery.acked"], [])
+    assert pair.swarm.agents["a"].unread == 1
+    assert [row.state for row in pair.swarm.mail["a"].values()] == [
+        "acked",
+        "acked",
+        "queued",
+    ]
+
+
+def test_nobody_acknowledges_what_was_never_queued(pair: Any) -> None:
+    with pytest.raises(Invalid, match="its mailbox ends at 0"):
+        pair.do(Ack(agent="a", upto=1))
+
+
+def test_an_unknown_agent_has_no_mailbox(pair: Any) -> None:
+    with pytest.raises(NotFound, match="no agent 'z' is known"):
+        pair.do(Ack(agent="z", upto=1))
+
+
+def test_sending_again_counts_the_attempt_and_takes_nothing_back(pair: Any) -> None:
+    pair.do(SendBroadcast(id="x", text="hello"))
+    pair.do(Sent(deliveries=(("a", 1),)))
+    pair.do(Ack(agent="a", upto=1))
+
+    pair.do(Sent(deliveries=(("a", 1),)))
+
+    row = pair.swarm.mail["a"][1]
+    assert (row.state, row.attempts) == ("acked", 2)
+    assert pair.swarm.broadcasts["x"].acked == 1
+
+
+def test_what_is_done_leaves_the_mailbox_and_stays_done(pair: Any) -> None:
+    pair.do(SendBroadcast(id="x", text="hello"))
+
+    pair.do(Done(agent="a", seq=1))
+
+    assert "a" not in pair.swarm.mail
+    assert pair.do(Done(agent="a", seq=1)) == []
+    assert pair.do(Sent(deliveries=(("a", 1),))) == []
+    assert pair.swarm.agents["a"].unread == 0
+
+
+def test_a_task_shows_how_far_its_delivery_came(pair: Any) -> None:
+    pair.do(Assign(agent="a", id="T", title="Paint it", body={"colour": "blue"}))
+    states = [pair.swarm.tasks["T"].state]
+
+    for step in (
+        Sent(deliveries=(("a", 1),)),
+        Ack(agent="a", upto=1),
+        Notify(agent="a", report="busy", task="T"),
+        Notify(agent="a", report="completed", task="T"),
+    ):
+        pair.do(step)
+        states.append(pair.swarm.tasks["T"].state)
+
+    assert states == ["queued", "sent", "acked", "working", "done"]
+    assert pair.swarm.tasks["T"].body == {"colour": "blue", "id": "T"}
+
+
+def test_a_task_is_done_only_when_its_agent_says_so(pair: Any) -> None:
+    pair.do(Assign(agent="a", id="T"))
+
+    with pytest.raises(Conflict, match="reports it completed"):
+        pair.do(Done(agent="a", seq=1))
+
+
+def test_a_task_without_an_id_gets_one(pair: Any) -> None:
+    (event,) = pair.do(Assign(agent="a", id=""))
+
+    assert event.task == f"t{pair.swarm.cursor}"
+    assert event.body == {"id": event.task}
+
+
+def test_a_task_cannot_go_to_an_unknown_agent(pair: Any) -> None:
+    with pytest.raises(NotFound, match="no agent 'z' is known"):
+        pair.do(Assign(agent="z", id="T"))
+
+
+def test_a_task_that_is_given_to_another_leaves_the_first_mailbox(pair: Any) -> None:
+    pair.do(Assign(agent="a", id="T"))
+
+    pair.do(Assign(agent="b", id="T"))
+
+    assert "a" not in pair.swarm.mail
+    assert pair.swarm.agents["a"].unread == 0
+    assert pair.swarm.tasks["T"].agent == "b"
+    assert pair.swarm.tasks["T"].state == "queued"

@@ -1,0 +1,321 @@
+"""What holds whatever is commanded, in whatever order."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentkit.errors import SwarmError
+from agentkit.protocol import (
+    Ack,
+    Answer,
+    Assign,
+    AssignHelper,
+    Command,
+    Done,
+    Event,
+    Link,
+    Notify,
+    Resolve,
+    SendBroadcast,
+    Sent,
+    Snooze,
+    Start,
+    Take,
+    Tick,
+    Unlink,
+)
+from server.core import Rules, Swarm, Tables, decide, evolve
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+CURRENT = "current request of "
+RULES = Rules(keep_settled=3, keep_receipts=3)
+
+agents = st.sampled_from(["a", "b", "c"])
+helps = agents.map(lambda agent: f"{CURRENT}{agent}")
+tasks = st.sampled_from(["T1", "T2"])
+capabilities = st.none() | st.lists(st.sampled_from("xyz"), max_size=3).map(tuple)
+numbers = st.integers(1, 4)
+
+notify = st.builds(
+    Notify,
+    agent=agents,
+    report=st.sampled_from(["idle", "busy", "blocked", "completed", "help"]),
+    task=tasks | st.none(),
+    message=st.sampled_from(["", "why", "how"]),
+    capabilities=capabilities,
+    cost=st.none() | st.floats(-1, 9),
+    completed=st.none() | st.integers(-1, 9),
+)
+numbered = st.builds(
+    Notify,
+    agent=agents,
+    report=st.sampled_from(["idle", "busy", "completed"]),
+    spool=st.sampled_from(["s1", "s2"]),
+    seq=st.integers(1, 3),
+    cost=st.sampled_from([None, -1.0, 2.0]),
+)
+commands: st.SearchStrategy[Command] = st.one_of(
+    notify,
+    numbered,
+    st.builds(Link, agent=agents, capabilities=capabilities),
+    st.builds(Unlink, agent=agents, reason=st.just("gone")),
+    st.builds(
+        Sent, deliveries=st.lists(st.tuples(agents, numbers), max_size=4).map(tuple)
+    ),
+    st.builds(Ack, agent=agents, upto=numbers),
+    st.builds(Done, agent=agents, seq=numbers),
+    st.builds(Assign, agent=agents, id=tasks),
+    st.builds(
+        SendBroadcast,
+        id=st.just(""),
+        text=st.just("hello"),
+        where=st.sampled_from(["", "state:idle", "cap:x", "!lost"]),
+    ),
+    st.builds(Answer, help=helps, text=st.just("yes"), by=st.just("me")),
+    st.builds(Take, help=helps, by=st.just("me")),
+    st.builds(AssignHelper, help=helps, helper=agents),
+    st.builds(
+        Snooze,
+        help=helps,
+        until=st.sampled_from([300, 2000, 6000]).map(
+            lambda after: START + timedelta(seconds=after)
+        ),
+    ),
+    st.builds(Resolve, help=helps),
+    st.just(Tick()),
+    st.just(Start(version="1")),
+)
+few = settings(max_examples=50, deadline=None)
+histories = st.lists(
+    st.tuples(commands, st.sampled_from([0, 0, 1, 60, 400, 1800])),
+    min_size=25,
+    max_size=50,
+)
+
+
+def play(swarm: Swarm, history: Iterable[tuple[Command, int]]) -> Iterator[list[Event]]:
+    """Command a swarm, and yield what each command that was granted led to."""
+    now = START
+    for command, wait in history:
+        now += timedelta(seconds=wait)
+        try:
+            events = decide(swarm, resolved(swarm, command), now)
+        except SwarmError:
+            continue
+        for event in events:
+            evolve(swarm, event)
+        yield events
+
+
+def resolved(swarm: Swarm, command: Command) -> Command:
+    """Put the id in, where a command speaks of an agent's current request."""
+    if not isinstance(command, Answer | Take | AssignHelper | Snooze | Resolve):
+        return command
+    agent = swarm.agents.get(command.help.removeprefix(CURRENT))
+    return replace(command, help=agent.help if agent else "")
+
+
+def run(history: Iterable[tuple[Command, int]]) -> tuple[Swarm, list[Event]]:
+    swarm = Swarm(RULES)
+    return swarm, [event for events in play(swarm, history) for event in events]
+
+
+def collect(history: Iterable[tuple[Command, int]]) -> tuple[Swarm, Tables]:
+    """Run a history and keep what a store would hold after it."""
+    swarm, held = Swarm(RULES), Tables()
+    for _ in play(swarm, history):
+        for name, rows in swarm.take():
+            getattr(held, name).update(rows)
+    return swarm, held
+
+
+@few
+@given(histories)
+def test_the_queue_holds_whoever_is_idle_once_in_order_of_waiting(
+    history: list[tuple[Command, int]],
+) -> None:
+    swarm, _ = run(history)
+
+    idle = [agent for agent in swarm.agents.values() if agent.state == "idle"]
+    in_order = [agent.id for agent in sorted(idle, key=lambda agent: agent.ticket)]
+    assert list(swarm.idle) == in_order
+    assert len(set(swarm.idle)) == len(swarm.idle)
+    assert all((agent.ticket > 0) == (agent in idle) for agent in swarm.agents.values())
+
+
+@few
+@given(histories)
+def test_counters_equal_what_is_counted(history: list[tuple[Command, int]]) -> None:
+    swarm, _ = run(history)
+
+    assert +swarm.counts == Counter(agent.state for agent in swarm.agents.values())
+    unread = Counter(
+        row.agent for row in swarm.deliveries() if row.state in ("queued", "sent")
+    )
+    assert {a.id: a.unread for a in swarm.agents.values() if a.unread} == unread
+
+
+@few
+@given(histories)
+def test_a_broadcasts_ledger_equals_its_deliveries(
+    history: list[tuple[Command, int]],
+) -> None:
+    _, held = collect(history)
+
+    for cast in held.broadcasts.values():
+        rows = [row for row in held.deliveries.values() if row.ref == cast.id]
+        states = Counter(row.state for row in rows)
+        assert cast.recipients == len(rows)
+        assert cast.queued == states["queued"]
+        assert cast.done == states["done"]
+        assert cast.acked == states["acked"] + states["done"]
+
+
+@few
+@given(histories)
+def test_who_is_due_is_who_is_indexed(history: list[tuple[Command, int]]) -> None:
+    swarm, _ = run(history)
+
+    rows = swarm.agents.values()
+    assert set(swarm.blocked) == {
+        agent.id for agent in rows if agent.status == "blocked" and not agent.escalated
+    }
+    assert set(swarm.away) == {
+        agent.id
+        for agent in rows
+        if agent.unlinked and not agent.linked and not agent.lost
+    }
+    assert set(swarm.snoozed) == {
+        row.id for row in swarm.helps.values() if row.state == "snoozed"
+    }
+    for index in (swarm.blocked, swarm.away):
+        assert list(index.values()) == sorted(index.values())
+
+
+@few
+@given(histories)
+def test_the_same_commands_give_the_same_events(
+    history: list[tuple[Command, int]],
+) -> None:
+    assert run(history)[1] == run(history)[1]
+
+
+@few
+@given(histories)
+def test_events_alone_rebuild_the_swarm(history: list[tuple[Command, int]]) -> None:
+    swarm, log = run(history)
+
+    again = Swarm(RULES)
+    for event in log:
+        evolve(again, event)
+
+    assert facts(again) == facts(swarm)
+
+
+@few
+@given(histories)
+def test_rows_alone_rebuild_the_swarm(history: list[tuple[Command, int]]) -> None:
+    swarm, held = collect(history)
+    held.deliveries = {
+        key: row for key, row in held.deliveries.items() if row.state != "done"
+    }
+
+    again = Swarm.load(swarm.cursor, held, RULES)
+
+    assert again.agents == swarm.agents
+    assert list(again.idle) == list(swarm.idle)
+    assert again.mail == swarm.mail
+    assert (again.blocked, again.away, again.snoozed) == (
+        swarm.blocked,
+        swarm.away,
+        swarm.snoozed,
+    )
+    assert again.deadline == swarm.deadline
+    assert +again.counts == +swarm.counts
+    assert not again.take()
+
+
+@few
+@given(histories, commands)
+def test_deciding_alone_changes_nothing(
+    history: list[tuple[Command, int]], wish: Command
+) -> None:
+    swarm, _ = run(history)
+    before = facts(swarm)
+
+    with suppress(SwarmError):
+        decide(swarm, resolved(swarm, wish), START + timedelta(days=9))
+
+    assert facts(swarm) == before
+
+
+@few
+@given(histories)
+def test_little_stays_in_memory_and_nothing_that_is_carried_goes(
+    history: list[tuple[Command, int]],
+) -> None:
+    swarm, _ = run(history)
+
+    for row in swarm.deliveries():
+        tables: dict[str, Mapping[str, object]] = {
+            "task": swarm.tasks,
+            "broadcast": swarm.broadcasts,
+        }
+        assert row.ref in tables.get(row.kind, swarm.helps)
+
+
+@few
+@given(histories)
+def test_a_tick_leaves_nothing_due(history: list[tuple[Command, int]]) -> None:
+    swarm, _ = run(history)
+    now = START + timedelta(days=30)
+
+    for event in decide(swarm, Tick(), now):
+        evolve(swarm, event)
+
+    assert swarm.deadline is None or swarm.deadline > now
+    assert decide(swarm, Tick(), now) == []
+
+
+def facts(swarm: Swarm) -> object:
+    return (
+        swarm.cursor,
+        dict(swarm.agents),
+        dict(swarm.helps),
+        dict(swarm.tasks),
+        dict(swarm.broadcasts),
+        {agent: dict(box) for agent, box in swarm.mail.items()},
+        dict(swarm.spools),
+        list(swarm.idle),
+        +swarm.counts,
+        dict(swarm.blocked),
+        dict(swarm.away),
+        dict(swarm.snoozed),
+    )
+
+
+def test_the_history_strategy_reaches_every_kind_of_event() -> None:
+    seen: set[str] = set()
+
+    @settings(max_examples=500, deadline=None, database=None, derandomize=True)
+    @given(histories)
+    def look(history: list[tuple[Command, int]]) -> None:
+        seen.update(event.subject for event in run(history)[1])
+
+    look()
+
+    assert seen >= {
+        "agent.lost",
+        "help.escalated",
+        "help.woken",
+        "task.done",
+        "task.started",
+        "delivery.done",
+        "report.refused",
+        "broadcast.sent",
+    }
