@@ -1,0 +1,286 @@
+"""The pump: one transaction a turn, answers and pushes after COMMIT."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from agentkit.codec import decode_event
+from agentkit.errors import Conflict, NotFound
+from agentkit.protocol import Assign, Notify, SendBroadcast, Snooze
+from server.core import Rules, Turn
+from server.hub import Hub, Pushed
+from server.store.base import StoreError, Write
+from server.store.memory import MemoryStore
+
+
+class WatchedStore(MemoryStore):
+    """A store that counts its turns, can be held up and can be told to fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns: list[int] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.broken = False
+
+    async def turn(self, write: Write) -> Turn:
+        await self.gate.wait()
+        if self.broken:
+            write(())
+            raise StoreError("the disk is full; make room")
+        turn = await super().turn(write)
+        self.turns.append(len(turn.events))
+        return turn
+
+    async def check(self) -> str:
+        if self.broken:
+            raise StoreError("the disk is full; make room")
+        return await super().check()
+
+
+class Watcher:
+    def __init__(self) -> None:
+        self.pushed: list[Pushed] = []
+
+    def push(self, pushed: Pushed) -> None:
+        self.pushed.append(pushed)
+
+    @property
+    def cursors(self) -> list[int]:
+        return [
+            logged.cursor for pushed in self.pushed for logged in pushed.turn.events
+        ]
+
+
+@pytest.fixture
+async def store() -> WatchedStore:
+    return WatchedStore()
+
+
+@pytest.fixture
+async def hub(store: WatchedStore) -> AsyncIterator[Hub]:
+    hub = Hub(store, version="test")
+    await hub.start()
+    store.turns.clear()
+    yield hub
+    await hub.stop()
+
+
+async def test_what_queues_up_during_a_commit_is_one_transaction(
+    hub: Hub, store: WatchedStore
+) -> None:
+    store.gate.clear()
+    first = asyncio.create_task(hub.submit(Notify(agent="a0", report="idle")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    rest = [
+        asyncio.create_task(hub.submit(Notify(agent=f"a{n}", report="idle")))
+        for n in range(1, 1000)
+    ]
+    await asyncio.sleep(0)
+
+    store.gate.set()
+    await asyncio.gather(first, *rest)
+
+    assert store.turns == [1, 512, 487]
+
+
+async def test_nobody_is_answered_before_the_commit(
+    hub: Hub, store: WatchedStore
+) -> None:
+    watcher = Watcher()
+    hub.subscribe(watcher)
+    store.gate.clear()
+    wish = asyncio.create_task(hub.submit(Notify(agent="a", report="idle")))
+    question = asyncio.create_task(hub.ask(lambda swarm: swarm.cursor))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    early = (wish.done(), question.done(), watcher.cursors)
+
+    store.gate.set()
+
+    assert early == (False, False, [])
+    assert (await wish).events[0].cursor == 2
+    assert await question == 2
+    assert watcher.cursors == [2]
+
+
+async def test_an_answer_is_read_right_after_its_own_command(hub: Hub) -> None:
+    places = await asyncio.gather(
+        *(
+            hub.submit(
+                Notify(agent=agent, report="idle"),
+                read=lambda swarm, _: len(swarm.idle),
+            )
+            for agent in "abc"
+        )
+    )
+
+    assert [outcome.value for outcome in places] == [1, 2, 3]
+
+
+async def test_a_refusal_is_the_callers_alone(hub: Hub) -> None:
+    results = await asyncio.gather(
+        hub.submit(Notify(agent="a", report="idle")),
+        hub.submit(Assign(agent="nobody", id="T")),
+        hub.submit(Assign(agent="a", id="T")),
+        return_exceptions=True,
+    )
+
+    assert isinstance(results[1], NotFound)
+    assert not isinstance(results[0], BaseException)
+    assert not isinstance(results[2], BaseException)
+
+
+async def test_an_idempotency_key_has_one_effect_and_one_answer(hub: Hub) -> None:
+    await hub.submit(Notify(agent="a", report="idle"))
+    wish = SendBroadcast(id="", text="hello")
+
+    first, again = await asyncio.gather(
+        hub.submit(wish, key="k", read=lambda _, events: events[0].cursor),
+        hub.submit(wish, key="k", read=lambda _, events: events[0].cursor),
+    )
+    later = await hub.submit(wish, key="k")
+
+    assert first == again
+    assert later.events == first.events
+    assert await hub.ask(lambda swarm: len(swarm.broadcasts)) == 1
+
+
+async def test_a_refused_wish_does_not_use_its_key_up(hub: Hub) -> None:
+    with pytest.raises(NotFound):
+        await hub.submit(Assign(agent="a", id="T"), key="k")
+    await hub.submit(Notify(agent="a", report="idle"))
+
+    outcome = await hub.submit(Assign(agent="a", id="T"), key="k")
+
+    assert outcome.events
+
+
+async def test_a_watcher_misses_nothing_and_sees_nothing_twice(hub: Hub) -> None:
+    watcher = Watcher()
+    before = [
+        asyncio.create_task(hub.submit(Notify(agent=f"a{n}", report="idle")))
+        for n in range(700)
+    ]
+    await asyncio.sleep(0)
+
+    def look(swarm: object) -> int:
+        hub.subscribe(watcher)
+        return swarm.cursor  # type: ignore[attr-defined, no-any-return]
+
+    question = asyncio.create_task(hub.ask(look))
+    after = [
+        asyncio.create_task(hub.submit(Notify(agent=f"b{n}", report="idle")))
+        for n in range(700)
+    ]
+    await asyncio.gather(*before, *after)
+    seen = await question
+
+    total = await hub.ask(lambda swarm: swarm.cursor)
+    assert watcher.cursors == list(range(seen + 1, total + 1))
+
+
+async def test_a_frame_tells_events_rows_and_what_they_cost(hub: Hub) -> None:
+    watcher = Watcher()
+    hub.subscribe(watcher)
+
+    await hub.submit(Notify(agent="a", report="busy", task="T"), size=212)
+
+    frame = json.loads(watcher.pushed[0].frame)
+    logged = decode_event(frame["events"][0])
+    assert (frame["type"], frame["cursor"]) == ("turn", logged.cursor)
+    assert logged.event.subject == "agent.busy"
+    assert frame["agents"][0]["task"] == "T"
+    assert frame["events"][0]["bytes"] == 212
+    assert frame["events"][0]["ms"] >= 0
+    assert "tasks" not in frame
+
+
+async def test_a_commit_that_fails_changes_nothing_and_the_hub_comes_back(
+    hub: Hub, store: WatchedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.hub.RETRY", 0.01)
+    watcher = Watcher()
+    await hub.submit(Notify(agent="a", report="idle"))
+    hub.subscribe(watcher)
+    store.broken = True
+
+    with pytest.raises(StoreError, match="the disk is full"):
+        await hub.submit(Notify(agent="a", report="busy"))
+    with pytest.raises(StoreError, match="the disk is full"):
+        await hub.ask(lambda swarm: swarm.cursor)
+    store.broken = False
+    await until(lambda: hub.failure is None)
+
+    assert watcher.cursors == []
+    assert await hub.ask(lambda swarm: swarm.agents["a"].status) == "idle"
+    assert (await hub.submit(Notify(agent="a", report="busy"))).events[0].cursor == 3
+
+
+async def test_what_is_due_happens_by_itself(store: WatchedStore) -> None:
+    hub = Hub(store, rules=Rules(escalate_after=timedelta(milliseconds=20)))
+    await hub.start()
+    watcher = Watcher()
+    hub.subscribe(watcher)
+
+    await hub.submit(Notify(agent="a", report="blocked", message="no key"))
+    await until(lambda: len(watcher.cursors) == 3)
+    later = datetime.now(UTC) + timedelta(milliseconds=20)
+    await hub.submit(Snooze(help="h3", until=later))
+    await until(lambda: len(watcher.cursors) == 5)
+    await hub.stop()
+
+    subjects = [
+        logged.event.subject
+        for pushed in watcher.pushed
+        for logged in pushed.turn.events
+    ]
+    assert subjects[2:] == ["help.escalated", "help.snoozed", "help.woken"]
+
+
+async def test_a_hub_that_stops_finishes_what_it_took_on(store: WatchedStore) -> None:
+    hub = Hub(store)
+    await hub.start()
+    store.gate.clear()
+    wishes = [
+        asyncio.create_task(hub.submit(Notify(agent=f"a{n}", report="idle")))
+        for n in range(600)
+    ]
+    await asyncio.sleep(0)
+
+    stopping = asyncio.create_task(hub.stop())
+    await asyncio.sleep(0)
+    with pytest.raises(StoreError, match="the hub is stopping"):
+        await hub.submit(Notify(agent="late", report="idle"))
+    store.gate.set()
+    await stopping
+
+    assert all(outcome.events for outcome in await asyncio.gather(*wishes))
+
+
+async def test_a_restarted_hub_knows_what_it_knew(store: WatchedStore) -> None:
+    hub = Hub(store)
+    await hub.start()
+    await hub.submit(Notify(agent="a", report="busy", spool="s", seq=1))
+    await hub.submit(Assign(agent="a", id="T"), key="k")
+    await hub.stop()
+
+    again = Hub(store)
+    await again.start()
+    with pytest.raises(Conflict):
+        await again.submit(Notify(agent="a", report="idle", spool="s", seq=3))
+    outcome = await again.submit(Assign(agent="a", id="T"), key="k")
+
+    assert outcome.events[0].cursor == 3
+    assert await again.ask(lambda swarm: swarm.agents["a"].mail) == 1
+    await again.stop()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
