@@ -1,7 +1,8 @@
 """What a store must do; memory and SQLite do it, others may follow.
 
-A store keeps two things in step: the log of events and the rows they changed. It decides
-nothing. One body of tests, `tests/contract/test_stores.py`, holds every store to this.
+A store keeps two things in step: the log of events and the rows they changed. It
+decides nothing. One body of tests, `tests/contract/test_stores.py`, holds every store
+to this.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,15 +37,16 @@ class Store(Protocol):
 
         Every agent, spool and receipt; open help requests, unfinished tasks, unsettled
         broadcasts and deliveries that are not done; of the settled ones the newest
-        `KEEP_SETTLED` of each table (deliveries: none), and whatever a delivery that
-        is not done refers to.
+        `KEEP_SETTLED` of each table by version (deliveries: none), and whatever a
+        delivery that is not done refers to.
         """
 
     async def turn(self, write: Write) -> Turn:
         """Call `write` and commit what it returns, durably, in one transaction.
 
         Raises:
-            StoreError: nothing of the turn is kept.
+            StoreError: nothing of the turn is kept. Its cursors do not follow the log,
+                or it could not be written.
         """
 
     async def events(
@@ -65,8 +67,11 @@ class Store(Protocol):
     async def deliveries(
         self, *, ref: str = "", agent: str = "", limit: int = 1000, after: str = ""
     ) -> list[Delivery]:
-        """Read the ledger of one thing, in order of agent after `after`, or the mailbox
-        of one agent, newest first."""
+        """Read at most `limit` deliveries.
+
+        With `ref` the ledger of one thing, in order of agent and after agent `after`;
+        with `agent` alone the mailbox of one agent, newest first.
+        """
 
     async def task(self, key: str) -> Task | None:
         """Read one task, however old."""

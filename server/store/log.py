@@ -1,0 +1,46 @@
+"""Rules that every store keeps: a log without gaps, and which rows a start loads."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from agentkit.codec import EVENTS
+from agentkit.protocol import Logged
+from agentkit.rows import Broadcast, Delivery, HelpRequest, Task
+from agentkit.subjects import matches
+from server.store.base import StoreError
+
+R = TypeVar("R", HelpRequest, Task, Broadcast)
+
+LIVE: Mapping[type, Callable[[Any], bool]] = {
+    HelpRequest: lambda row: row.is_open,
+    Task: lambda row: row.state != "done",
+    Broadcast: lambda row: row.done < row.recipients,
+    Delivery: lambda row: row.state != "done",
+}
+"""Whether a row still waits for something; kinds not listed always count as live."""
+
+
+def next_cursor(last: int, events: Iterable[Logged]) -> int:
+    """Return the cursor that the log ends with once `events` follow `last`.
+
+    Raises:
+        StoreError: they leave a gap or repeat a cursor, so whoever decided them did not
+            know the log as it is.
+    """
+    for cursor, _ in events:
+        if cursor != last + 1:
+            raise StoreError(
+                f"The turn brings event {cursor} but the log ends with {last}: "
+                "load the store again before you write to it."
+            )
+        last = cursor
+    return last
+
+
+def subjects(pattern: str) -> tuple[str, ...]:
+    """Return the subjects of events that a pattern matches.
+
+    The alphabet is small and closed, so a pattern is exactly a set of words: a database
+    can look them up and needs no pattern language of its own.
+    """
+    return tuple(subject for subject in EVENTS if matches(pattern, subject))

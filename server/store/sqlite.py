@@ -1,0 +1,190 @@
+"""The store on disk: one file of SQLite, written from one thread.
+
+SQLite before 3.51.3 can corrupt a file when two connections write or checkpoint at the
+same instant (sqlite.org/wal.html#walresetbug). Here that cannot happen: one process
+holds the lock, one connection writes and checkpoints, and reads go over a second
+connection that may do neither. `synchronous=FULL` makes a commit survive a power cut;
+with many commands to a commit it costs next to nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import aiosqlite
+
+from agentkit.protocol import Logged
+from agentkit.rows import Broadcast, Delivery, HelpRequest, Task
+from server.core.tables import Tables, Turn
+from server.store.base import StoreError, Write
+from server.store.faults import explained
+from server.store.log import subjects
+from server.store.schema import read, read_event
+from server.store.writer import Writer
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_END = 2**63 - 1
+"""Beyond every cursor."""
+
+_READER = (
+    "PRAGMA query_only=1",
+    "PRAGMA wal_autocheckpoint=0",
+    "PRAGMA mmap_size=0",
+)
+
+
+class SQLiteStore:
+    """Keeps log and rows in the file at `path`, made with mode 0600 when it is new."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread: ThreadPoolExecutor | None = None
+        self._writer: Writer | None = None
+        self._reader: aiosqlite.Connection | None = None
+
+    async def open(self) -> None:
+        """Open or create the file, with its folder, and take its lock.
+
+        Raises:
+            StoreError: it is locked, damaged, of another version, or not to be written.
+        """
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        try:
+            self._writer = await self._in_thread(Writer, self._path)
+            with explained(self._path):
+                self._reader = await aiosqlite.connect(self._path, isolation_level=None)
+                for pragma in _READER:
+                    await self._reader.execute(pragma)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def load(self) -> tuple[int, Tables]:
+        """Return the cursor of the newest event and the rows that are still of use."""
+        return await self._in_thread(self._writing.load)
+
+    async def turn(self, write: Write) -> Turn:
+        """Commit what `write` returns, durably, in one transaction."""
+        writer = self._writing
+        turn = write(())
+        if turn.events or turn.rows:
+            await self._in_thread(writer.commit, turn)
+        return turn
+
+    async def events(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 500,
+        subject: str = "**",
+        agent: str = "",
+        newest_first: bool = False,
+    ) -> list[Logged]:
+        """Read the log: cursors in (after, before), at most `limit`."""
+        chosen = subjects(subject)
+        rows = await self._fetch(
+            "SELECT cursor, subject, data FROM events",
+            where={
+                "cursor > ?": after,
+                "cursor < ?": _END if before is None else before,
+                **({"agent = ?": agent} if agent else {}),
+                f"subject IN ({', '.join('?' * len(chosen))})": chosen,
+            },
+            order="cursor DESC" if newest_first else "cursor",
+            limit=limit,
+        )
+        return [read_event(*row) for row in rows]
+
+    async def deliveries(
+        self, *, ref: str = "", agent: str = "", limit: int = 1000, after: str = ""
+    ) -> list[Delivery]:
+        """Read a ledger in order of agent, or a mailbox newest first."""
+        mailbox = agent and not ref
+        rows = await self._fetch(
+            "SELECT body FROM deliveries",
+            where={
+                **({"ref = ?": ref} if ref else {}),
+                **({"agent = ?": agent} if agent else {"agent > ?": after}),
+            },
+            order="seq DESC" if mailbox else "agent, seq",
+            limit=limit,
+        )
+        return [read(Delivery, body) for (body,) in rows]
+
+    async def task(self, key: str) -> Task | None:
+        """Read one task, however old."""
+        return await self._one(Task, "tasks", key)
+
+    async def help(self, key: str) -> HelpRequest | None:
+        """Read one help request, however old."""
+        return await self._one(HelpRequest, "helps", key)
+
+    async def broadcast(self, key: str) -> Broadcast | None:
+        """Read one broadcast, however old."""
+        return await self._one(Broadcast, "broadcasts", key)
+
+    async def check(self) -> str:
+        """Commit something, and return the word for a store that can do so."""
+        await self._in_thread(self._writing.check)
+        return "writable"
+
+    async def close(self) -> None:
+        """Close the file and release its lock; a store that is not open stays so."""
+        reader, self._reader = self._reader, None
+        writer, self._writer = self._writer, None
+        thread, self._thread = self._thread, None
+        # The last connection to close checkpoints, and only the writer may.
+        if reader is not None:
+            await reader.close()
+        if thread is not None and writer is not None:
+            await asyncio.get_running_loop().run_in_executor(thread, writer.close)
+        if thread is not None:
+            thread.shutdown(wait=False)
+
+    async def _one(self, kind: type[R], table: str, key: str) -> R | None:
+        select = f"SELECT body FROM {table}"  # noqa: S608
+        rows = await self._fetch(select, where={"id = ?": key})
+        return read(kind, rows[0][0]) if rows else None
+
+    async def _fetch(
+        self,
+        select: str,
+        *,
+        where: Mapping[str, str | int | tuple[str, ...]],
+        order: str = "1",
+        limit: int = 1,
+    ) -> list[Any]:
+        query = f"{select} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"
+        values = chain.from_iterable(
+            value if isinstance(value, tuple) else (value,) for value in where.values()
+        )
+        if self._reader is None:
+            raise self._closed()
+        with explained(self._path):
+            rows = await self._reader.execute_fetchall(query, (*values, limit))
+        return list(rows)
+
+    async def _in_thread(
+        self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        loop = asyncio.get_running_loop()
+        with explained(self._path):
+            return await loop.run_in_executor(
+                self._thread, partial(work, *args, **kwargs)
+            )
+
+    @property
+    def _writing(self) -> Writer:
+        if self._writer is None:
+            raise self._closed()
+        return self._writer
+
+    def _closed(self) -> StoreError:
+        return StoreError(f"The store {self._path} is not open: start the hub again.")

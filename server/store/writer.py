@@ -1,0 +1,137 @@
+"""The one connection that writes: SQLite as the writer thread of the store uses it."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from agentkit.rows import key_of
+from server.core.tables import Tables, Turn
+from server.store.base import StoreError
+from server.store.lock import StoreLock
+from server.store.log import next_cursor
+from server.store.schema import (
+    APPLICATION,
+    INSERT_EVENT,
+    SCHEMA,
+    TABLES,
+    VERSION,
+    bind_event,
+    read,
+)
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA mmap_size=0",
+)
+
+
+class Writer:
+    """Writes turns into the file at `path`; use it from the thread that made it.
+
+    Raises:
+        StoreError: the file is locked, or not one that this version can write.
+        sqlite3.Error: SQLite cannot use the file.
+        OSError: the system does not let us.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with ExitStack() as undo:
+            self._lock = StoreLock(path)
+            undo.callback(self._lock.release)
+            _make_private(path)
+            self._connection = sqlite3.connect(path, isolation_level=None)
+            undo.callback(self._connection.close)
+            for pragma in _PRAGMAS:
+                self._connection.execute(pragma)
+            self._ensure_schema(path)
+            self.check()
+            self._last = self._newest()
+            undo.pop_all()
+
+    def _ensure_schema(self, path: Path) -> None:
+        if self._number("SELECT count(*) FROM sqlite_schema") == 0:
+            self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+        elif self._number("PRAGMA application_id") != APPLICATION:
+            raise StoreError(
+                f"The store {path} is a database of another program: name another "
+                "folder with --data-dir."
+            )
+        version = self._number("PRAGMA user_version")
+        if version != VERSION:
+            raise StoreError(
+                f"The store {path} has version {version}, but this hub reads version "
+                f"{VERSION}: install the newer swarmtui that wrote it, or name another "
+                "folder with --data-dir."
+            )
+
+    def load(self) -> tuple[int, Tables]:
+        """Return the newest cursor and the rows that are still of use."""
+        tables = Tables()
+        for name, rows in tables:
+            table = TABLES[name]
+            for query in table.loads:
+                for (body,) in self._connection.execute(query):
+                    row = read(table.kind, body)
+                    key = key_of(row)
+                    rows[key if len(key) > 1 else key[0]] = row
+        self._last = self._newest()
+        return self._last, tables
+
+    def commit(self, turn: Turn) -> None:
+        """Write a turn, durably; when that fails nothing of it is kept."""
+        last = next_cursor(self._last, turn.events)
+        with self._transaction() as connection:
+            connection.executemany(INSERT_EVENT, map(bind_event, turn.events))
+            for name, rows in turn.rows:
+                if rows:
+                    table = TABLES[name]
+                    connection.executemany(table.upsert, map(table.bind, rows.values()))
+        self._last = last
+
+    def check(self) -> None:
+        """Write something, durably."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE checks SET count = count + 1")
+
+    def close(self) -> None:
+        """Close the file, folding the write-ahead log into it, and release the lock."""
+        try:
+            self._connection.close()
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # SQLite itself has rolled back after a full disk, and may do so again.
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _newest(self) -> int:
+        return self._number("SELECT coalesce(max(cursor), 0) FROM events")
+
+    def _number(self, query: str) -> int:
+        (number,) = self._connection.execute(query).fetchone()
+        return int(number)
+
+
+def _make_private(path: Path) -> None:
+    """Create the file, or tighten it, so that only its owner reads it.
+
+    SQLite gives the files beside it the same mode.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(file).st_mode & 0o077:
+            os.fchmod(file, 0o600)
+    finally:
+        os.close(file)
