@@ -1,1 +1,5 @@
-"""TBD."""
+"""The dashboard, and the ``swarmtui`` command around it."""
+
+from agentkit import __version__
+
+__all__ = ["__version__"]

@@ -1,0 +1,180 @@
+"""The ``swarmtui`` command: finds the word that was said and runs it.
+
+Only the module behind that word is imported, so that ``--version``, ``--help`` and the
+shell's completion come at once. Whatever goes wrong ends here as one sentence on
+standard error and a documented exit code.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, NamedTuple, NoReturn
+
+import click
+
+from agentkit.errors import AgentkitError
+from swarmtui import __version__, words
+
+
+class Word(NamedTuple):
+    """Where a command lives, and what the help says of it."""
+
+    home: str
+    summary: str
+
+
+WORDS = {
+    "serve": Word("serve:serve", "Run the hub alone, without a dashboard."),
+    "demo": Word("demo:demo", "Show a scripted, lively swarm."),
+    "attach": Word("dashboard:attach", "Open the dashboard over a distant hub."),
+    "status": Word("look:status", "Tell how the swarm is doing, in a few lines."),
+    "agents": Word("look:agents", "List the agents, all or those a filter chooses."),
+    "tasks": Word("look:tasks", "List the tasks and how far they got."),
+    "help-desk": Word("look:help_desk", "List who needs a person, the worst first."),
+    "deliveries": Word("look:deliveries", "Show who received a task or a broadcast."),
+    "assign": Word("act:assign", "Hand a task to an agent."),
+    "broadcast": Word("act:broadcast", "Tell something to all agents, or to some."),
+    "answer": Word("act:answer", "Answer somebody who asked for help."),
+    "events": Word("events:events", "Print the log as JSON lines, and follow it."),
+    "doctor": Word("doctor:doctor", "Check the set-up, and say what to do."),
+    "paths": Word("paths:paths", "Tell where files live and where settings come from."),
+    "completion": Word("completion:completion", "Print the completion for a shell."),
+}
+"""Every word, in the order in which the help lists them."""
+
+
+class Words(click.Group):
+    """A group that knows its commands by name and imports them when they are said."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Name every word."""
+        return list(WORDS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        cmd_name: str,
+    ) -> click.Command | None:
+        """Import the command behind a word; None when there is no such word."""
+        word = WORDS.get(cmd_name)
+        return None if word is None else _load(word.home)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that was said.
+
+        Raises:
+            click.UsageError: there is none; the text names the nearest.
+        """
+        name = args[0]
+        if name not in WORDS and not name.startswith("-"):
+            near = get_close_matches(name, WORDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "see swarmtui --help"
+            raise click.UsageError(f"there is no command {name!r}: {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """Write the list of words, without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, word.summary) for name, word in WORDS.items()])
+
+
+def _load(home: str) -> click.Command:
+    module, name = home.split(":")
+    command = getattr(import_module(f"swarmtui.commands.{module}"), name)
+    assert isinstance(command, click.Command)  # noqa: S101  # a slip in WORDS, not input
+    return command
+
+
+EPILOG = """\b
+Exit codes
+  0 done                        4 timeout, or nothing there
+  1 it did not work             5 refused, or in conflict
+  2 wrong use                   6 a person must act
+  3 no such agent, task, …"""
+
+
+@click.group(
+    cls=Words,
+    invoke_without_command=True,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
+@click.option("--url", metavar="URL", help="The hub to look at.")
+@click.option("--token-file", metavar="FILE", help="Holds the token for that hub.")
+@click.pass_context
+def cli(ctx: click.Context, /, **flags: Any) -> None:
+    """A live console for people who coordinate swarms of AI agents.
+
+    Without a command it opens the dashboard: over the hub that answers, or over one of
+    its own that ends with it.
+    """
+    ctx.obj = {name: value for name, value in flags.items() if value is not None}
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(_load("dashboard:dashboard"), **ctx.obj)
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and leave with its exit code."""
+    sys.exit(run(argv))
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code, whatever happens."""
+    try:
+        code = cli.main(args=argv, prog_name="swarmtui", standalone_mode=False)
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the last resort
+        return explain(error)
+    return code if isinstance(code, int) else 0
+
+
+def explain(error: BaseException) -> int:
+    """Say what went wrong; return the exit code that tells it to a script.
+
+    Raises:
+        BaseException: `error` itself, when it was not foreseen and SWARMTUI_DEBUG is
+            set.
+    """
+    match error:
+        case click.UsageError():
+            where = error.ctx.command_path if error.ctx else "swarmtui"
+            words.fail(f"{error.format_message()} (see {where} --help)")
+            return error.exit_code
+        case click.Abort() | KeyboardInterrupt():
+            return words.INTERRUPTED
+        case AgentkitError():
+            words.fail(str(error))
+            return error.exit_code
+        case BrokenPipeError():
+            _drop_stdout()
+            return 0
+        case OSError():
+            _drop_stdout()
+            words.fail(_told(error))
+            return 1
+    if os.environ.get("SWARMTUI_DEBUG"):
+        raise error
+    kind = type(error).__name__
+    words.fail(f"{kind}: {error}; this is a defect, SWARMTUI_DEBUG=1 shows where")
+    return 1
+
+
+def _drop_stdout() -> None:
+    """Let the interpreter's last flush go nowhere: nobody reads any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _told(error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    if error.filename:
+        return f"{error.filename}: {reason}; see swarmtui doctor"
+    return f"cannot write the output: {reason}"

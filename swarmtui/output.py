@@ -1,0 +1,202 @@
+"""Standard output is for data: JSON for programs, tables for people.
+
+On a terminal a table fits the width and has colours; on a pipe it is plain, aligned
+and whole. ``NO_COLOR`` and ``TERM=dumb`` are honoured. JSON is pure ASCII: it survives
+every locale, and nothing an agent said can act on a terminal.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import click
+
+from agentkit.codec import encode
+from swarmtui.text import fit, safe, width
+
+SCHEMA_VERSION = 1
+"""Rises when a field of the JSON output changes its meaning or goes away."""
+
+Form: TypeAlias = Literal["table", "json", "jsonl"]
+C = TypeVar("C", bound=Callable[..., Any])
+
+GAP = "  "
+NARROWEST = 12
+"""Cells that a flexible column keeps, however narrow the terminal is."""
+
+COLOURS = {
+    "idle": "36",
+    "busy": "32",
+    "blocked": "33",
+    "help": "1;31",
+    "done": "34",
+    "lost": "2",
+    "title": "1",
+    "ok": "32",
+    "warn": "33",
+    "fail": "1;31",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table."""
+
+    title: str
+    right: bool = False
+    flexible: bool = False
+    """Gives way when the terminal is narrow."""
+    spare: int = 0
+    """Left out when the terminal is too narrow, the highest first; 0 always stays."""
+    coloured: bool = False
+    """Drawn in the colour of the last word of its text."""
+
+
+def form_options(command: C) -> C:
+    """Give a command ``--json`` and ``--jsonl``; it gets the choice as `form`."""
+    for flag, value, told in (
+        ("--jsonl", "jsonl", "One JSON object a line."),
+        ("--json", "json", "One JSON object, with its schema_version."),
+    ):
+        command = click.option(
+            flag, "form", flag_value=value, type=str, default="table", help=told
+        )(command)
+    return command
+
+
+def is_terminal() -> bool:
+    """Whether standard output is a terminal that can do more than type."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def line(text: str = "") -> None:
+    """Write one line of text."""
+    click.echo(text)
+
+
+def painted(text: str, colour: str) -> str:
+    """Return text in a colour of `COLOURS`, where colours are wanted."""
+    code = COLOURS.get(colour)
+    if code is None or not is_terminal() or os.environ.get("NO_COLOR"):
+        return text
+    return f"\x1b[{code}m{text}\x1b[0m"
+
+
+def as_json(**fields: Any) -> None:
+    """Write one JSON object; records among the values become objects."""
+    indent = 2 if sys.stdout.isatty() else None
+    whole = {"schema_version": SCHEMA_VERSION, **fields}
+    line(json.dumps(whole, default=encode, indent=indent))
+
+
+def as_jsonl(record: Any) -> None:
+    """Write one record as one line of JSON, at once."""
+    fields = record if isinstance(record, dict) else encode(record)
+    whole = {"schema_version": SCHEMA_VERSION, **fields}
+    click.echo(json.dumps(whole, default=encode, separators=(",", ":")))
+    sys.stdout.flush()
+
+
+def rows(
+    form: Form,
+    name: str,
+    records: Sequence[Any],
+    columns: Sequence[Column],
+    cells: Callable[[Any], Sequence[str]],
+) -> None:
+    """Write records in the form that was asked for.
+
+    Args:
+        form: how they are written.
+        name: the key of the list in the JSON object.
+        records: what to write.
+        columns: the table's columns.
+        cells: turns a record into the texts of these columns.
+    """
+    if form == "json":
+        as_json(**{name: list(records)})
+    elif form == "jsonl":
+        for record in records:
+            as_jsonl(record)
+    else:
+        table(columns, [cells(record) for record in records])
+
+
+def table(columns: Sequence[Column], body: Iterable[Sequence[str]]) -> None:
+    """Write a table, made safe and fitted to where it goes."""
+    texts = [[safe(cell) for cell in row] for row in body]
+    natural = [
+        max([width(column.title), *(width(row[n]) for row in texts)])
+        for n, column in enumerate(columns)
+    ]
+    widths = natural
+    if is_terminal():
+        widths = fitted(columns, natural, shutil.get_terminal_size().columns)
+    titles = [column.title.upper() for column in columns]
+    line(painted(_joined(columns, widths, titles), "title"))
+    for row in texts:
+        line(_joined(columns, widths, row, paint=True))
+
+
+def fitted(columns: Sequence[Column], natural: Sequence[int], room: int) -> list[int]:
+    """Return the width of each column so that all fit; 0 leaves a column out."""
+    widths = list(natural)
+    for n in sorted(range(len(columns)), key=lambda n: -columns[n].spare):
+        if _excess(_tightest(columns, widths), room) <= 0:
+            break
+        if columns[n].spare:
+            widths[n] = 0
+    while (excess := _excess(widths, room)) > 0:
+        loosest = max(
+            (n for n, column in enumerate(columns) if column.flexible),
+            key=lambda n: widths[n],
+            default=None,
+        )
+        if loosest is None or widths[loosest] <= NARROWEST:
+            break
+        widths[loosest] -= min(excess, _slack(columns, widths, loosest))
+    return widths
+
+
+def _tightest(columns: Sequence[Column], widths: Sequence[int]) -> list[int]:
+    return [
+        min(taken, NARROWEST) if column.flexible else taken
+        for column, taken in zip(columns, widths, strict=True)
+    ]
+
+
+def _excess(widths: Sequence[int], room: int) -> int:
+    shown = [taken for taken in widths if taken]
+    return sum(shown) + len(GAP) * (len(shown) - 1) - room
+
+
+def _slack(columns: Sequence[Column], widths: Sequence[int], loosest: int) -> int:
+    """Return how much the widest flexible column may give before the next is wider."""
+    others = [
+        widths[n]
+        for n, column in enumerate(columns)
+        if column.flexible and n != loosest and widths[n] < widths[loosest]
+    ]
+    return max(1, widths[loosest] - max([NARROWEST, *others]))
+
+
+def _joined(
+    columns: Sequence[Column],
+    widths: Sequence[int],
+    texts: Sequence[str],
+    *,
+    paint: bool = False,
+) -> str:
+    cells = []
+    for column, taken, text in zip(columns, widths, texts, strict=True):
+        if not taken:
+            continue
+        cell = fit(text, taken, right=column.right)
+        if paint and column.coloured:
+            cell = painted(cell, text.split()[-1] if text.split() else "")
+        cells.append(cell)
+    return GAP.join(cells).rstrip()
