@@ -1,0 +1,174 @@
+"""Who is in the demo, and what they say: names, skills, tasks, questions, blockers."""
+
+from typing import NamedTuple
+
+from agentkit.rows import Severity
+
+
+class Role(NamedTuple):
+    """A kind of agent: what it is called, what it can do, what it works on."""
+
+    name: str
+    skills: tuple[str, ...]
+    work: tuple[str, ...]
+
+
+class Question(NamedTuple):
+    """What somebody needs a person for."""
+
+    text: str
+    choices: tuple[str, ...] = ()
+    severity: Severity = "normal"
+
+
+class Job(NamedTuple):
+    """A task that a coordinator hands out."""
+
+    title: str
+    skill: str
+
+
+ROLES = (
+    Role(
+        "backend",
+        ("python", "postgres", "api"),
+        (
+            "paging the invoice endpoint",
+            "moving sessions out of the main table",
+            "retrying webhooks with backoff",
+            "rate limits per tenant",
+        ),
+    ),
+    Role(
+        "frontend",
+        ("typescript", "css", "a11y"),
+        (
+            "keyboard order in the settings form",
+            "dark theme for the charts",
+            "removing the last class component",
+            "a date picker that knows Mondays",
+        ),
+    ),
+    Role(
+        "tests",
+        ("tests", "python", "browser"),
+        (
+            "chasing the flaky checkout test",
+            "property tests for the parser",
+            "cutting the suite below five minutes",
+            "a replay of last week's outage",
+        ),
+    ),
+    Role(
+        "review",
+        ("review", "security", "python"),
+        (
+            "reviewing the token rotation",
+            "reading the new upload path",
+            "threat model of the admin pages",
+        ),
+    ),
+    Role(
+        "docs",
+        ("writing", "research"),
+        (
+            "upgrade notes for 4.0",
+            "first page of the API guide",
+            "screenshots of the new editor",
+        ),
+    ),
+    Role(
+        "data",
+        ("sql", "python", "charts"),
+        (
+            "backfilling March in batches",
+            "why signups dip on Sundays",
+            "deduplicating the address book",
+        ),
+    ),
+    Role(
+        "infra",
+        ("deploy", "linux", "postgres"),
+        (
+            "moving the cron jobs to the queue",
+            "restoring a backup to see that it works",
+            "smaller images for the workers",
+        ),
+    ),
+    Role(
+        "video",
+        ("video", "audio", "captions"),
+        (
+            "captions for lesson 12",
+            "cutting the launch trailer",
+            "levelling the podcast",
+        ),
+    ),
+)
+
+QUESTIONS = (
+    Question(
+        "Two migrations touch the same column: which one goes first?",
+        ("0142 add index", "0143 rename", "merge them"),
+        "high",
+    ),
+    Question(
+        "May I drop the table sessions_old? 4.1 GB, last read in May.",
+        ("drop it", "archive it first", "leave it"),
+        "critical",
+    ),
+    Question("What should the error page say while payments are down?"),
+    Question(
+        "The guide wants sentence case, the menus use title case: follow which?",
+        ("the guide", "the menus"),
+        "low",
+    ),
+    Question(
+        "This test passes only with a sleep. Keep it or rewrite the fixture?",
+        ("keep it", "rewrite", "delete the test"),
+    ),
+    Question("Who owns the billing dashboard since the reorganisation?"),
+    Question(
+        "The library changed its licence in 3.0. Stay on 2.9?",
+        ("stay on 2.9", "find another", "ask legal"),
+        "high",
+    ),
+    Question("Which of the three logos in the archive is the current one?"),
+    Question(
+        "Deploy on Friday afternoon or wait for Monday?",
+        ("Friday", "Monday"),
+    ),
+)
+
+BLOCKERS = (
+    "staging answers 503 since 14:20",
+    "needs review of #812 before it can go on",
+    "the password of the build mailbox has expired",
+    "disk quota reached on runner-7",
+    "waiting for the sample files from the customer",
+    "two required checks contradict each other",
+)
+
+JOBS = (
+    Job("Find out why the nightly export doubled in size", "sql"),
+    Job("Write the changelog for 4.0", "writing"),
+    Job("Check the signup form with a screen reader", "a11y"),
+    Job("Rotate the signing key and note how", "security"),
+    Job("Add German captions to lesson 12", "captions"),
+    Job("Make the import resume where it stopped", "python"),
+    Job("Measure the cold start of the workers", "linux"),
+    Job("Turn the incident notes into a runbook", "writing"),
+)
+
+BROADCASTS = (
+    ("The release branch is cut: only fixes until 17:00, please.", ""),
+    ("main is red since 8f31c2e: hold your merges.", "state:busy"),
+    ("The staging database comes back in ten minutes.", "cap:postgres"),
+    ("main is green again, go ahead.", "state:busy"),
+)
+
+ANSWERS = (
+    "Say what still works, and when we know more.",
+    "Ask in the team channel, then note it in the wiki.",
+    "Take the one dated this year.",
+)
