@@ -102,13 +102,14 @@ class Table:
 def dump(record: object) -> str:
     """Return a record as JSON text.
 
-    Native code writes all but what only Python's JSON knows, such as a number beyond 64
-    bits in the body of a task.
+    Native code knows no number beyond 64 bits and no half of a surrogate pair, but the
+    body of a task may hold both: Python's JSON writes and reads these, and a space in
+    front tells them apart.
     """
     try:
         return orjson.dumps(record).decode()
     except orjson.JSONEncodeError:
-        return json.dumps(codec.encode(record), separators=(",", ":"))
+        return " " + json.dumps(codec.encode(record), separators=(",", ":"))
 
 
 def read(kind: type[R], text: str) -> R:
@@ -131,10 +132,7 @@ def bind_event(logged: Logged) -> Values:
 
 
 def _parse(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return json.loads(text)
+    return json.loads(text) if text[0] == " " else orjson.loads(text)
 
 
 def _settling(row: HelpRequest | Task | Broadcast) -> Values:

@@ -1,0 +1,539 @@
+"""What every store must do, whatever it is made of."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from itertools import starmap
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agentkit.errors import Invalid
+from agentkit.protocol import (
+    AgentConnected,
+    AgentDisconnected,
+    AgentLost,
+    Event,
+    HubStarted,
+    Logged,
+    TaskDone,
+)
+from agentkit.rows import (
+    Agent,
+    Broadcast,
+    Delivery,
+    HelpRequest,
+    Receipt,
+    Row,
+    Spool,
+    Task,
+    key_of,
+)
+from agentkit.subjects import matches
+from server.core.tables import Tables, Turn
+from server.store import KEEP_SETTLED, MemoryStore, SQLiteStore, Store, StoreError
+
+NOW = datetime(2026, 11, 21, 1, 30, 0, 123456, tzinfo=UTC)
+
+TABLE_OF: dict[type[Row], str] = {
+    Agent: "agents",
+    HelpRequest: "helps",
+    Task: "tasks",
+    Broadcast: "broadcasts",
+    Delivery: "deliveries",
+    Spool: "spools",
+    Receipt: "receipts",
+}
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    made: dict[str, Callable[[], Store]] = {
+        "memory": MemoryStore,
+        "sqlite": lambda: SQLiteStore(tmp_path / "hub.db"),
+    }
+    store = made[request.param]()
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def reopen(store: Store) -> None:
+    await store.close()
+    await store.open()
+
+
+def tables(*rows: Row) -> Tables:
+    result = Tables()
+    for row in rows:
+        key = key_of(row)
+        getattr(result, TABLE_OF[type(row)])[key if len(key) > 1 else key[0]] = row
+    return result
+
+
+async def write(store: Store, *events: Event, rows: tuple[Row, ...] = ()) -> Turn:
+    """Commit one turn with the cursors that follow the log."""
+    newest, _ = await store.load()
+    logged = tuple(starmap(Logged, enumerate(events, newest + 1)))
+    return await store.turn(lambda _: Turn(logged, tables(*rows)))
+
+
+# --- Anything that a row or an event can hold -----------------------------------------
+
+TEXT = st.text(max_size=20)
+NAME = st.text(min_size=1, max_size=20)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
+    lambda below: (
+        st.lists(below, max_size=3) | st.dictionaries(TEXT, below, max_size=3)
+    ),
+    max_leaves=5,
+)
+PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+    str: TEXT,
+    int: st.integers(0, 2**53),
+    float: st.floats(0, allow_infinity=False, allow_nan=False),
+    bool: st.booleans(),
+    datetime: st.datetimes(timezones=st.just(UTC)),
+    type(None): st.none(),
+    Mapping[str, Any]: st.dictionaries(TEXT, JSON, max_size=3),
+}
+
+
+def anything(hint: Any) -> st.SearchStrategy[Any]:
+    """Return a strategy for the values of a type hint."""
+    if hint in PLAIN:
+        return PLAIN[hint]
+    args = get_args(hint)
+    if get_origin(hint) is Literal:
+        return st.sampled_from(args)
+    if get_origin(hint) is not tuple:
+        return st.one_of([anything(arg) for arg in args])
+    if args[-1] is not Ellipsis:
+        return st.tuples(*map(anything, args))
+    return st.lists(anything(args[0]), max_size=3).map(tuple)
+
+
+def records(kind: type) -> st.SearchStrategy[Any]:
+    """Return a strategy for records of a class, every field drawn."""
+    hints = get_type_hints(kind)
+    drawn = {field.name: anything(hints[field.name]) for field in fields(kind)}
+    drawn |= {name: NAME for name in ("agent", "ref") if name in drawn}
+    return st.fixed_dictionaries(drawn).map(lambda values: kind(**values))
+
+
+unhurried = settings(
+    deadline=None,
+    max_examples=15,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+async def read_back(store: Store, row: Row) -> Row | None:
+    match row:
+        case Task():
+            return await store.task(row.id)
+        case HelpRequest():
+            return await store.help(row.id)
+        case Broadcast():
+            return await store.broadcast(row.id)
+        case Delivery():
+            ledger = await store.deliveries(ref=row.ref, agent=row.agent)
+            return next(mail for mail in ledger if mail.seq == row.seq)
+    _, loaded = await store.load()
+    key = key_of(row)
+    table: dict[Any, Row] = getattr(loaded, TABLE_OF[type(row)])
+    return table.get(key if len(key) > 1 else key[0])
+
+
+@pytest.mark.parametrize("kind", get_args(Row))
+@unhurried
+@given(data=st.data())
+async def test_a_row_comes_back_as_it_was(
+    store: Store, kind: type[Row], data: st.DataObject
+) -> None:
+    row = data.draw(records(kind))
+
+    await write(store, rows=(row,))
+    await reopen(store)
+
+    assert await read_back(store, row) == row
+
+
+@pytest.mark.parametrize("kind", get_args(Event))
+@unhurried
+@given(data=st.data())
+async def test_an_event_comes_back_as_it_was(
+    store: Store, kind: type[Event], data: st.DataObject
+) -> None:
+    event = data.draw(records(kind))
+
+    turn = await write(store, event)
+    await reopen(store)
+
+    newest, _ = await store.load()
+    assert turn.events == (Logged(newest, event),)
+    assert await store.events(after=newest - 1) == [*turn.events]
+
+
+@pytest.mark.parametrize("value", [10**30, -(2**64), "\ud83d", [{"n": 2**80}]])
+async def test_a_task_holds_whatever_json_can_say(store: Store, value: object) -> None:
+    task = Task(id="T1", agent="a1", state="queued", created=NOW, body={"x": value})
+
+    await write(store, rows=(task,))
+    await reopen(store)
+
+    assert await store.task("T1") == task
+
+
+# --- Turns ----------------------------------------------------------------------------
+
+
+async def test_a_new_store_is_empty(store: Store) -> None:
+    assert await store.load() == (0, Tables())
+    assert await store.events() == []
+    assert await store.task("T1") is None
+
+
+async def test_a_turn_is_returned_and_kept_whole(store: Store) -> None:
+    agent = agent_row("a1", version=1)
+
+    turn = await write(store, joined("a1"), rows=(agent,))
+    await reopen(store)
+
+    assert turn == Turn((Logged(1, joined("a1")),), tables(agent))
+    assert await store.load() == (1, tables(agent))
+
+
+async def test_a_later_row_replaces_the_one_with_its_key(store: Store) -> None:
+    await write(store, rows=(agent_row("a1", message="first"), agent_row("a2")))
+
+    await write(store, rows=(agent_row("a1", message="second"),))
+    await reopen(store)
+
+    _, loaded = await store.load()
+    assert loaded == tables(agent_row("a1", message="second"), agent_row("a2"))
+
+
+async def test_an_empty_turn_changes_nothing(store: Store) -> None:
+    await write(store, joined("a1"), rows=(agent_row("a1"),))
+    before = await store.load()
+
+    await store.turn(lambda _: Turn((), Tables()))
+    await reopen(store)
+
+    assert await store.load() == before
+
+
+async def test_nobody_else_has_written(store: Store) -> None:
+    seen: list[Logged] = []
+    await write(store, joined("a1"))
+
+    def observe(others: Any) -> Turn:
+        seen.extend(others)
+        return Turn((), Tables())
+
+    await store.turn(observe)
+
+    assert seen == []
+
+
+async def test_nothing_is_kept_of_a_turn_whose_write_fails(store: Store) -> None:
+    await write(store, joined("a1"), rows=(agent_row("a1"),))
+
+    def fail(_: object) -> Turn:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await store.turn(fail)
+    await reopen(store)
+
+    assert await store.load() == (1, tables(agent_row("a1")))
+
+
+@pytest.mark.parametrize("cursors", [(1,), (3,), (0,), (2, 4), (2, 2)])
+async def test_nothing_is_kept_of_a_turn_that_does_not_follow_the_log(
+    store: Store, cursors: tuple[int, ...]
+) -> None:
+    await write(store, joined("a1"), rows=(agent_row("a1"),))
+    events = tuple(Logged(cursor, joined("a2")) for cursor in cursors)
+
+    with pytest.raises(StoreError, match="the log ends with"):
+        await store.turn(lambda _: Turn(events, tables(agent_row("a2"))))
+    await reopen(store)
+
+    assert await store.load() == (1, tables(agent_row("a1")))
+
+
+async def test_a_refused_turn_does_not_spoil_the_next(store: Store) -> None:
+    with pytest.raises(StoreError):
+        await store.turn(lambda _: Turn((Logged(7, joined("a1")),), Tables()))
+
+    await write(store, joined("a1"))
+
+    assert await store.events() == [Logged(1, joined("a1"))]
+
+
+async def test_what_was_loaded_does_not_change_with_the_store(store: Store) -> None:
+    await write(store, rows=(agent_row("a1"),))
+    _, loaded = await store.load()
+
+    await write(store, rows=(agent_row("a2"),))
+
+    assert loaded == tables(agent_row("a1"))
+
+
+# --- What a start loads ---------------------------------------------------------------
+
+
+async def test_open_things_are_loaded_however_many_there_are(store: Store) -> None:
+    count = KEEP_SETTLED + 20
+    rows = [
+        row
+        for number in range(count)
+        for row in (
+            help_row(f"h{number}", state="snoozed"),
+            task_row(f"T{number}", state="working"),
+            broadcast_row(f"b{number}", recipients=2, done=1),
+            delivery_row("a1", number + 1, state="acked"),
+        )
+    ]
+
+    await write(store, rows=tuple(rows))
+    await reopen(store)
+
+    assert await store.load() == (0, tables(*rows))
+
+
+SETTLED: list[Callable[[int], Row]] = [
+    lambda number: help_row(f"h{number:04}", state="answered", version=number),
+    lambda number: help_row(f"h{number:04}", state="resolved", version=number),
+    lambda number: task_row(f"T{number:04}", state="done", version=number),
+    lambda number: broadcast_row(f"b{number:04}", recipients=2, done=2, version=number),
+    lambda number: broadcast_row(f"b{number:04}", recipients=0, version=number),
+]
+
+
+@pytest.mark.parametrize("settled", SETTLED)
+async def test_of_settled_things_the_newest_are_loaded(
+    store: Store, settled: Callable[[int], Row]
+) -> None:
+    rows = [settled(number) for number in range(KEEP_SETTLED + 3)]
+
+    await write(store, rows=tuple(reversed(rows)))
+    await reopen(store)
+
+    assert await store.load() == (0, tables(*rows[3:]))
+    assert await read_back(store, rows[0]) == rows[0]
+
+
+@pytest.mark.parametrize("settled", SETTLED)
+async def test_what_a_waiting_delivery_carries_is_loaded_however_old(
+    store: Store, settled: Callable[[int], Row]
+) -> None:
+    rows = [settled(number) for number in range(KEEP_SETTLED + 3)]
+    waiting = delivery_row("a1", 1, ref=str(key_of(rows[0])[0]))
+
+    await write(store, rows=(*rows, waiting))
+    await reopen(store)
+
+    assert await store.load() == (0, tables(rows[0], *rows[3:], waiting))
+
+
+async def test_finished_deliveries_are_not_loaded(store: Store) -> None:
+    waiting = delivery_row("a1", 1)
+    await write(store, rows=(waiting, delivery_row("a1", 2)))
+
+    await write(store, rows=(delivery_row("a1", 2, state="done"),))
+    await reopen(store)
+
+    assert await store.load() == (0, tables(waiting))
+
+
+async def test_a_thing_that_settles_and_opens_again_is_live(store: Store) -> None:
+    for state in ("open", "resolved", "open"):
+        await write(store, rows=(help_row("h1", state=state),))
+
+    newer = tuple(
+        help_row(f"x{number}", state="resolved", version=number + 1)
+        for number in range(KEEP_SETTLED)
+    )
+    await write(store, rows=newer)
+
+    assert await store.load() == (0, tables(help_row("h1"), *newer))
+
+
+# --- The log --------------------------------------------------------------------------
+
+HISTORY: tuple[Event, ...] = tuple(
+    event
+    for number in range(6)
+    for event in (
+        HubStarted(at=NOW, version="1"),
+        AgentConnected(at=NOW, agent=f"a{number % 2}", capabilities=()),
+        TaskDone(at=NOW, agent=f"a{number % 3}", task="T1"),
+        AgentDisconnected(at=NOW, agent=f"a{number % 2}", reason=""),
+    )
+)
+PATTERNS = ["**", "agent.**", "agent.lost", "*.done", "task.done", "*", "no.such"]
+
+
+@unhurried
+@given(
+    span=st.tuples(st.integers(0, 30), st.none() | st.integers(0, 30)),
+    limit=st.integers(0, 30),
+    subject=st.sampled_from(PATTERNS),
+    agent=st.sampled_from(["", "a0", "a1", "a2", "nobody"]),
+    newest_first=st.booleans(),
+)
+async def test_the_log_is_read_by_cursor_subject_and_agent(
+    store: Store, span: tuple[int, int | None], **question: Any
+) -> None:
+    if not await store.events(limit=1):
+        await write(store, *HISTORY)
+    after, before = span
+    expected = [
+        logged
+        for logged in starmap(Logged, enumerate(HISTORY, 1))
+        if after < logged.cursor < (31 if before is None else before)
+        and matches(question["subject"], logged.event.subject)
+        and question["agent"] in ("", getattr(logged.event, "agent", ""))
+    ][:: -1 if question["newest_first"] else 1]
+
+    found = await store.events(after=after, before=before, **question)
+
+    assert found == expected[: question["limit"]]
+
+
+async def test_the_log_can_be_followed_page_by_page(store: Store) -> None:
+    for event in HISTORY:
+        await write(store, event)
+
+    pages, after = [], 0
+    while page := await store.events(after=after, limit=5):
+        pages.append(page)
+        after = page[-1].cursor
+
+    assert [logged for page in pages for logged in page] == list(
+        starmap(Logged, enumerate(HISTORY, 1))
+    )
+
+
+async def test_history_can_be_read_backwards_page_by_page(store: Store) -> None:
+    await write(store, *HISTORY)
+
+    cursors: list[int] = []
+    before = None
+    while page := await store.events(
+        agent="a1", before=before, limit=2, newest_first=True
+    ):
+        cursors += [logged.cursor for logged in page]
+        before = cursors[-1]
+
+    mine = [at for at, event in enumerate(HISTORY, 1) if "agent='a1'" in repr(event)]
+    assert cursors == mine[::-1]
+
+
+async def test_a_malformed_pattern_is_refused(store: Store) -> None:
+    with pytest.raises(Invalid, match="whole"):
+        await store.events(subject="agent.b*")
+
+
+# --- The ledger -----------------------------------------------------------------------
+
+
+async def test_a_ledger_is_read_page_by_page_in_order_of_agent(store: Store) -> None:
+    ledger = [delivery_row(f"a{number:02}", 7, ref="b1") for number in range(25)]
+    others = [delivery_row(f"a{number:02}", 8, ref="b2") for number in range(25)]
+    await write(store, rows=(*reversed(ledger), *others))
+
+    found: list[Delivery] = []
+    while page := await store.deliveries(
+        ref="b1", limit=10, after=found[-1].agent if found else ""
+    ):
+        found += page
+
+    assert found == ledger
+
+
+async def test_a_mailbox_is_read_newest_first(store: Store) -> None:
+    mailbox = [delivery_row("a1", seq, ref=f"b{seq}") for seq in range(1, 12)]
+    await write(store, rows=(*mailbox, delivery_row("a2", 99)))
+
+    found = await store.deliveries(agent="a1", limit=4)
+
+    assert found == mailbox[:-5:-1]
+
+
+async def test_a_ledger_shows_the_state_of_now(store: Store) -> None:
+    await write(store, rows=(delivery_row("a1", 1, ref="b1"),))
+    done = delivery_row("a1", 1, ref="b1", state="done", attempts=2, done=NOW)
+
+    await write(store, rows=(done,))
+
+    assert await store.deliveries(ref="b1") == [done]
+    assert await store.deliveries(agent="a1") == [done]
+
+
+# --- Health ---------------------------------------------------------------------------
+
+
+async def test_a_store_proves_that_it_can_be_written(store: Store) -> None:
+    await write(store, joined("a1"), rows=(agent_row("a1"),))
+    before = await store.load()
+
+    assert await store.check() == "writable"
+    assert await store.load() == before
+
+
+async def test_closing_twice_is_harmless(store: Store) -> None:
+    await store.close()
+    await store.close()
+
+    await store.open()
+
+
+# --- Rows -----------------------------------------------------------------------------
+
+
+def joined(agent: str) -> Event:
+    return AgentLost(at=NOW, agent=agent)
+
+
+def agent_row(key: str, **values: Any) -> Agent:
+    row = Agent(id=key, status="busy", since=NOW, heard=NOW, joined=NOW)
+    return replace(row, **values)
+
+
+def help_row(key: str, **values: Any) -> HelpRequest:
+    row = HelpRequest(
+        id=key, agent="a1", kind="help", state="open", question="?", opened=NOW
+    )
+    return replace(row, **values)
+
+
+def task_row(key: str, **values: Any) -> Task:
+    return replace(Task(id=key, agent="a1", state="queued", created=NOW), **values)
+
+
+def broadcast_row(key: str, **values: Any) -> Broadcast:
+    return replace(Broadcast(id=key, text="hello", where="", at=NOW), **values)
+
+
+def delivery_row(agent: str, seq: int, **values: Any) -> Delivery:
+    row = Delivery(
+        agent=agent,
+        seq=seq,
+        kind="broadcast",
+        ref="b1",
+        state="queued",
+        queued=NOW - timedelta(microseconds=1),
+    )
+    return replace(row, **values)
