@@ -1,0 +1,84 @@
+"""Where files live and what an agent is called when nobody says.
+
+Everything follows XDG, or lives under ``SWARMTUI_HOME`` when that is set. Imports
+nothing but `os`: `agentkit notify` needs this before anything else.
+"""
+
+# ruff: noqa: PTH - pathlib takes longer to import than a report takes to send
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROJECT_FILE = "swarmtui.toml"
+
+_XDG = {
+    "config": ("XDG_CONFIG_HOME", ".config"),
+    "data": ("XDG_DATA_HOME", ".local/share"),
+    "state": ("XDG_STATE_HOME", ".local/state"),
+}
+
+
+def folder(kind: str, environ: "Mapping[str, str]") -> str:
+    """Return the folder for ``config``, ``data``, ``state`` or ``runtime``."""
+    home = environ.get("SWARMTUI_HOME")
+    if home:
+        return os.path.abspath(os.path.expanduser(home))
+    if kind == "runtime":
+        runtime = environ.get("XDG_RUNTIME_DIR", "")
+        if os.path.isabs(runtime):
+            return os.path.join(runtime, "swarmtui")
+        kind = "state"
+    variable, default = _XDG[kind]
+    base = environ.get(variable, "")
+    if not os.path.isabs(base):  # the specification has relative ones ignored
+        base = os.path.join(os.path.expanduser("~"), default)
+    return os.path.join(base, "swarmtui")
+
+
+def hub_file(environ: "Mapping[str, str]") -> str:
+    """Return where a running hub writes its address and token."""
+    return os.path.join(folder("runtime", environ), "hub.json")
+
+
+def config_file(environ: "Mapping[str, str]") -> str:
+    """Return the user's settings file."""
+    return os.path.join(folder("config", environ), "config.toml")
+
+
+def outbox_folder(environ: "Mapping[str, str]") -> str:
+    """Return where reports wait for a hub that is down."""
+    return os.path.join(folder("state", environ), "outbox")
+
+
+def project_file(cwd: str) -> str:
+    """Return the nearest `PROJECT_FILE` upward from a folder; empty when none."""
+    found = _upward(cwd, (PROJECT_FILE,))
+    return os.path.join(found, PROJECT_FILE) if found else ""
+
+
+def default_agent(cwd: str) -> str:
+    """Return ``FOLDER@HOST``: the project an agent works in, on the machine it runs on.
+
+    The project is the nearest folder upward that has a ``.git`` or a `PROJECT_FILE`,
+    else the folder itself, so the name stays the same wherever in a project, and
+    however often, an agent is started. Agents that share a folder need names of their
+    own.
+    """
+    project = _upward(cwd, (PROJECT_FILE, ".git")) or cwd
+    host = os.uname().nodename.partition(".")[0]
+    name = f"{os.path.basename(project) or 'root'}@{host or 'localhost'}"
+    return "".join(c if c.isprintable() else "?" for c in name)[:256]
+
+
+def _upward(cwd: str, names: tuple[str, ...]) -> str:
+    here = cwd
+    while True:
+        if any(os.path.lexists(os.path.join(here, name)) for name in names):
+            return here
+        above = os.path.dirname(here)
+        if above == here:
+            return ""
+        here = above

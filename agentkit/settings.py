@@ -1,0 +1,479 @@
+"""Settings in layers: flag, environment, project file, user file, default.
+
+A table of settings is a frozen dataclass whose fields are made with `setting`; `load`
+fills it and remembers where each value came from. `KitSettings` is the table of this
+package, at the top level of the files; another package declares its own with a
+``SECTION``, which is its ``[section]`` in the files::
+
+    @dataclass(frozen=True)
+    class HubSettings:
+        SECTION: ClassVar[str] = "hub"
+        port: int = setting(8765, "The port to listen on.", read=whole(0, 65535))
+
+    loaded = load(HubSettings, flags={"port": None})
+    loaded.values.port, loaded.sources["port"]
+
+In the environment ``port`` is ``SWARMTUI_PORT``. A key that no table has is an error
+which names the nearest one.
+"""
+
+# ruff: noqa: RUF009 - a table's defaults are fields, made by `setting`
+
+import json
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from agentkit import places
+from agentkit.errors import Invalid
+
+T = TypeVar("T")
+Read: TypeAlias = Callable[[Any], Any]
+Layer: TypeAlias = Literal["flag", "environment", "project", "user", "default"]
+
+SECTIONS = ("hub", "dashboard")
+"""The sections that other packages have in the files."""
+
+DEFAULT_URL = "http://127.0.0.1:8765"
+
+
+# --- Readers: what turns the text or the TOML value of a setting into its value -----
+
+
+def text(raw: Any) -> str:
+    """Read one line of text."""
+    if not isinstance(raw, str) or not raw.isprintable():
+        raise ValueError("is not a line of text")
+    return raw
+
+
+def words(raw: Any) -> tuple[str, ...]:
+    """Read a list, or text with commas between."""
+    items = raw.split(",") if isinstance(raw, str) else raw
+    if not isinstance(items, list | tuple):
+        raise ValueError("is not a list of words")  # noqa: TRY004
+    return tuple(word for item in items if (word := text(item).strip()))
+
+
+def switch(raw: Any) -> bool:
+    """Read yes or no: 1, true, yes, on; 0, false, no, off or nothing."""
+    said = str(raw).lower()
+    if said in ("1", "true", "yes", "on"):
+        return True
+    if said in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("is neither true nor false")
+
+
+def file(raw: Any) -> Path:
+    """Read the path of a file or folder; ``~`` is the user's home."""
+    return Path(text(raw)).expanduser().absolute()
+
+
+def whole(low: int, high: int) -> Read:
+    """Read a whole number within bounds."""
+
+    def read(raw: Any) -> Any:
+        return _within(low, high, _number(int, raw, "is not a whole number"))
+
+    return read
+
+
+def number(low: float, high: float) -> Read:
+    """Read a number within bounds."""
+
+    def read(raw: Any) -> Any:
+        return _within(low, high, _number(float, raw, "is not a number"))
+
+    return read
+
+
+def one_of(*choices: str) -> Read:
+    """Read one of a few words."""
+
+    def read(raw: Any) -> str:
+        if raw not in choices:
+            raise ValueError(f"is none of {', '.join(choices)}")
+        return str(raw)
+
+    return read
+
+
+def web_address(raw: Any) -> str:
+    """Read the address of a hub."""
+    address = text(raw).rstrip("/")
+    split_address(address)
+    return address
+
+
+def split_address(address: str) -> SplitResult:
+    """Return the parts of a hub's address.
+
+    Raises:
+        ValueError: it is not an address that a hub can have; the text says why.
+    """
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("does not begin with http:// or https://")
+    if not parts.hostname:
+        raise ValueError("has no host name")
+    if parts.username or parts.query or parts.fragment:
+        raise ValueError("has more than a host, a port and a path")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("has a port that is not between 0 and 65535") from None
+    return parts
+
+
+# --- Tables --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a table knows of one setting beside its default."""
+
+    about: str
+    read: Read
+    env: tuple[str, ...]
+    """Other names in the environment, for when ours is absent."""
+    personal: bool
+    """It may not stand in a project file, which may be somebody else's."""
+
+
+def setting(
+    default: Any,
+    about: str,
+    *,
+    read: Read = text,
+    env: tuple[str, ...] = (),
+    personal: bool = False,
+) -> Any:
+    """Declare a setting: a field of a table; see `Setting`."""
+    entry = Setting(about, read, env, personal)
+    return field(default=default, metadata={"setting": entry})
+
+
+@dataclass(frozen=True)
+class KitSettings:
+    """What an agent, or whoever calls the hub, can set."""
+
+    SECTION: ClassVar[str] = ""
+
+    url: str = setting(
+        "",
+        f"The hub's address; else the hub found on this machine, else {DEFAULT_URL}.",
+        read=web_address,
+        env=("IFNOTIFY_URL",),
+        personal=True,
+    )
+    agent: str = setting("", "Who the agent is.", env=("SESSION_ID",))
+    capabilities: tuple[str, ...] = setting(
+        (),
+        "What the agent can do, with commas between.",
+        read=words,
+        env=("CAPABILITIES",),
+    )
+    token: str = setting("", "The token shown to the hub.", personal=True)
+    token_file: Path | None = setting(
+        None, "A file with the token.", read=file, personal=True
+    )
+    ca_file: Path | None = setting(
+        None, "Certificates to trust, in PEM.", read=file, personal=True
+    )
+    client_cert: Path | None = setting(
+        None, "Our certificate, in PEM.", read=file, personal=True
+    )
+    client_key: Path | None = setting(None, "Its key.", read=file, personal=True)
+    disable: bool = setting(False, "Report nothing and succeed.", read=switch)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a value came from: the layer, and the flag, variable or file."""
+
+    layer: Layer
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.layer} {self.where}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[T]):
+    """A filled table and the source of each of its values."""
+
+    values: T
+    sources: Mapping[str, Source]
+
+
+def entries(table: type) -> dict[str, Setting]:
+    """Return the settings of a table by name, in order."""
+    return {
+        item.name: item.metadata["setting"]
+        for item in fields(table)
+        if "setting" in item.metadata
+    }
+
+
+def load(
+    table: type[T],
+    *,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+) -> Loaded[T]:
+    """Fill a table; a flag that is None was not given.
+
+    Raises:
+        Invalid: a value or a file cannot be read, or a file has an unknown key.
+    """
+    environ = os.environ if environ is None else environ
+    project = places.project_file(str(Path.cwd()) if cwd is None else cwd)
+    files: list[tuple[Layer, str]] = [
+        ("project", project),
+        ("user", places.config_file(environ)),
+    ]
+    layers = [
+        _from_flags(flags or {}),
+        _from_environment(table, environ),
+        *(_from_file(table, layer, path) for layer, path in files if path),
+    ]
+    found: dict[str, tuple[Any, Source]] = {}
+    for name, entry in entries(table).items():
+        for layer in layers:
+            if name in layer:
+                raw, source = layer[name]
+                found[name] = (_read(name, entry, raw, source), source)
+                break
+    return Loaded(
+        table(**{name: value for name, (value, _) in found.items()}),
+        {
+            name: found[name][1] if name in found else _DEFAULT
+            for name in entries(table)
+        },
+    )
+
+
+_DEFAULT = Source("default")
+_Values: TypeAlias = dict[str, tuple[Any, Source]]
+
+
+def _from_flags(flags: Mapping[str, Any]) -> _Values:
+    return {
+        name: (raw, Source("flag", f"--{name.replace('_', '-')}"))
+        for name, raw in flags.items()
+        if raw is not None
+    }
+
+
+def _from_environment(table: type, environ: Mapping[str, str]) -> _Values:
+    found: _Values = {}
+    for name, entry in entries(table).items():
+        for variable in (f"SWARMTUI_{name.upper()}", *entry.env):
+            if environ.get(variable):
+                found[name] = (environ[variable], Source("environment", variable))
+                break
+    return found
+
+
+def _from_file(table: type, layer: Layer, path: str) -> _Values:
+    document = _document(path)
+    section = getattr(table, "SECTION", "")
+    _check(document, (*entries(KitSettings), *SECTIONS), path)
+    values = document.get(section, {}) if section else document
+    known = entries(table)
+    if section:
+        if not isinstance(values, dict):
+            raise Invalid(f"In {path} {section} is not a section: write [{section}].")
+        _check(values, tuple(known), path, section)
+    mine = {name: raw for name, raw in values.items() if name in known}
+    for name in mine:
+        if layer == "project" and known[name].personal:
+            raise Invalid(
+                f"{path} sets {name}, which a project may not decide for you: put it "
+                f"in your own settings, or set SWARMTUI_{name.upper()}."
+            )
+    return {name: (raw, Source(layer, path)) for name, raw in mine.items()}
+
+
+def _document(path: str) -> dict[str, Any]:
+    try:
+        with Path(path).open("rb") as stream:
+            return tomllib.load(stream)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise Invalid(
+            f"The settings file {path} cannot be read ({error.strerror}): "
+            "check its permissions."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid(
+            f"The settings file {path} is not TOML: {error}; correct it there."
+        ) from None
+
+
+def _check(
+    values: Mapping[str, Any], known: tuple[str, ...], path: str, section: str = ""
+) -> None:
+    for key in values:
+        if key in known:
+            continue
+        near = get_close_matches(key, known, 1)
+        remedy = f"did you mean {near[0]}?" if near else f"use {', '.join(known)}."
+        where = f"[{section}] of {path}" if section else path
+        raise Invalid(f"There is no setting {key!r}, found in {where}; {remedy}")
+
+
+def _read(name: str, entry: Setting, raw: Any, source: Source) -> Any:
+    try:
+        return entry.read(raw)
+    except ValueError as error:
+        raise Invalid(
+            f"{name} from {source} cannot be {raw!r}: it {error}. {entry.about}"
+        ) from None
+
+
+def _number(kind: Callable[[Any], Any], raw: Any, otherwise: str) -> Any:
+    if isinstance(raw, bool) or (kind is int and isinstance(raw, float)):
+        raise ValueError(otherwise)
+    try:
+        return kind(raw)
+    except (TypeError, ValueError):
+        raise ValueError(otherwise) from None
+
+
+def _within(low: Any, high: Any, value: Any) -> Any:
+    if not low <= value <= high:
+        raise ValueError(f"is not between {low} and {high}")
+    return value
+
+
+# --- Files and the running hub -------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where everything lives."""
+
+    config_file: Path
+    hub_file: Path
+    """Written by the hub while it runs: address and token."""
+    database: Path
+    outbox: Path
+    logs: Path
+    recordings: Path
+
+
+def paths(environ: Mapping[str, str] | None = None) -> Paths:
+    """Return where everything lives: XDG, or all under ``SWARMTUI_HOME``."""
+    environ = os.environ if environ is None else environ
+    state = Path(places.folder("state", environ))
+    return Paths(
+        config_file=Path(places.config_file(environ)),
+        hub_file=Path(places.hub_file(environ)),
+        database=Path(places.folder("data", environ)) / "hub.db",
+        outbox=Path(places.outbox_folder(environ)),
+        logs=state / "logs",
+        recordings=state / "recordings",
+    )
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder, and those above it, for this user alone; return it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """The hub that runs on this machine, as it announced itself."""
+
+    url: str
+    token: str = field(repr=False)
+    pid: int = 0
+    version: str = ""
+    started: str = ""
+
+
+def discover(environ: Mapping[str, str] | None = None) -> Discovered | None:
+    """Return the hub announced on this machine; it may have died since.
+
+    Raises:
+        Invalid: the announcement cannot be read.
+    """
+    path = paths(environ).hub_file
+    try:
+        found = json.loads(path.read_text())
+        return Discovered(
+            url=web_address(found["url"]),
+            token=str(found["token"]),
+            pid=int(found.get("pid", 0)),
+            version=str(found.get("version", "")),
+            started=str(found.get("started", "")),
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Invalid(
+            f"{path}, where the hub announces itself, cannot be read ({error}): "
+            "delete it and start the hub again."
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A hub to talk to, and how."""
+
+    url: str
+    token: str = field(default="", repr=False)
+    ca_file: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+
+
+def endpoint(
+    kit: KitSettings | None = None, environ: Mapping[str, str] | None = None
+) -> Endpoint:
+    """Say which hub to talk to: the one set, else the one found, else the default.
+
+    The token that a hub on this machine announced is shown to that hub alone.
+
+    Raises:
+        Invalid: a setting, the announcement or the token's file cannot be read.
+    """
+    kit = load(KitSettings, environ=environ).values if kit is None else kit
+    found = discover(environ)
+    url = kit.url or (found.url if found else DEFAULT_URL)
+    token = kit.token or _token_of(kit.token_file)
+    if not token and found and same_hub(url, found.url):
+        token = found.token
+    return Endpoint(url, token, kit.ca_file, kit.client_cert, kit.client_key)
+
+
+def same_hub(one: str, other: str) -> bool:
+    """Say whether two addresses lead to the same port; localhost is 127.0.0.1."""
+    return _origin(one) == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    parts = split_address(url)
+    host = "127.0.0.1" if parts.hostname == "localhost" else str(parts.hostname)
+    return parts.scheme, host, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _token_of(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(
+            f"The token's file {path} cannot be read ({error}): check token_file."
+        ) from None

@@ -1,0 +1,35 @@
+"""What an agent is called when nobody says."""
+
+import os
+from pathlib import Path
+
+from agentkit.places import default_agent, project_file
+
+HOST = os.uname().nodename.partition(".")[0]
+
+
+def test_an_agent_is_called_after_its_project_wherever_it_starts_in_it(
+    tmp_path: Path,
+) -> None:
+    deep = tmp_path / "shop" / "src"
+    deep.mkdir(parents=True)
+    assert default_agent(str(deep)) == f"src@{HOST}"
+
+    (tmp_path / "shop" / ".git").mkdir()
+    assert default_agent(str(deep)) == f"shop@{HOST}"
+
+
+def test_a_name_keeps_to_the_rules_for_ids() -> None:
+    assert default_agent("/nowhere/a\x1bb").startswith("a?b@")
+    assert default_agent("/") == f"root@{HOST}"
+    assert len(default_agent("/nowhere/" + "x" * 300)) == 256
+
+
+def test_the_nearest_project_file_upward_counts(tmp_path: Path) -> None:
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    assert project_file(str(deep)) == ""
+
+    (tmp_path / "swarmtui.toml").touch()
+    (tmp_path / "a" / "swarmtui.toml").touch()
+    assert project_file(str(deep)) == str(tmp_path / "a" / "swarmtui.toml")
