@@ -4,7 +4,8 @@ Everything follows XDG, or lives under ``SWARMTUI_HOME`` when that is set. Impor
 nothing but `os`: `agentkit notify` needs this before anything else.
 """
 
-# ruff: noqa: PTH - pathlib takes longer to import than a report takes to send
+# ruff: noqa: PTH100, PTH111, PTH117, PTH118, PTH119, PTH120 - pathlib takes longer to
+# import than a report takes to send
 
 import os
 

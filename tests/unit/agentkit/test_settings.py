@@ -27,10 +27,10 @@ from agentkit.settings import (
 class HubSettings:
     SECTION: ClassVar[str] = "hub"
 
-    port: int = setting(8765, "The port to listen on.", read=whole(0, 65535))  # noqa: RUF009
-    grace: float = setting(1.5, "Seconds.", read=number(0, 60))  # noqa: RUF009
-    auth: str = setting("on", "Whether.", read=one_of("on", "off"))  # noqa: RUF009
-    loud: bool = setting(False, "Noise.", read=switch)  # noqa: RUF009
+    port: int = setting(8765, "The port to listen on.", read=whole(0, 65535))
+    grace: float = setting(1.5, "Seconds.", read=number(0, 60))
+    auth: str = setting("on", "Whether.", read=one_of("on", "off"))
+    loud: bool = setting(False, "Noise.", read=switch)
 
 
 @pytest.fixture
