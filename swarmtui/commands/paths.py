@@ -1,0 +1,81 @@
+"""``swarmtui paths``: where files live, and where each setting comes from."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agentkit.settings import KitSettings, Loaded, entries, load
+from agentkit.settings import paths as find_paths
+from swarmtui import output
+from swarmtui.output import Column, Form
+from swarmtui.preferences import Preferences
+from swarmtui.settings import HubSettings
+
+PATHS = (Column("what"), Column("path"), Column("there", spare=1))
+SOURCES = (
+    Column("setting"),
+    Column("value", flexible=True),
+    Column("from", flexible=True),
+)
+TABLES: tuple[type, ...] = (KitSettings, HubSettings, Preferences)
+SECRET = {"token"}
+
+
+@click.command()
+@click.option("--sources", is_flag=True, help="Show every setting and what set it.")
+@output.form_options
+def paths(*, sources: bool, form: Form) -> None:
+    """Tell where files live and where settings come from."""
+    if sources:
+        output.rows(form, "settings", _settings(), SOURCES, _setting_cells)
+    else:
+        output.rows(form, "paths", _paths(), PATHS, _path_cells)
+
+
+def _paths() -> list[dict[str, Any]]:
+    return [
+        {"name": name, "path": str(path), "exists": Path(path).exists()}
+        for name, path in asdict(find_paths()).items()
+    ]
+
+
+def _path_cells(row: dict[str, Any]) -> list[str]:
+    return [row["name"].replace("_", " "), row["path"], "yes" if row["exists"] else "-"]
+
+
+def _settings() -> list[dict[str, Any]]:
+    found = []
+    for table in TABLES:
+        loaded: Loaded[Any] = load(table)
+        section = getattr(table, "SECTION", "")
+        for name in entries(table):
+            value = getattr(loaded.values, name)
+            hidden = name in SECRET and value
+            found.append(
+                {
+                    "section": section,
+                    "name": name,
+                    "value": "(hidden)" if hidden else _shown(value),
+                    "source": str(loaded.sources[name]),
+                }
+            )
+    return found
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None | () | "":
+            return ""
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ",".join(x if isinstance(x, str) else "=".join(x) for x in value)
+        case _:
+            return str(value)
+
+
+def _setting_cells(row: dict[str, Any]) -> list[str]:
+    name = f"{row['section']}.{row['name']}" if row["section"] else row["name"]
+    return [name, row["value"] or "-", row["source"]]
