@@ -386,7 +386,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         for column, room in self._shown:
             title, ink = column.title, "dim"
             if self.sort and self.sort.key == column.key:
-                arrow = "▾" if self.sort.falling else "▴"
+                arrow = "↓" if self.sort.falling else "↑"
                 title, ink = clip(title, room - 2) + f" {arrow}", "bold"
             spans += (Span(fit(title, room, right=column.right), ink), Span(" "))
         return draw(spans, self.inks, cells)

@@ -103,7 +103,7 @@ class LineWidget(Widget):
         self.inks = Inks(self)
         self._zones: dict[int, Line] = {}
 
-    def line(self, y: int, cells: int) -> Line:
+    def line(self, y: int, cells: int, /) -> Line:
         """Return what is on one line; it is cut or padded to the widget's width."""
         raise NotImplementedError
 

@@ -1,0 +1,209 @@
+"""The line in which a filter is typed, with how many rows it leaves."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from rich.highlighter import Highlighter
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from agentkit.errors import BadFilter
+from swarmtui.text import clip, count, safe
+from swarmtui.widgets.lines import Line, LineWidget, Span
+
+REMEMBERED = 50
+
+
+class _Wrong(Highlighter):
+    """Underlines the term that cannot be read."""
+
+    start = end = 0
+
+    def highlight(self, text: Text) -> None:
+        """Underline it."""
+        if self.start < self.end:
+            text.stylize("underline red", self.start, self.end)
+
+
+class FilterInput(Input):
+    """One line to type in, with the filters typed before on ``up``."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "recall(-1)", "Earlier filter", show=False),
+        Binding("down", "recall(1)", "Later filter", show=False),
+        Binding("escape", "give_up", "Back", show=False),
+    ]
+
+    class GivenUp(Message):
+        """Escape was pressed."""
+
+    def __init__(self, placeholder: str) -> None:
+        self.wrong = _Wrong()
+        super().__init__(
+            placeholder=placeholder,
+            compact=True,
+            highlighter=self.wrong,
+            select_on_focus=False,
+        )
+        self._past: list[str] = []
+        self._at = 0
+
+    def remember(self, text: str) -> None:
+        """Keep a filter for ``up``."""
+        if text:
+            self._past = [one for one in self._past if one != text][-REMEMBERED:]
+            self._past.append(text)
+        self._at = len(self._past)
+
+    def action_recall(self, by: int) -> None:
+        """Show an earlier or later filter."""
+        self._at = max(0, min(self._at + by, len(self._past)))
+        self.value = self._past[self._at] if self._at < len(self._past) else ""
+        self.cursor_position = len(self.value)
+
+    def action_give_up(self) -> None:
+        """Leave without keeping what was typed."""
+        self.post_message(self.GivenUp())
+
+
+class _Status(LineWidget):
+    """What stands to the right of the filter."""
+
+    spans: Line = ()
+
+    def line(self, _y: int, cells: int, /) -> Line:
+        """Return the status, set to the right."""
+        kept = list(self.spans)
+        while kept and sum(len(span.text) for span in kept) > cells:
+            kept.pop()
+        room = cells - sum(len(span.text) for span in kept)
+        return (Span(" " * room), *kept)
+
+
+class FilterBar(Horizontal):
+    """A filter as it is typed.
+
+    Each text that can be read is posted as `Changed` at once; one that cannot leaves
+    the last one in force, is underlined, and explained at the right. Enter keeps the
+    filter, escape goes back to the one that was there; both post `Left`.
+
+    Args:
+        compile: Makes what the screen filters with; raises `BadFilter`.
+        placeholder: What stands there while there is no filter.
+    """
+
+    DEFAULT_CSS = """
+    FilterBar {
+        height: 1;
+        padding: 0 1;
+        & > #slash { width: 2; height: 1; color: $primary; }
+        & > FilterInput { width: 1fr; height: 1; padding: 0; background: $background; }
+        & > FilterInput:focus { background: $surface; }
+        & > _Status { width: 44; height: 1; }
+        &.-wrong > _Status { width: 60%; }
+    }
+    """
+
+    class Changed(Message):
+        """Another filter is in force."""
+
+        def __init__(self, bar: "FilterBar", text: str, compiled: Any) -> None:
+            super().__init__()
+            self.bar = bar
+            self.text = text
+            self.compiled = compiled
+            """What `compile` made of it."""
+
+        @property
+        def control(self) -> "FilterBar":
+            """The line."""
+            return self.bar
+
+    class Left(Message):
+        """The person is done typing; the focus belongs elsewhere."""
+
+    def __init__(
+        self,
+        compile: Callable[[str], Any],  # noqa: A002  # the field's word
+        placeholder: str = "",
+        *,
+        id: str | None = None,  # noqa: A002  # Textual's word
+    ) -> None:
+        super().__init__(id=id)
+        self._compile = compile
+        self._placeholder = placeholder
+        self._before = ""
+        self._status: Line = ()
+
+    def compose(self) -> ComposeResult:
+        """Make the slash, the input and the status."""
+        yield Static("/", id="slash", markup=False)
+        yield FilterInput(self._placeholder)
+        yield _Status()
+
+    @property
+    def text(self) -> str:
+        """What is typed."""
+        return self.query_one(FilterInput).value
+
+    def edit(self) -> None:
+        """Let the person type."""
+        self._before = self.text
+        field = self.query_one(FilterInput)
+        field.focus()
+        field.cursor_position = len(field.value)
+
+    def put(self, text: str) -> None:
+        """Put another filter there, as if it had been typed."""
+        field = self.query_one(FilterInput)
+        field.value = text
+        field.remember(text)
+
+    def show(self, shown: int, total: int, *notes: str, unit: str = "") -> None:
+        """Say how many rows are on show, and notes such as ``sort cost ↓``."""
+        words = f"{count(shown)} of {count(total)}" if shown != total else count(total)
+        spans = [Span(f"{words} {unit}".rstrip(), "" if shown != total else "dim")]
+        spans += [Span(f"   {note}", "dim") for note in notes if note]
+        self._status = spans
+        if not self.has_class("-wrong"):
+            self._say(spans)
+
+    def _say(self, spans: Line) -> None:
+        status = self.query_one(_Status)
+        if status.spans != spans:
+            status.spans = spans
+            status.refresh()
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        wrong = self.query_one(FilterInput).wrong
+        wrong.start = wrong.end = 0
+        try:
+            compiled = self._compile(event.value)
+        except BadFilter as error:
+            wrong.start = getattr(error, "start", 0)
+            wrong.end = getattr(error, "end", len(event.value))
+            self.add_class("-wrong")
+            self._say((Span(clip(safe(str(error)), self.size.width // 2), "blocked"),))
+            return
+        self.remove_class("-wrong")
+        self._say(self._status)
+        self.post_message(self.Changed(self, event.value, compiled))
+
+    @on(Input.Submitted)
+    def _kept(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.query_one(FilterInput).remember(event.value)
+        self.post_message(self.Left())
+
+    @on(FilterInput.GivenUp)
+    def _given_up(self, event: FilterInput.GivenUp) -> None:
+        event.stop()
+        self.query_one(FilterInput).value = self._before
+        self.post_message(self.Left())

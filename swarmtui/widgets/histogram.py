@@ -1,0 +1,39 @@
+"""A histogram of latencies: a line for each bucket."""
+
+from collections.abc import Sequence
+
+from swarmtui.text import count, fit
+from swarmtui.widgets.lines import Line, LineWidget, Span
+from swarmtui.widgets.spark import bar
+
+LABELS = ("<0.5", "<1", "<2", "<5", "<10", "≥10")
+"""The buckets in milliseconds."""
+
+
+class Histogram(LineWidget):
+    """How many messages took how long; the slow ones in the colour of a warning."""
+
+    DEFAULT_CSS = "Histogram { height: 6; }"
+
+    _buckets: Sequence[int] = ()
+
+    def show(self, buckets: Sequence[int]) -> None:
+        """Show other figures, one for each of `LABELS`."""
+        if buckets != self._buckets:
+            self._buckets = buckets
+            self.refresh()
+
+    def line(self, y: int, cells: int, /) -> Line:
+        """Return one bucket: label, bar, share and number."""
+        if y >= len(LABELS):
+            return ()
+        number = self._buckets[y] if y < len(self._buckets) else 0
+        share = number / (sum(self._buckets) or 1)
+        slow = y == len(LABELS) - 1 and number > 0
+        room = max(4, cells - 5 - 8 - 9)
+        return (
+            Span(fit(LABELS[y], 4, right=True) + " ", "dim"),
+            Span(bar(share, room), "blocked" if slow else "primary"),
+            Span(f"{share:>7.1%} ", "" if number else "faint"),
+            Span(fit(count(number), 8, right=True), "dim" if number else "faint"),
+        )
