@@ -21,11 +21,12 @@ from server.store.schema import (
     read,
 )
 
-_PRAGMAS = (
+PRAGMAS: tuple[str, ...] = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA mmap_size=0",
 )
+"""How the writing connection is set."""
 
 
 class Writer:
@@ -45,7 +46,7 @@ class Writer:
             _make_private(path)
             self._connection = sqlite3.connect(path, isolation_level=None)
             undo.callback(self._connection.close)
-            for pragma in _PRAGMAS:
+            for pragma in PRAGMAS:
                 self._connection.execute(pragma)
             self._ensure_schema(path)
             self.check()
