@@ -13,10 +13,12 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from agentkit.errors import BadFilter
-from swarmtui.text import clip, count, safe
+from swarmtui.text import clip, count, safe, width
 from swarmtui.widgets.lines import Line, LineWidget, Span
 
 REMEMBERED = 50
+STATUS = 44
+"""The cells of the status."""
 
 
 class _Wrong(Highlighter):
@@ -105,7 +107,6 @@ class FilterBar(Horizontal):
         & > FilterInput { width: 1fr; height: 1; padding: 0; background: $background; }
         & > FilterInput:focus { background: $surface; }
         & > _Status { width: 44; height: 1; }
-        &.-wrong > _Status { width: 60%; }
     }
     """
 
@@ -190,11 +191,23 @@ class FilterBar(Horizontal):
             wrong.start = getattr(error, "start", 0)
             wrong.end = getattr(error, "end", len(event.value))
             self.add_class("-wrong")
-            self._say((Span(clip(safe(str(error)), self.size.width // 2), "blocked"),))
+            self._explain(str(error), event.value)
             return
-        self.remove_class("-wrong")
+        if self.has_class("-wrong"):
+            self.remove_class("-wrong")
+            self._status_width(STATUS)
         self._say(self._status)
         self.post_message(self.Changed(self, event.value, compiled))
+
+    def _explain(self, text: str, value: str) -> None:
+        """Say why the underlined term cannot be read, in the room that is left."""
+        reason = text.partition("cannot be read: ")[2] or text
+        room = self.content_size.width - width(value) - 6
+        self._status_width(max(room, STATUS))
+        self._say((Span(clip(safe(reason), max(room, STATUS)), "blocked"),))
+
+    def _status_width(self, cells: int) -> None:
+        self.query_one(_Status).styles.width = cells
 
     @on(Input.Submitted)
     def _kept(self, event: Input.Submitted) -> None:

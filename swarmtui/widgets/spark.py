@@ -6,7 +6,6 @@ from swarmtui.text import fit
 from swarmtui.widgets.lines import Line, LineWidget, Span
 
 LEVELS = "▁▂▃▄▅▆▇█"
-EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def spark(values: Sequence[float], cells: int, *, top: float = 0.0) -> str:
@@ -25,15 +24,13 @@ def spark(values: Sequence[float], cells: int, *, top: float = 0.0) -> str:
 
 
 def bar(share: float, cells: int) -> str:
-    """Return a bar that fills a share (0 to 1) of so many cells, to an eighth of one.
+    """Return a bar that fills a share (0 to 1) of so many cells, to half a cell.
 
-    What is not nothing is drawn: the least share above zero is one eighth.
+    What is not nothing is drawn: the least share above zero is half a cell.
     """
-    eighths = round(max(0.0, min(share, 1.0)) * cells * 8)
-    if share > 0:
-        eighths = max(eighths, 1)
-    full, rest = divmod(eighths, 8)
-    return fit("█" * full + (EIGHTHS[rest] if rest else ""), cells)
+    halves = round(max(0.0, min(share, 1.0)) * cells * 2)
+    full, half = divmod(max(halves, 1) if share > 0 else 0, 2)
+    return fit("━" * full + "╸" * half, cells)
 
 
 class Spark(LineWidget):

@@ -56,7 +56,7 @@ class TopBar(LineWidget):
     def _forms(self) -> tuple[Line, ...]:
         standing = self._standing
         name = Span(" swarmtui", "bold")
-        link = Span("● live", "busy") if standing.live else Span("◌ waiting", "blocked")
+        link = Span("● live", "busy") if standing.live else Span("○ waiting", "blocked")
         hub = Span(f"  {standing.hub}  ", "dim")
         up = Span(f"  up {standing.uptime}" if standing.uptime else "", "dim")
         return (name, hub, link, up), (name, hub, link), (name, Span("  "), link)
@@ -71,11 +71,16 @@ class TopBar(LineWidget):
         if standing.connecting:
             return (
                 Span(" swarmtui  ", "bold"),
-                Span(clip(f"◌ {standing.trouble}", cells - 12), "blocked"),
+                Span("◌ ", "blocked"),
+                Span(clip(standing.trouble, cells - 14), "blocked"),
             )
-        room = cells - len(standing.clock) - 4
+        room = cells - len(standing.clock) - 5
         text = fit(clip(standing.trouble, room), room)
-        return (Span(f" ◌ {text}{standing.clock} ", TROUBLE),)
+        return (
+            Span(" ◌ ", TROUBLE),
+            Span(text, TROUBLE),
+            Span(f" {standing.clock} ", TROUBLE),
+        )
 
 
 def _fits(left: Line, right: Line, cells: int) -> bool:
