@@ -1,0 +1,103 @@
+"""Asking the hub one thing from the command line: connect, ask, leave.
+
+The commands that look and act share their flags and their way to the hub here. What
+cannot be asked ends as an error of `agentkit.errors`, one sentence each.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+import click
+
+from agentkit.coordinator import Coordinator
+from agentkit.errors import NotFound
+from agentkit.settings import Endpoint, KitSettings, endpoint, load
+from swarmtui.model import Batch, Model
+
+C = TypeVar("C", bound=Callable[..., Any])
+T = TypeVar("T")
+
+FLAGS = (
+    ("--url", "URL", "The hub to ask; else the one that runs here."),
+    ("--token-file", "FILE", "Holds the token for that hub."),
+    ("--ca-file", "FILE", "Certificates to trust, in PEM."),
+)
+
+
+def hub_options(command: C) -> C:
+    """Give a command the flags that say which hub is meant; see `hub_meant`."""
+    for flag, stand_in, about in reversed(FLAGS):
+        command = click.option(
+            flag, metavar=stand_in, help=about, expose_value=False, callback=_keep
+        )(command)
+    return command
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.ensure_object(dict)[param.name] = value
+
+
+def hub_meant() -> Endpoint:
+    """Return the hub that flags, environment and files say.
+
+    Raises:
+        Invalid: one of them cannot be read.
+    """
+    flags = click.get_current_context().ensure_object(dict)
+    return endpoint(load(KitSettings, flags=flags).values)
+
+
+def ask(question: Callable[[Coordinator], Awaitable[T]]) -> T:
+    """Connect, take a snapshot, ask, and leave.
+
+    Raises:
+        AgentkitError: the hub cannot be asked, or refuses.
+    """
+
+    async def asked() -> T:
+        async with Coordinator(hub_meant()) as swarm:
+            return await question(swarm)
+
+    return asyncio.run(asked())
+
+
+def picture(swarm: Coordinator) -> Model:
+    """Return the swarm as the dashboard would know it."""
+    model = Model()
+    model.apply(
+        Batch(
+            reset=True,
+            agents=dict(swarm.agents),
+            helps=dict(swarm.helps),
+            tasks=dict(swarm.tasks),
+            broadcasts=dict(swarm.broadcasts),
+        )
+    )
+    return model
+
+
+async def look(swarm: Coordinator) -> Model:
+    """Take the picture and ask nothing."""
+    return picture(swarm)
+
+
+def known(what: str, name: str, among: Any) -> None:
+    """Check that there is something of this name.
+
+    Raises:
+        NotFound: there is not; the text names the nearest.
+    """
+    if name in among:
+        return
+    near = get_close_matches(name, among, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"{len(among)} are known."
+    raise NotFound(f"There is no {what} {name!r}: {hint}")
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)

@@ -1,0 +1,208 @@
+"""The words that only look: status, agents, tasks, help-desk, deliveries."""
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+import click
+
+from agentkit.codec import encode
+from agentkit.errors import NotFound
+from agentkit.rows import Agent, Delivery, HelpRequest, Task, presence
+from swarmtui import output
+from swarmtui.asking import ask, hub_options, look, utc_now
+from swarmtui.model import Model
+from swarmtui.orders import audience
+from swarmtui.output import Column, Form
+from swarmtui.text import STATES, ago, money, plural, state
+
+ACT = 6
+"""The exit code that says: a person must act."""
+
+AGENTS = (
+    Column("state", coloured=True),
+    Column("agent", flexible=True),
+    Column("for", right=True),
+    Column("task", flexible=True),
+    Column("done", right=True, spare=3),
+    Column("cost", right=True, spare=4),
+    Column("presence", spare=2),
+    Column("can", flexible=True, spare=5),
+    Column("says", flexible=True, spare=1),
+)
+TASKS = (
+    Column("state"),
+    Column("task", flexible=True),
+    Column("agent", flexible=True),
+    Column("age", right=True),
+    Column("title", flexible=True, spare=1),
+)
+HELP = (
+    Column("kind", coloured=True),
+    Column("id"),
+    Column("agent", flexible=True),
+    Column("age", right=True),
+    Column("severity", spare=2),
+    Column("is", spare=3),
+    Column("question", flexible=True),
+    Column("choices", flexible=True, spare=1),
+)
+DELIVERIES = (
+    Column("state"),
+    Column("agent", flexible=True),
+    Column("seq", right=True, spare=2),
+    Column("tries", right=True, spare=1),
+    Column("queued", right=True),
+    Column("acked", right=True),
+    Column("done", right=True),
+)
+
+
+@click.command()
+@click.option(
+    "--any-waiting", is_flag=True, help="Exit with 6 when somebody needs a person."
+)
+@output.form_options
+@hub_options
+def status(*, any_waiting: bool, form: Form) -> int:
+    """Tell how the swarm is doing, in a few lines."""
+    model = ask(look)
+    calling = len(model.calling)
+    if form == "table":
+        _tell_status(model)
+    else:
+        output.as_json(**_summary(model))
+    return ACT if any_waiting and calling else 0
+
+
+def _summary(model: Model) -> dict[str, Any]:
+    return {
+        "agents": len(model.agents),
+        "states": {name: model.counts[name] for name in STATES if name != "done"},
+        "queue": len(model.waiting()),
+        "waiting_for_a_person": len(model.calling),
+        "escalated": sum(request.escalated for request in model.desk()),
+        "tasks": Counter(task.state for task in model.tasks.values()),
+    }
+
+
+def _tell_status(model: Model) -> None:
+    output.line(plural(len(model.agents), "agent"))
+    for name in STATES:
+        if model.counts[name]:
+            shown = output.painted(f"{state(name):<10}", name)
+            output.line(f"  {shown}{model.counts[name]:>7,}")
+    output.line(f"{plural(len(model.calling), 'request')} waiting for a person")
+    for request in model.desk()[:3]:
+        output.line(f"  {request.agent}: {request.question}")
+    output.line(f"{plural(len(model.open_tasks()), 'task')} open")
+
+
+@click.command()
+@click.argument("where", metavar="[FILTER]…", nargs=-1)
+@output.form_options
+@hub_options
+def agents(*, where: tuple[str, ...], form: Form) -> None:
+    r"""List the agents, all or those a filter chooses.
+
+    \b
+    state:busy,blocked   cap:video      task:P0.*    agent:web-*
+    presence:silent      cost>5         age>10m      !lost      any text
+    """
+    now = utc_now()
+    model = ask(look)
+    chosen = sorted(audience(model, " ".join(where), now), key=lambda agent: agent.id)
+    if form == "table":
+        output.table(AGENTS, [_agent_cells(agent, now) for agent in chosen])
+    else:
+        told = [_told_agent(agent, now) for agent in chosen]
+        output.rows(form, "agents", told, AGENTS, lambda row: row)
+
+
+def _told_agent(agent: Agent, now: datetime) -> dict[str, Any]:
+    return {
+        **encode(agent),
+        "state": agent.state,
+        "presence": presence(agent, now),
+    }
+
+
+def _agent_cells(agent: Agent, now: datetime) -> list[str]:
+    return [
+        state(agent.state),
+        agent.id,
+        ago(agent.since, now),
+        agent.task,
+        str(agent.completed),
+        money(agent.cost),
+        presence(agent, now),
+        ",".join(agent.capabilities),
+        agent.message,
+    ]
+
+
+@click.command()
+@output.form_options
+@hub_options
+def tasks(*, form: Form) -> None:
+    """List the tasks and how far they got."""
+    now = utc_now()
+    model = ask(look)
+    done = [task for task in model.tasks.values() if task.state == "done"]
+    listed = [*model.open_tasks(), *sorted(done, key=lambda task: task.created)]
+
+    def cells(task: Task) -> list[str]:
+        return [task.state, task.id, task.agent, ago(task.created, now), task.title]
+
+    output.rows(form, "tasks", listed, TASKS, cells)
+
+
+@click.command("help-desk")
+@click.option("--all", "settled", is_flag=True, help="With those that are settled.")
+@output.form_options
+@hub_options
+def help_desk(*, settled: bool, form: Form) -> None:
+    """List who needs a person, the worst first."""
+    now = utc_now()
+    model = ask(look)
+
+    def cells(request: HelpRequest) -> list[str]:
+        return [
+            state(request.kind),
+            request.id,
+            request.agent,
+            ago(request.opened, now),
+            request.severity,
+            "escalated" if request.escalated and request.is_open else request.state,
+            request.question,
+            " · ".join(request.choices),
+        ]
+
+    output.rows(form, "help", model.desk(settled=settled), HELP, cells)
+
+
+@click.command()
+@click.argument("ref")
+@output.form_options
+@hub_options
+def deliveries(*, ref: str, form: Form) -> None:
+    """Show who received a task or a broadcast.
+
+    REF is the id of a task, a broadcast or a help request.
+    """
+    now = utc_now()
+    ledger = ask(lambda swarm: swarm.ledger(ref))
+    if not ledger:
+        raise NotFound(f"Nothing was delivered for {ref!r}: see swarmtui tasks.")
+
+    def cells(row: Delivery) -> list[str]:
+        times = (row.queued, row.acked, row.done)
+        return [
+            row.state,
+            row.agent,
+            str(row.seq),
+            str(row.attempts),
+            *(ago(at, now) if at else "-" for at in times),
+        ]
+
+    output.rows(form, "deliveries", ledger, DELIVERIES, cells)
