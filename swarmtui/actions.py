@@ -4,18 +4,17 @@ Screens take their bindings from here, `?` and the palette their lists, the keym
 ids. An action's `name` is the ``action_…`` method that does it.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Scope = Literal["app", "fleet", "queue", "help", "traffic"]
-"""Where an action is known; `app` is everywhere."""
+Scope = Literal["app", "view", "table", "fleet", "queue", "help", "traffic"]
+"""Who does an action: the app, any view's screen, any table, or one view."""
 
 
-SCOPES: tuple[Scope, ...] = ("fleet", "queue", "help", "traffic")
+VIEWS: tuple[Scope, ...] = ("fleet", "queue", "help", "traffic")
 """The views, in the order of their keys."""
 
 
@@ -94,8 +93,6 @@ _EVERYWHERE = [
     Action("view.help", "3", "Help", "Show who needs you", name="app.view('help')"),
     Action("view.traffic", "4", "Traffic", "Show the wire", name="app.view('traffic')"),
     Action("view.last", "minus", "Last", "Back to the last view", name="app.last_view"),
-    Action("view.filter", "slash", "Filter", "Show only what matches", show=True),
-    Action("view.back", "escape", "Back", "Clear the marks, then the filter"),
     Action("view.pause", "p", "Pause", "Hold the picture still", name="app.pause"),
     Action(
         "help.next",
@@ -104,14 +101,6 @@ _EVERYWHERE = [
         "Go to the next who needs you",
         name="app.next_call",
         needs=Need.CALLS,
-        show=True,
-    ),
-    Action(
-        "swarm.broadcast",
-        "b",
-        "Broadcast",
-        "Tell many agents something",
-        needs=Need.HUB,
         show=True,
     ),
     Action("app.goto", "colon", "Go to", "Go to a view or an agent", name="app.goto"),
@@ -134,6 +123,42 @@ _EVERYWHERE = [
     Action("app.quit", "q,ctrl+c", "Quit", "Leave the dashboard", name="app.leave"),
 ]
 
+_ANY_VIEW = [
+    Action(
+        "view.filter", "slash", "Filter", "Show only what matches", "view", show=True
+    ),
+    Action(
+        "view.broadcast",
+        "b",
+        "Broadcast",
+        "Tell many agents something",
+        "view",
+        needs=Need.HUB,
+        show=True,
+    ),
+    Action("view.back", "escape", "Back", "Clear the marks, then the filter", "view"),
+]
+
+_TABLE = [
+    Action(f"table.{word}", key, label, tip, "table", call)
+    for word, key, label, tip, call in (
+        ("down", "down,j", "Down", "Move the cursor down", "cursor(1)"),
+        ("up", "up,k", "Up", "Move the cursor up", "cursor(-1)"),
+        ("page_down", "pagedown", "Page down", "Move a page down", "page(1)"),
+        ("page_up", "pageup", "Page up", "Move a page up", "page(-1)"),
+        ("first", "home,g", "First", "Go to the first row", "edge(0)"),
+        ("last", "end,G", "Last", "Go to the last row", "edge(1)"),
+        ("open", "enter", "Open", "Open the row", "select"),
+        ("mark", "space", "Mark", "Mark, or take the mark off", "mark"),
+        ("range", "ctrl+space,ctrl+@", "Mark to here", "Mark up to here", "mark_range"),
+        ("mark_all", "asterisk", "Mark all", "Mark every row on show", "mark_all"),
+        ("sort", "s", "Sort", "Sort by the next column", "sort"),
+        ("reverse", "S", "Reverse", "Turn the order round", "reverse"),
+        ("freeze", "f", "Freeze", "Keep every row where it is", "freeze"),
+    )
+]
+"""What `LineTable` binds by itself, under the same ids."""
+
 _ASSIGN = (
     "assign",
     "a",
@@ -153,21 +178,19 @@ _MESSAGE = (
 _WHY_TIP = "Show why the agent is in its state"
 _WHY = ("why", "w", "Why", _WHY_TIP, Need.ANSWERS | Need.AGENT, True)
 _COPY = ("copy", "y", "Copy", "Copy the id", Need.ROW, False)
-_FREEZE = ("freeze", "f", "Freeze", "Keep the order as it is", Need.NOTHING, False)
 
 ACTIONS: tuple[Action, ...] = (
     *_EVERYWHERE,
+    *_ANY_VIEW,
+    *_TABLE,
     *_view(
         "fleet",
         _ASSIGN,
         _MESSAGE,
         _WHY,
         _COPY,
-        ("sort", "s", "Sort", "Sort by the next column", Need.NOTHING, False),
-        ("reverse", "S", "Reverse", "Turn the order round", Need.NOTHING, False),
-        _FREEZE,
     ),
-    *_view("queue", _ASSIGN, _MESSAGE, _WHY, _COPY, _FREEZE),
+    *_view("queue", _ASSIGN, _MESSAGE, _WHY, _COPY),
     *_view(
         "help",
         ("answer", "r", "Answer", "Answer the question", _DESK, True),
@@ -178,7 +201,6 @@ ACTIONS: tuple[Action, ...] = (
         ("settled", "o", "Settled", "Show what is settled", Need.NOTHING, False),
         ("why", "w", "Why", _WHY_TIP, Need.ANSWERS | Need.ROW, False),
         _COPY,
-        _FREEZE,
     ),
 )
 
@@ -188,11 +210,19 @@ def bindings(scope: Scope) -> list[BindingType]:
     return [action.binding for action in ACTIONS if action.scope == scope]
 
 
-def in_scope(scope: Scope) -> Iterable[Action]:
-    """Return what can be done in a view: its own actions, then those of the app."""
-    own = (action for action in ACTIONS if action.scope == scope)
-    everywhere = (action for action in ACTIONS if action.scope == "app")
-    return (*own, *everywhere)
+def in_scope(scope: Scope) -> list[Action]:
+    """Return what can be done in a view: its own first, what works everywhere last."""
+    scopes = (scope, "view", "table", "app")
+    return [action for one in scopes for action in ACTIONS if action.scope == one]
+
+
+def by_id(name: str) -> Action:
+    """Return the action with this id.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return _BY_ID[name]
 
 
 def offered(name: str, scope: Scope, given: Need) -> bool | None:
@@ -200,13 +230,13 @@ def offered(name: str, scope: Scope, given: Need) -> bool | None:
 
     Args:
         name: the action as `check_action` gets it, without namespace or arguments.
-        scope: the view that asks.
+        scope: who is asked to do it.
         given: everything that is true just now.
     """
-    needs = _NEEDS.get((scope, name), _NEEDS.get(("app", name), Need.NOTHING))
-    return True if needs in given else None
+    return True if _NEEDS.get((scope, name), Need.NOTHING) in given else None
 
 
+_BY_ID = {action.id: action for action in ACTIONS}
 _NEEDS: dict[tuple[Scope, str], Need] = {
     (action.scope, action.call.removeprefix("app.").partition("(")[0]): action.needs
     for action in ACTIONS

@@ -9,6 +9,7 @@ from textual.dom import DOMNode
 from agentkit.coordinator import Coordinator
 from swarmtui.actions import Need
 from swarmtui.model import Delta, Model
+from swarmtui.pace import Pace
 
 T = TypeVar("T")
 
@@ -21,6 +22,11 @@ class Console(Protocol):
     backlog: int
     """Events that a paused view has not shown yet."""
     paused: bool
+    pace: Pace
+    address: str
+    """The address of the hub, to be shown."""
+    started: datetime | None
+    """When the hub started."""
 
     def now(self) -> datetime:
         """Return the time by which ages are told."""

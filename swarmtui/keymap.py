@@ -10,37 +10,33 @@ from difflib import get_close_matches
 
 from textual.keys import _character_to_key
 
-from swarmtui.actions import ACTIONS, SCOPES, Action, Scope, in_scope
+from swarmtui.actions import ACTIONS, VIEWS, Action, Scope, in_scope
 
 RESERVED = ("ctrl+a", "ctrl+b", "ctrl+q", "ctrl+s")
 """Keys that terminals and multiplexers take for themselves."""
-
-
-class KeymapError(ValueError):
-    """A keymap that cannot be used; the text says which entry and what to write."""
 
 
 def read_keymap(table: Mapping[str, str]) -> dict[str, str]:
     """Check a table of action ids and keys, and return it for `App.set_keymap`.
 
     Raises:
-        KeymapError: an id is not known, a key is reserved, or two actions that are
+        ValueError: an id is not known, a key is reserved, or two actions that are
             known in the same view would have the same key.
     """
     known = {action.id: action for action in ACTIONS}
     for name, keys in table.items():
         if name not in known:
-            raise KeymapError(_unknown(name, known))
+            raise ValueError(_unknown(name, known))
         for key in _split(keys):
             _check_key(name, key)
-    for scope in SCOPES:
+    for scope in VIEWS:
         _check_clashes(scope, table)
     return dict(table)
 
 
 def _unknown(name: str, known: Mapping[str, Action]) -> str:
     near = get_close_matches(name, known, n=1, cutoff=0)[0]
-    return f"keymap: there is no action {name!r}; the nearest is {near!r}."
+    return f"has {name!r}, which is no action; the nearest is {near!r}"
 
 
 def _split(keys: str) -> list[str]:
@@ -49,14 +45,13 @@ def _split(keys: str) -> list[str]:
 
 def _check_key(name: str, key: str) -> None:
     if not key:
-        raise KeymapError(
-            f"keymap: {name!r} has an empty key; write one such as 'f2', or leave "
-            "the entry out."
+        raise ValueError(
+            f"has no key for {name!r}; write one such as 'f2', or leave it out"
         )
     if key in RESERVED:
-        raise KeymapError(
-            f"keymap: {key!r} for {name!r} never arrives, terminals and multiplexers "
-            "take it; choose another key."
+        raise ValueError(
+            f"has {key!r} for {name!r}, which terminals and multiplexers take for "
+            "themselves; choose another key"
         )
 
 
@@ -66,9 +61,9 @@ def _check_clashes(scope: Scope, table: Mapping[str, str]) -> None:
         for key in map(_named, _split(table.get(action.id, action.key))):
             other = taken.setdefault(key, action)
             if other is not action:
-                raise KeymapError(
-                    f"keymap: {key!r} would be both {other.id!r} and {action.id!r}; "
-                    "give one of them another key."
+                raise ValueError(
+                    f"has {key!r} for both {other.id!r} and {action.id!r}; give one of "
+                    "them another key"
                 )
 
 

@@ -148,7 +148,7 @@ class Model:
         """
         waiting = sorted(
             (request for request in self.helps.values() if request.is_open),
-            key=_urgency,
+            key=urgency,
         )
         if not settled:
             return waiting
@@ -212,7 +212,8 @@ class Model:
             self.delays.append(stats.p99_ms)
 
 
-def _urgency(request: HelpRequest) -> tuple[int, bool, int, datetime, str]:
+def urgency(request: HelpRequest) -> tuple[int, bool, int, datetime, str]:
+    """Return what help requests are sorted by, the most urgent first."""
     return (
         _STANDING[request.state],
         not request.escalated,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from swarmtui.actions import SCOPES
+from swarmtui.actions import VIEWS
 from swarmtui.modals.pick import Entry, PickSheet
 from swarmtui.text import GLYPHS, safe
 
@@ -19,7 +19,7 @@ class GotoSheet(PickSheet):
         """List the views and every agent."""
         views = [
             Entry(f"view:{name}", name, Content(f"{key} {name.capitalize()}"))
-            for key, name in enumerate(SCOPES, 1)
+            for key, name in enumerate(VIEWS, 1)
         ]
         agents = [
             Entry(f"agent:{agent.id}", agent.id.lower(), _prompt(agent.id, agent.state))

@@ -1,0 +1,310 @@
+"""The dashboard: views over a coordinator's live picture of the swarm."""
+
+import gc
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any, ClassVar, TypeVar, cast
+
+from textual.app import App
+from textual.binding import BindingType
+from textual.screen import Screen
+from textual.timer import Timer
+
+from agentkit.coordinator import Coordinator
+from agentkit.errors import AgentkitError
+from agentkit.settings import paths
+from swarmtui.actions import Need, Scope, bindings, by_id, offered
+from swarmtui.alerts import Gate, calls, summary, title
+from swarmtui.crash import last_words, write_crash
+from swarmtui.feed import Feed
+from swarmtui.modals.confirm import ConfirmSheet
+from swarmtui.modals.goto import GotoSheet
+from swarmtui.modals.keys import KeysSheet
+from swarmtui.modals.sheet import Sheet
+from swarmtui.model import Delta, Model
+from swarmtui.pace import Pace
+from swarmtui.palette import SwarmCommands
+from swarmtui.preferences import Preferences
+from swarmtui.screens.base import SwarmScreen
+from swarmtui.screens.fleet import FleetScreen
+from swarmtui.screens.help import HelpScreen
+from swarmtui.screens.queue import QueueScreen
+from swarmtui.screens.traffic import TrafficScreen
+from swarmtui.text import plural, safe
+from swarmtui.themes import THEMES, variable_defaults
+
+T = TypeVar("T")
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+class SwarmApp(App[None], inherit_bindings=False):
+    """The dashboard over one coordinator.
+
+    Args:
+        swarm: the client; entered when the app starts and left when it ends.
+        clock: the time by which ages are told.
+        settings: what the person chose.
+        embedded: the hub ends with the dashboard, so leaving may have to be confirmed.
+    """
+
+    TITLE = "swarmtui"
+    CSS_PATH = "app.tcss"
+    MODES: ClassVar[dict[str, Callable[[], Screen[Any]]]] = {
+        "fleet": FleetScreen,
+        "queue": QueueScreen,
+        "help": HelpScreen,
+        "traffic": TrafficScreen,
+    }
+    DEFAULT_MODE = "fleet"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
+    COMMANDS = {SwarmCommands}
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide"), (150, "-xwide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
+    PAUSE_GC_ON_SCROLL = True
+
+    def __init__(
+        self,
+        swarm: Coordinator,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        settings: Preferences | None = None,
+        embedded: bool = False,
+    ) -> None:
+        super().__init__()
+        self.swarm = swarm
+        self.model = Model()
+        self.settings = settings or Preferences()
+        self.paused = False
+        self.pace = Pace()
+        self._clock = clock
+        self._embedded = embedded
+        self._feed = Feed(swarm, self.model)
+        self._gate = Gate()
+        self._last_view: Scope = "fleet"
+        self._given = Need.NOTHING
+        self._said_title = ""
+        self._beat: Timer | None = None
+        self.animation_level = "none"
+
+    # --- life ---------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        """Choose the colours and the keys, then start to listen and to beat."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self.settings.theme
+        self.set_keymap(dict(self.settings.keymap))
+        self.run_worker(self._follow(), group="feed", exit_on_error=False)
+        self._set_pace()
+        self.set_interval(1.0, self._second)
+        self.call_after_refresh(_settle)
+
+    async def _follow(self) -> None:
+        async with self.swarm:
+            await self._feed.run()
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Give every theme the colours that have a meaning here."""
+        return variable_defaults(self.current_theme)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Leave a log and one sentence instead of a traceback."""
+        if self.is_headless:
+            super()._handle_exception(error)
+            return
+        path = write_crash(error, paths().logs, self.now())
+        self.exit(return_code=1, message=last_words(error, path))
+
+    # --- beat ---------------------------------------------------------------------
+
+    def _set_pace(self) -> None:
+        if self._beat is not None:
+            self._beat.stop()
+        self._beat = self.set_interval(1 / self.pace.rate, self._tick)
+
+    def _tick(self) -> None:
+        """Drain the feed and let every open screen show what changed."""
+        started = perf_counter()
+        delta = self._feed.drain_link() if self.paused else self._feed.drain()
+        if delta is not None:
+            self._spread(delta)
+        if self.pace.note(perf_counter() - started):
+            self._set_pace()
+
+    def _spread(self, delta: Delta) -> None:
+        if not delta.reset:
+            self._gate.add(calls(delta.events))
+        for screen in self.screen_stack:
+            if isinstance(screen, SwarmScreen | Sheet):
+                screen.tick(delta)
+        if self.given() != self._given:
+            self._given = self.given()
+            self.screen.refresh_bindings()
+
+    def _second(self) -> None:
+        """Let ages move on, and ring if somebody called."""
+        view = self.view
+        if view is not None:
+            view.second()
+        self._set_title()
+        heard = self._gate.take(perf_counter())
+        if heard:
+            self._alert(summary(heard))
+
+    def _alert(self, words: str) -> None:
+        if self.settings.bell:
+            self.bell()
+        if self.settings.desktop:
+            self._write(f"\x1b]9;{safe(words)}\x07")
+        if self.scope != "help":
+            self.notify(words, title="▲ help", severity="warning", markup=False)
+
+    def _set_title(self) -> None:
+        words = title(len(self.model.calling))
+        if words != self._said_title:
+            self._said_title = words
+            self._write(f"\x1b]0;{words}\x07")
+
+    def _write(self, sequence: str) -> None:
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(sequence)
+
+    # --- what screens ask -----------------------------------------------------------
+
+    @property
+    def view(self) -> SwarmScreen | None:
+        """The view that is open, whatever sheet lies over it."""
+        below = self.screen_stack[0] if self.screen_stack else None
+        return below if isinstance(below, SwarmScreen) else None
+
+    @property
+    def scope(self) -> Scope:
+        """The name of the view that is open."""
+        return cast("Scope", self.current_mode)
+
+    @property
+    def backlog(self) -> int:
+        """Events that a paused view has not shown yet."""
+        return self._feed.backlog
+
+    def now(self) -> datetime:
+        """Return the time by which ages are told."""
+        return self._clock()
+
+    def given(self) -> Need:
+        """Return what is true of the link and the swarm."""
+        given = Need.NOTHING
+        if self.model.live:
+            given |= Need.HUB | Need.ANSWERS
+        if self.model.calling:
+            given |= Need.CALLS
+        return given
+
+    async def carry_out(self, wish: Awaitable[T]) -> T | None:
+        """Await an order; when it is refused, tell why and return None."""
+        try:
+            return await wish
+        except AgentkitError as error:
+            self.tell(str(error), error=True)
+            return None
+
+    def tell(self, text: str, *, error: bool = False) -> None:
+        """Say one sentence in the ticker, and an error as a toast as well."""
+        view = self.view
+        if view is not None:
+            view.say(text, "blocked" if error else "done")
+        if error:
+            self.notify(safe(text), severity="error", markup=False)
+
+    def show_agent(self, agent: str) -> None:
+        """Go to the fleet with the cursor on an agent."""
+        self.action_view("fleet")
+        self.call_after_refresh(self._put_cursor, agent)
+
+    def _put_cursor(self, row: str) -> None:
+        view = self.view
+        if view is not None and not view.move_to(row):
+            self.tell(f"{row} is not on show; the filter hides it.")
+
+    # --- actions --------------------------------------------------------------------
+
+    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
+        """Grey out what cannot be done just now."""
+        return offered(action, "app", self.given())
+
+    async def do(self, name: str) -> None:
+        """Do the action with this id, as if its key had been pressed."""
+        if self.view is not None:
+            await self.view.do(by_id(name))
+
+    def action_view(self, name: str) -> None:
+        """Open a view."""
+        if name != self.current_mode:
+            self._last_view = self.scope
+            self.switch_mode(name)
+
+    def action_last_view(self) -> None:
+        """Open the view that was open before."""
+        self.action_view(self._last_view)
+
+    def action_pause(self) -> None:
+        """Hold the picture still, or let it go on."""
+        self.paused = not self.paused
+        if self.view is not None:
+            self.view.second()
+
+    def action_next_call(self) -> None:
+        """Go to the help request that calls loudest, then to the one below it."""
+        view = self.view
+        at = view.call_under_cursor() if view is not None else ""
+        request = self.model.next_call(at)
+        if request is not None:
+            self.action_view("help")
+            self.call_after_refresh(self._put_cursor, request.id)
+
+    def action_goto(self) -> None:
+        """Ask where to go, and go there."""
+        self.push_screen(GotoSheet(), self._go)
+
+    def _go(self, place: str | None) -> None:
+        kind, _, name = (place or "").partition(":")
+        if kind == "view":
+            self.action_view(name)
+        elif kind == "agent":
+            self.show_agent(name)
+
+    def action_keys(self) -> None:
+        """Show every key; the one that is chosen is pressed."""
+        self.push_screen(KeysSheet(self.scope, dict(self.settings.keymap)), self._press)
+
+    async def _press(self, name: str | None) -> None:
+        if name:
+            await self.do(name)
+
+    async def action_leave(self) -> None:
+        """Leave; ask when the hub goes too and agents are connected to it."""
+        linked = sum(agent.linked for agent in self.model.agents.values())
+        if not (self._embedded and linked):
+            self.exit()
+            return
+        text = (
+            f"{plural(linked, 'agent')} still connected to the hub of this "
+            "dashboard, which ends with it. What they say meanwhile waits in their "
+            "outboxes. Leave?"
+        )
+        self.push_screen(ConfirmSheet("Leave the dashboard?", text), self._leave)
+
+    def _leave(self, agreed: bool | None) -> None:
+        if agreed:
+            self.exit()
+
+
+def _settle() -> None:
+    """Spare the collector what was made for good while starting."""
+    gc.collect()
+    gc.freeze()

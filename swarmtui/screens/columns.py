@@ -1,0 +1,241 @@
+"""The columns of the tables: what is shown of a row, and what it is sorted by."""
+
+from datetime import datetime
+
+from agentkit.rows import Agent, HelpRequest, Task, presence
+from swarmtui.model import urgency
+from swarmtui.text import ago, money, safe, state
+from swarmtui.widgets.line_table import Column
+from swarmtui.widgets.lines import Line, Span
+
+_CALM = {"help": 0, "blocked": 1, "busy": 2, "idle": 3, "lost": 4}
+
+
+def doing(agent: Agent, _now: datetime) -> str:
+    """Return the question of who waits for a person, else the task."""
+    if agent.status in ("blocked", "help") and agent.message:
+        return safe(f"“{agent.message}”")
+    return safe(agent.task)
+
+
+def _said(agent: Agent) -> str:
+    return "" if agent.state in ("busy", "blocked", "help") else "dim"
+
+
+AGENT = Column[Agent](
+    key="agent",
+    title="AGENT",
+    width=20,
+    flex=2,
+    text=lambda agent, _: safe(agent.id),
+    sort=lambda agent: agent.id,
+)
+STATE = Column[Agent](
+    key="state",
+    title="STATE",
+    width=9,
+    text=lambda agent, _: state(agent.state),
+    sort=lambda agent: (_CALM[agent.state], agent.since),
+    style=lambda agent: agent.state,
+)
+FOR = Column[Agent](
+    key="for",
+    title="FOR",
+    width=4,
+    text=lambda agent, now: ago(agent.since, now),
+    sort=lambda agent: agent.since,
+    right=True,
+    timed=True,
+)
+DOING = Column[Agent](
+    key="doing",
+    title="TASK OR QUESTION",
+    width=14,
+    flex=3,
+    text=doing,
+    sort=lambda agent: agent.task,
+    style=_said,
+)
+DONE = Column[Agent](
+    key="done",
+    title="DONE",
+    width=5,
+    text=lambda agent, _: f"{agent.completed:,}",
+    sort=lambda agent: agent.completed,
+    falling=True,
+    right=True,
+)
+COST = Column[Agent](
+    key="cost",
+    title="COST",
+    width=7,
+    text=lambda agent, _: money(agent.cost),
+    sort=lambda agent: agent.cost,
+    falling=True,
+    right=True,
+)
+LINK = Column[Agent](
+    key="link",
+    title="LINK",
+    width=6,
+    text=presence,
+    sort=lambda agent: agent.heard,
+    style=lambda agent: "" if agent.linked else "dim",
+    timed=True,
+    min_width=74,
+)
+CAN = Column[Agent](
+    key="can",
+    title="CAPABILITIES",
+    width=18,
+    flex=2,
+    text=lambda agent, _: safe(" ".join(agent.capabilities)),
+    style=lambda _: "dim",
+    min_width=104,
+)
+
+FLEET = (AGENT, STATE, FOR, DOING, DONE, COST, LINK, CAN)
+
+WAITING = (
+    Column[Agent](
+        key="waits",
+        title="WAITS",
+        width=5,
+        text=lambda agent, now: ago(agent.since, now),
+        sort=lambda agent: agent.ticket,
+        right=True,
+        timed=True,
+    ),
+    AGENT,
+    Column[Agent](
+        key="can",
+        title="CAPABILITIES",
+        width=12,
+        flex=3,
+        text=lambda agent, _: safe(" ".join(agent.capabilities)),
+        style=lambda _: "dim",
+        min_width=46,
+    ),
+)
+
+_TASK_INK = {"queued": "faint", "sent": "idle", "acked": "busy", "working": "busy"}
+
+TASKS = (
+    Column[Task](
+        key="task",
+        title="TASK",
+        width=12,
+        flex=1,
+        text=lambda task, _: safe(f"{task.id} {task.title}"),
+        sort=lambda task: task.id,
+    ),
+    Column[Task](
+        key="state",
+        title="STATE",
+        width=7,
+        text=lambda task, _: task.state,
+        sort=lambda task: task.state,
+        style=lambda task: _TASK_INK.get(task.state, "done"),
+    ),
+    Column[Task](
+        key="with",
+        title="WITH",
+        width=14,
+        flex=1,
+        text=lambda task, _: safe(task.agent),
+        sort=lambda task: task.agent,
+        style=lambda _: "dim",
+    ),
+    Column[Task](
+        key="age",
+        title="AGE",
+        width=4,
+        text=lambda task, now: ago(task.created, now),
+        sort=lambda task: (task.created, task.id),
+        right=True,
+        timed=True,
+    ),
+)
+
+
+def _standing(request: HelpRequest, now: datetime) -> str:
+    """Return where a request stands on the desk, and with whom."""
+    if request.state == "snoozed" and request.snoozed_until:
+        return f"snoozed {ago(now, request.snoozed_until)}"
+    if request.helper and request.state == "taken":
+        return safe(f"helper {request.helper}")
+    if request.by and request.state != "open":
+        return safe(f"{request.state} by {request.by}")
+    return "escalated" if request.escalated else request.state
+
+
+def _standing_ink(request: HelpRequest) -> str:
+    if request.state == "open":
+        return "help" if request.escalated else ""
+    return "busy" if request.state == "taken" else "dim"
+
+
+def _kind(request: HelpRequest) -> str:
+    return request.kind if request.is_open else "done"
+
+
+def question(request: HelpRequest, _now: datetime) -> Line:
+    """Return the second line of a request: what is asked, or what was answered."""
+    if request.state == "answered":
+        return (Span(safe(f"“{request.answer}”"), "dim"),)
+    ink = "" if request.state == "open" else "dim"
+    return (Span(safe(f"“{request.question}”"), ink),)
+
+
+HELP = (
+    Column[HelpRequest](
+        key="kind",
+        title="STATE",
+        width=9,
+        text=lambda request, _: state(_kind(request)),
+        style=_kind,
+    ),
+    Column[HelpRequest](
+        key="age",
+        title="AGE",
+        width=4,
+        text=lambda request, now: ago(request.opened, now),
+        sort=lambda request: request.opened,
+        right=True,
+        timed=True,
+    ),
+    Column[HelpRequest](
+        key="agent",
+        title="AGENT",
+        width=18,
+        flex=2,
+        text=lambda request, _: safe(request.agent),
+        sort=lambda request: request.agent,
+    ),
+    Column[HelpRequest](
+        key="task",
+        title="TASK",
+        width=10,
+        flex=1,
+        text=lambda request, _: safe(request.task),
+        style=lambda _: "dim",
+        min_width=58,
+    ),
+    Column[HelpRequest](
+        key="urgency",
+        title="SEVERITY",
+        width=8,
+        text=lambda request, _: request.severity,
+        sort=urgency,
+        style=lambda one: "help" if one.severity == "critical" else "dim",
+    ),
+    Column[HelpRequest](
+        key="desk",
+        title="DESK",
+        width=14,
+        flex=1,
+        text=_standing,
+        style=_standing_ink,
+        timed=True,
+    ),
+)

@@ -1,0 +1,168 @@
+"""The pane beside a table: all there is to say of the row under the cursor.
+
+What the dashboard knows by itself is drawn at once. What only the hub knows (history,
+mailbox) is asked for when the cursor rests, and again when the row changes.
+"""
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Static
+
+from agentkit.coordinator import Heard
+from agentkit.errors import AgentkitError
+from agentkit.rows import Delivery
+from swarmtui import facts
+from swarmtui.console import console
+
+REST = 0.15
+"""Seconds that the cursor rests before the hub is asked."""
+AGAIN = 1.0
+"""Seconds before the hub is asked again of a row that keeps changing."""
+EVENTS = 24
+MAIL = 8
+
+
+class Pane(VerticalScroll, can_focus=False):
+    """Shows one agent or help request; `point` says which."""
+
+    def __init__(self) -> None:
+        super().__init__(id="pane")
+        self.row: str | None = None
+        self._events: Sequence[Heard] | None = None
+        self._mail: Sequence[Delivery] = ()
+        self._asking: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """Make the text."""
+        yield Static(id="pane-text")
+
+    def point(self, row: str | None) -> None:
+        """Show another row, or nothing."""
+        if row == self.row:
+            return
+        self.row = row
+        self._events, self._mail = None, ()
+        self.scroll_home(animate=False)
+        self.draw()
+        self._ask_in(REST, anew=True)
+
+    def changed(self) -> None:
+        """Show the row anew: it has changed."""
+        self.draw()
+        self._ask_in(AGAIN)
+
+    def draw(self) -> None:
+        """Draw what is known."""
+        if self.display and self.is_attached and self.size.width:
+            text = self.content(self.content_size.width)
+            self.query_one("#pane-text", Static).update(text)
+
+    def on_resize(self) -> None:
+        """Draw for the new width."""
+        self.draw()
+        if self._events is None:
+            self._ask_in(REST)
+
+    def content(self, width: int) -> Content:
+        """Return the text for a width in cells."""
+        raise NotImplementedError
+
+    def agent(self) -> str | None:
+        """Return the agent whose history and mailbox are wanted."""
+        raise NotImplementedError
+
+    def _ask_in(self, seconds: float, *, anew: bool = False) -> None:
+        if anew and self._asking is not None:
+            self._asking.stop()
+            self._asking = None
+        if self._asking is None and self.display:
+            self._asking = self.set_timer(seconds, self._ask_now)
+
+    def _ask_now(self) -> None:
+        self._asking = None
+        self.run_worker(self._ask(), exclusive=True, group="pane")
+
+    async def _ask(self) -> None:
+        """Ask the hub; what it cannot tell just now is left out."""
+        row, agent = self.row, self.agent()
+        swarm = console(self).swarm
+        if agent is None or not console(self).model.live:
+            return
+        try:
+            events = await swarm.history(agent, limit=EVENTS)
+            mail = await swarm.mailbox(agent, limit=MAIL)
+        except AgentkitError:
+            return
+        if row == self.row:
+            self._events, self._mail = events, mail
+            self.draw()
+
+
+class AgentPane(Pane):
+    """An agent: facts, history, mailbox."""
+
+    def agent(self) -> str | None:
+        """Return the agent itself."""
+        return self.row
+
+    def content(self, width: int) -> Content:
+        """Return facts, then history, then mailbox."""
+        model = console(self).model
+        agent = model.agents.get(self.row or "")
+        if agent is None:
+            return Content("")
+        parts = [facts.agent_facts(agent, console(self).now(), width)]
+        if self._events is not None:
+            parts += [
+                Content(""),
+                facts.rule("history", width),
+                facts.history(self._events[: EVENTS // 2], width),
+                Content(""),
+                facts.rule("mailbox", width),
+                facts.mailbox(model, self._mail, width),
+            ]
+        return Content("\n").join(parts)
+
+
+class HelpPane(Pane):
+    """A help request: the question in full, who could help, the thread."""
+
+    def agent(self) -> str | None:
+        """Return who asks."""
+        request = console(self).model.helps.get(self.row or "")
+        return request.agent if request else None
+
+    def content(self, width: int) -> Content:
+        """Return the question, the candidates, the thread and the answer's way."""
+        model = console(self).model
+        request = model.helps.get(self.row or "")
+        if request is None:
+            return Content("")
+        parts = [facts.help_facts(model, request, console(self).now(), width)]
+        if request.is_open:
+            parts += [
+                Content(""),
+                facts.rule("who could help", width),
+                facts.candidates(model, request, width, most=5),
+            ]
+        if self._events is not None:
+            parts += self._thread(request.id, width)
+        return Content("\n").join(parts)
+
+    def _thread(self, request: str, width: int) -> list[Content]:
+        model = console(self).model
+        thread = [
+            heard
+            for heard in self._events or ()
+            if getattr(heard.event, "help", "") == request
+        ]
+        sent = [row for row in self._mail if row.ref == request]
+        parts = [Content(""), facts.rule("thread", width), facts.history(thread, width)]
+        if sent:
+            parts += [Content(""), facts.rule("answer", width)]
+            parts += [facts.mailbox(model, sent, width)]
+        return parts

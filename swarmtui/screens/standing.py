@@ -1,0 +1,43 @@
+"""What the first line says of the hub, and what an empty table says instead of rows."""
+
+from datetime import datetime
+
+from agentkit.coordinator import Link
+from swarmtui.console import Console
+from swarmtui.text import clock, safe, uptime
+from swarmtui.widgets.topbar import Standing
+
+
+def standing(console: Console) -> Standing:
+    """Return the first line for the hub as it is now."""
+    now = console.now()
+    link = console.model.link
+    live = console.model.live
+    return Standing(
+        hub=safe(console.address),
+        live=live,
+        uptime=uptime(now - console.started) if live and console.started else "",
+        badge=_badge(console),
+        clock=clock(now),
+        trouble="" if live else _trouble(console, link, now),
+        connecting=not console.model.loaded and (link is None or not link.error),
+    )
+
+
+def _badge(console: Console) -> str:
+    words = []
+    if console.paused:
+        words.append(f"PAUSED +{console.backlog:,}")
+    if console.pace.overloaded:
+        words.append(f"BUSY, {console.pace.rate} times a second")
+    return "  ".join(words)
+
+
+def _trouble(console: Console, link: Link | None, now: datetime) -> str:
+    if link is None or not link.error:
+        return f"connecting to {safe(console.address)}"
+    parts = [safe(link.error).rstrip(".")]
+    if link.retry_at is not None:
+        left = max(0, round((link.retry_at - now).total_seconds()))
+        parts.append(f"trying again in {left} s" if left else "trying again")
+    return "; ".join(parts)

@@ -1,0 +1,149 @@
+"""Events in words: the same for the ticker, the history, the thread and *why*."""
+
+from typing import NamedTuple
+
+from agentkit.protocol import (
+    AgentConnected,
+    AgentDisconnected,
+    AgentLost,
+    AgentReported,
+    BroadcastSent,
+    DeliveryAcked,
+    DeliveryDone,
+    DeliverySent,
+    Event,
+    HelpAnswered,
+    HelpAsked,
+    HelperAssigned,
+    HelpEscalated,
+    HelpResolved,
+    HelpSnoozed,
+    HelpTaken,
+    HelpWoken,
+    HubStarted,
+    ReportRefused,
+    TaskAssigned,
+    TaskDone,
+    TaskStarted,
+)
+from swarmtui.text import clock, plural, safe
+
+
+class Told(NamedTuple):
+    """An event in words."""
+
+    state: str
+    """The state whose colour and glyph it has; empty for a plain one."""
+    word: str
+    """What happened, in one word."""
+    text: str
+    """What is to be said of it, safe to draw; may be empty."""
+
+
+def tell(event: Event) -> Told:
+    """Put an event into words, without the agent it is about."""
+    told = _told(event)
+    return told._replace(text=safe(told.text))
+
+
+def is_news(event: Event) -> bool:
+    """Say whether an event deserves the ticker; the rest are steps of deliveries."""
+    return not isinstance(
+        event, DeliverySent | DeliveryAcked | DeliveryDone | HubStarted
+    )
+
+
+def whom(event: Event) -> str:
+    """Return the agent that an event is about, safe to draw; empty for none."""
+    return safe(getattr(event, "agent", ""))
+
+
+def _told(event: Event) -> Told:
+    match event:
+        case AgentReported():
+            return _reported(event)
+        case HelpAsked() | HelpAnswered() | HelpTaken() | HelperAssigned():
+            return _asked(event)
+        case HelpSnoozed() | HelpWoken() | HelpEscalated() | HelpResolved():
+            return _put_aside(event)
+        case TaskAssigned() | TaskStarted() | TaskDone():
+            return _worked(event)
+        case _:
+            return _linked(event)
+
+
+def _reported(event: AgentReported) -> Told:
+    match event.report:
+        case "completed":
+            return Told("done", "done", event.task)
+        case "busy":
+            return Told("busy", "busy", event.task or event.message)
+        case report:
+            return Told(report, report, event.message)
+
+
+def _asked(event: HelpAsked | HelpAnswered | HelpTaken | HelperAssigned) -> Told:
+    match event:
+        case HelpAsked():
+            return Told(event.kind, "asked", f"“{event.question}”")
+        case HelpAnswered():
+            return Told("done", "answer", f"“{event.text}”{_by(event.by)}")
+        case HelpTaken():
+            return Told("busy", "taken", f"by {event.by or 'somebody'}")
+        case HelperAssigned():
+            return Told("busy", "helper", f"{event.helper}{_by(event.by)}")
+
+
+def _put_aside(event: HelpSnoozed | HelpWoken | HelpEscalated | HelpResolved) -> Told:
+    match event:
+        case HelpSnoozed():
+            return Told("idle", "snoozed", f"until {clock(event.until)}{_by(event.by)}")
+        case HelpWoken():
+            return Told("help", "back", "the snooze is over")
+        case HelpEscalated():
+            return Told("blocked", "escalated", "blocked for too long")
+        case HelpResolved():
+            return Told("done", "resolved", f"{event.note}{_by(event.by)}".strip())
+
+
+def _worked(event: TaskAssigned | TaskStarted | TaskDone) -> Told:
+    match event:
+        case TaskAssigned():
+            return Told("", "assigned", f"{event.task} {event.title}".strip())
+        case TaskStarted():
+            return Told("busy", "started", event.task)
+        case TaskDone():
+            return Told("done", "finished", event.task)
+
+
+def _linked(event: Event) -> Told:
+    match event:
+        case AgentConnected():
+            return Told("idle", "connected", "over a WebSocket")
+        case AgentDisconnected():
+            return Told("lost", "away", event.reason)
+        case AgentLost():
+            return Told("lost", "lost", "its WebSocket did not come back")
+        case ReportRefused():
+            return Told("blocked", "refused", event.reason)
+        case _:
+            return _delivered(event)
+
+
+def _delivered(event: Event) -> Told:
+    match event:
+        case BroadcastSent():
+            to = plural(len(event.recipients), "agent")
+            return Told("", "broadcast", f"“{event.text}” to {to}")
+        case DeliverySent():
+            return Told("", "sent", plural(len(event.deliveries), "delivery"))
+        case DeliveryAcked():
+            return Told("", "acked", f"up to {event.upto}")
+        case DeliveryDone():
+            return Told("", "handled", f"delivery {event.seq}")
+        case _:
+            return Told("", "started", "the hub")
+
+
+def _by(who: str) -> str:
+    return f" by {who}" if who else ""
