@@ -91,7 +91,7 @@ class Companion:
 
     def _last_words(self) -> str:
         said = self._log.read_text("utf-8", errors="replace").strip().splitlines()
-        last = said[-1].removeprefix("swarmtui: ") if said else ""
+        last = said[-1].partition(": ")[2] if said else ""
         return last or f"{self.name} ended at once: see {self._log}"
 
     def __enter__(self) -> Self:

@@ -9,9 +9,9 @@ import click
 from agentkit.settings import KitSettings, Loaded, entries, load
 from agentkit.settings import paths as find_paths
 from swarmtui import output
+from swarmtui.commands.serve import Settings as HubSettings
 from swarmtui.output import Column, Form
 from swarmtui.preferences import Preferences
-from swarmtui.settings import HubSettings
 
 PATHS = (Column("what"), Column("path"), Column("there", spare=1))
 SOURCES = (

@@ -1,24 +1,33 @@
 """``swarmtui serve``: the hub alone. The only module of this package that knows it."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
 
-from agentkit.settings import paths
-from swarmtui.settings import HUB, hub_values
+from agentkit.settings import entries
+from server.settings import Settings
+
+__all__ = ["Settings", "serve"]
 
 C = TypeVar("C", bound=Callable[..., Any])
+
+STAND_INS = {int: "N", float: "N", bool: "", str: "WORD", tuple[str, ...]: "WORDS"}
+"""What the help shows for a value of each kind; a path has none of these."""
 
 
 def _flags(command: C) -> C:
     """Give a command one flag for each setting of the hub."""
-    for name, (stand_in, about) in reversed(tuple(HUB.items())):
-        flag = f"--{name.replace('_', '-')}"
+    known = entries(Settings)
+    for item in reversed(fields(Settings)):
+        flag = f"--{item.name.replace('_', '-')}"
+        usual = "" if item.default in (None, False, "", ()) else f" [{item.default}]"
+        about = known[item.name].about.removesuffix(".") + usual
         kind: dict[str, Any] = (
-            {"metavar": stand_in}
-            if stand_in
-            else {"is_flag": True, "default": None, "type": bool}
+            {"is_flag": True, "default": None}
+            if item.type is bool
+            else {"metavar": STAND_INS.get(item.type, "PATH")}
         )
         command = click.option(flag, help=about, **kind)(command)
     return command
@@ -33,13 +42,6 @@ def serve(**flags: Any) -> int:
     has accepted, then it leaves. Each flag is also a setting: --port is SWARMTUI_PORT
     in the environment and port under [hub] in the settings file.
     """
-    from server.serve import run
-    from server.settings import read_settings
+    from server.serve import main
 
-    places = paths()
-    values = {
-        "data_dir": places.database.parent,
-        "hub_file": places.hub_file,
-        **hub_values(flags),
-    }
-    return run(read_settings(values))
+    return main(flags)
