@@ -35,10 +35,10 @@ class Store(Protocol):
     async def load(self) -> tuple[int, Tables]:
         """Return the cursor of the newest event and the rows that are still of use.
 
-        Every agent, spool and receipt; open help requests, unfinished tasks, unsettled
-        broadcasts and deliveries that are not done; of the settled ones the newest
-        `KEEP_SETTLED` of each table by version (deliveries: none), and whatever a
-        delivery that is not done refers to.
+        Every agent, spool and receipt, in the order they first came; open help
+        requests, unfinished tasks, unsettled broadcasts and deliveries that are not
+        done; of the settled ones the newest `KEEP_SETTLED` of each table by version
+        (deliveries: none), and whatever a delivery that is not done refers to.
         """
 
     async def turn(self, write: Write) -> Turn:

@@ -73,10 +73,8 @@ CREATE INDEX deliveries_live ON deliveries (ref) WHERE live;
 CREATE TABLE spools (
     agent TEXT NOT NULL, spool TEXT NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (agent, spool)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE receipts (
-    key TEXT PRIMARY KEY, body TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
+CREATE TABLE receipts (key TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
 
 CREATE TABLE checks (id INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
 INSERT INTO checks VALUES (1, 0);
@@ -162,7 +160,7 @@ def _loads(name: str, kind: type[Row]) -> tuple[str, ...]:
             f"{select} WHERE NOT live {newest}",
             f"{select} WHERE NOT live AND id IN ({carried})",
         )
-    return (f"{select} WHERE live" if kind in LIVE else select,)
+    return (f"{select} WHERE live" if kind in LIVE else f"{select} ORDER BY rowid",)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

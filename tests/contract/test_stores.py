@@ -312,6 +312,21 @@ async def test_open_things_are_loaded_however_many_there_are(store: Store) -> No
     assert await store.load() == (0, tables(*rows))
 
 
+async def test_receipts_are_loaded_oldest_first(store: Store) -> None:
+    receipts = [
+        Receipt(key=key, at=NOW, first=number, last=number)
+        for number, key in enumerate(("z", "a", "m"))
+    ]
+    for receipt in receipts:
+        await write(store, rows=(receipt,))
+    await write(store, rows=(receipts[0],))
+
+    await reopen(store)
+
+    _, loaded = await store.load()
+    assert list(loaded.receipts.values()) == receipts
+
+
 SETTLED: list[Callable[[int], Row]] = [
     lambda number: help_row(f"h{number:04}", state="answered", version=number),
     lambda number: help_row(f"h{number:04}", state="resolved", version=number),
