@@ -5,7 +5,9 @@ cannot be asked ends as an error of `agentkit.errors`, one sentence each.
 """
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -13,12 +15,15 @@ from typing import Any, TypeVar
 import click
 
 from agentkit.coordinator import Coordinator
-from agentkit.errors import NotFound
-from agentkit.settings import Endpoint, KitSettings, endpoint, load
+from agentkit.errors import HubUnreachable, NotFound
+from agentkit.settings import Endpoint, KitSettings, endpoint, load, split_address
 from swarmtui.model import Batch, Model
 
 C = TypeVar("C", bound=Callable[..., Any])
 T = TypeVar("T")
+
+KNOCK = 2.0
+"""Seconds that a hub may take to accept a connection."""
 
 FLAGS = (
     ("--url", "URL", "The hub to ask; else the one that runs here."),
@@ -49,6 +54,30 @@ def hub_meant() -> Endpoint:
     """
     flags = click.get_current_context().ensure_object(dict)
     return endpoint(load(KitSettings, flags=flags).values)
+
+
+def answers(url: str) -> bool:
+    """Say whether anything accepts connections at a hub's address."""
+    parts = split_address(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    with suppress(OSError):
+        socket.create_connection((str(parts.hostname), port), timeout=KNOCK).close()
+        return True
+    return False
+
+
+def answering(hub: Endpoint) -> Endpoint:
+    """Return a hub that accepts connections.
+
+    Raises:
+        HubUnreachable: it does not.
+    """
+    if answers(hub.url):
+        return hub
+    raise HubUnreachable(
+        f"Nothing answers at {hub.url}: start a hub there with swarmtui serve, or "
+        "correct the address."
+    )
 
 
 def ask(question: Callable[[Coordinator], Awaitable[T]]) -> T:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from agentkit.errors import AgentkitError
+from agentkit.settings import Discovered, discover
 
 T = TypeVar("T")
 
@@ -24,6 +25,12 @@ PATIENCE = 15.0
 FAREWELL = 5.0
 """Seconds that it may take to leave by itself."""
 _STEP = 0.02
+
+
+def announced(pid: int, environ: Mapping[str, str] | None = None) -> Discovered | None:
+    """Return the announcement of the hub that is this process; None: not yet."""
+    found = discover(environ)
+    return found if found and found.pid == pid else None
 
 
 class CompanionError(AgentkitError):
@@ -40,7 +47,11 @@ class Companion:
     """One child process, ``python -m MODULE ARGUMENT…``; a context manager."""
 
     def __init__(
-        self, name: str, args: Sequence[str], log: Path, env: Mapping[str, str]
+        self,
+        name: str,
+        args: Sequence[str],
+        log: Path,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self._log = log
@@ -51,7 +62,7 @@ class Companion:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=words,
-                env={**os.environ, **env},
+                env={**os.environ, **(env or {})},
                 start_new_session=True,  # Ctrl-C is for us, the pipe is for them
             )
 

@@ -1,0 +1,90 @@
+"""The dashboard: over the hub that answers, or over one of our own beside it."""
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from agentkit.errors import Invalid
+from agentkit.settings import Endpoint, KitSettings, load, paths
+from swarmtui.asking import answering, answers, hub_meant, hub_options
+from swarmtui.embedded import Companion, announced
+from swarmtui.preferences import Preferences
+
+
+@click.command()
+@hub_options
+@click.option("--theme", help="The colours.")
+def dashboard(*, theme: str | None) -> int:
+    """Open the dashboard.
+
+    Over the hub that is set, else over the one that runs on this machine, else over
+    one of its own, which ends with it.
+    """
+    chosen = _ready_to_draw(theme)
+    flags = click.get_current_context().ensure_object(dict)
+    if load(KitSettings, flags=flags).values.url:
+        return _show(answering(hub_meant()), chosen)
+    found = hub_meant()
+    if answers(found.url):
+        return _show(found, chosen)
+    return _show_own(chosen)
+
+
+@click.command()
+@click.argument("url")
+@hub_options
+@click.option("--theme", help="The colours.")
+@click.pass_context
+def attach(ctx: click.Context, *, url: str, theme: str | None) -> int:
+    """Open the dashboard over a distant hub."""
+    chosen = _ready_to_draw(theme)
+    ctx.ensure_object(dict)["url"] = url if "://" in url else f"http://{url}"
+    return _show(answering(hub_meant()), chosen)
+
+
+def show(hub: Endpoint, chosen: Preferences, *, embedded: bool) -> int:
+    """Draw until the person leaves; return the exit code."""
+    from agentkit.coordinator import Coordinator
+    from swarmtui.app import SwarmApp
+
+    swarm = Coordinator(hub, batch_ms=100)
+    app = SwarmApp(swarm, settings=chosen, embedded=embedded)
+    app.run()
+    return app.return_code or 0
+
+
+def _show(hub: Endpoint, chosen: Preferences) -> int:
+    return show(hub, chosen, embedded=False)
+
+
+def _show_own(chosen: Preferences) -> int:
+    log = paths().logs / "hub.log"
+    with Companion("the hub", ["swarmtui", "serve", "--embedded"], log) as hub:
+        import swarmtui.app  # noqa: F401  # while the hub starts as well
+
+        hub.until(lambda: announced(hub.pid))
+        return show(hub_meant(), chosen, embedded=True)
+
+
+def _ready_to_draw(theme: str | None) -> Preferences:
+    """Return what the person chose.
+
+    Raises:
+        Invalid: a setting cannot be read, or there is no terminal to draw on.
+    """
+    flags: dict[str, Any] = {"theme": theme}
+    chosen = load(Preferences, flags=flags).values
+    if not can_draw():
+        raise Invalid(
+            "The dashboard needs a terminal: see swarmtui status and swarmtui agents "
+            "for text, or swarmtui serve for a hub alone."
+        )
+    return chosen
+
+
+def can_draw() -> bool:
+    """Whether there is a terminal that the dashboard can draw on."""
+    dumb = os.environ.get("TERM", "dumb") == "dumb"
+    return sys.stdin.isatty() and sys.stderr.isatty() and not dumb
