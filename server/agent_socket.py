@@ -1,0 +1,194 @@
+"""``/v1/agent``: the connection of one agent. Reports up, mailbox down."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Final
+
+from agentkit.errors import AgentkitError, Conflict, NotAllowed, SwarmError
+from agentkit.protocol import Ack, Done, Link, Logged, Notify, ReportRefused, Unlink
+from server.asgi import dumps
+from server.connection import BAD_FRAME, NOT_YOURS, REPLACED, RESTARTING
+from server.core import Swarm
+from server.limits import Bucket
+from server.mailroom import Recipient
+from server.office import Office
+from server.store.base import StoreError
+from server.wire import AGENT_FRAME, AGENT_HELLO, AgentHello
+from server.ws import CloseError, Socket, parse
+
+IN_FLIGHT: Final = 64
+"""Reports of one agent that may wait for their COMMIT before more are read."""
+
+ACK: Final = b'{"type":"ack","seq":%d}'
+
+
+async def agent_socket(office: Office, socket: Socket) -> None:
+    """Serve one agent until it goes, is replaced, or sends what cannot be read."""
+    hello = await socket.hello(AGENT_HELLO)
+    if hello is None:
+        return
+    try:
+        office.gate.require(socket.principal, hello["agent"])
+    except NotAllowed as refusal:
+        raise CloseError(NOT_YOURS, str(refusal)) from None
+    session = Session(office, socket, hello)
+    try:
+        await session.run()
+    finally:
+        await session.end()
+
+
+class Session:
+    """What is known of one agent's connection while it lasts."""
+
+    __slots__ = (
+        "_acked",
+        "_agent",
+        "_bucket",
+        "_connection",
+        "_flying",
+        "_hello",
+        "_office",
+        "_recipient",
+        "_socket",
+        "_stored",
+    )
+
+    def __init__(self, office: Office, socket: Socket, hello: AgentHello) -> None:
+        self._office = office
+        self._socket = socket
+        self._hello = hello
+        self._agent = hello["agent"]
+        self._connection = socket.connection
+        self._recipient = Recipient(self._agent, socket.connection, hello.get("got", 0))
+        self._bucket = Bucket(office.settings.agent_burst, monotonic())
+        self._flying: set[asyncio.Task[None]] = set()
+        self._stored = self._acked = 0
+
+    async def run(self) -> None:
+        """Welcome the agent, then take its frames until it goes."""
+        await self._welcome()
+        while (text := await self._socket.read()) is not None:
+            await self._take(parse(AGENT_FRAME, text), len(text))
+            if len(self._flying) >= IN_FLIGHT:
+                await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
+
+    async def end(self) -> None:
+        """Let the hub know that the connection is gone, unless a newer one is there."""
+        if self._flying:
+            await asyncio.wait(self._flying)
+        if self._office.mailroom.leave(self._recipient):
+            reason = self._connection.end or "its connection ended"
+            with suppress(AgentkitError):
+                await self._office.hub.submit(Unlink(agent=self._agent, reason=reason))
+
+    # --- the beginning ---
+
+    async def _welcome(self) -> None:
+        """Take the seat first, so that an older connection cannot unlink this one."""
+        hub, mailroom = self._office.hub, self._office.mailroom
+        older = mailroom.enter(self._recipient)
+        if older is not None:
+            older.close(
+                REPLACED, f"a newer connection of agent {self._agent!r} is open"
+            )
+        capabilities = self._hello.get("capabilities")
+        await hub.submit(Link(agent=self._agent, capabilities=capabilities))
+        cursor, self._stored = await hub.ask(self._look)
+        self._acked = self._stored
+        self._send(
+            {
+                "type": "welcome",
+                "agent": self._agent,
+                "cursor": cursor,
+                "accepted": self._stored,
+            }
+        )
+        if self._recipient.handed:
+            await hub.submit(Ack(agent=self._agent, upto=self._recipient.handed))
+        await mailroom.catch_up(self._recipient)
+
+    def _look(self, swarm: Swarm) -> tuple[int, int]:
+        """See how far the agent's outbox was accepted, and whether `got` can be."""
+        if self._recipient.handed > swarm.agents[self._agent].mail:
+            # It speaks of the mailbox of another hub: this one's begins anew.
+            self._recipient.handed = 0
+        spool = swarm.spools.get((self._agent, self._hello["spool"]))
+        return swarm.cursor, spool.accepted if spool else 0
+
+    # --- what comes up ---
+
+    async def _take(self, frame: dict[str, Any], size: int) -> None:
+        match frame.pop("type"):
+            case "notify":
+                await self._take_breath()
+                self._fly(self._report(frame, size))
+            case "ack":
+                self._fly(self._receipt(Ack(agent=self._agent, **frame), size))
+            case "done":
+                self._fly(self._receipt(Done(agent=self._agent, **frame), size))
+            case _:
+                self._connection.end = "it said goodbye"
+
+    async def _take_breath(self) -> None:
+        """Stop reading for as long as the agent is over its rate."""
+        settings = self._office.settings
+        rate, burst = settings.agent_rate, settings.agent_burst
+        while wait := self._bucket.take(rate, burst, monotonic()):  # noqa: ASYNC110
+            await asyncio.sleep(wait)
+
+    def _fly(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin something without waiting; the hub keeps the order of what began."""
+        task = asyncio.create_task(self._land(work))
+        self._flying.add(task)
+        task.add_done_callback(self._flying.discard)
+
+    async def _land(self, work: Coroutine[Any, Any, None]) -> None:
+        """Close the connection when a frame has no effect: nothing may follow it."""
+        try:
+            await work
+        except SwarmError as refusal:
+            self._connection.close(BAD_FRAME, str(refusal))
+        except StoreError as failure:
+            self._connection.close(RESTARTING, str(failure))
+
+    async def _report(self, frame: dict[str, Any], size: int) -> None:
+        wish = Notify(agent=self._agent, spool=self._hello["spool"], via="ws", **frame)
+        outcome = await self._office.hub.submit(wish, size=size)
+        match outcome.events:
+            case (Logged(_, ReportRefused() as refused), *_):
+                self._refuse(refused)
+        if self._stored == self._acked:
+            asyncio.get_running_loop().call_soon(self._acknowledge)
+        self._stored = max(self._stored, wish.seq)
+
+    async def _receipt(self, wish: Ack | Done, size: int) -> None:
+        # A task is done when its report says so: saying it here is early, not wrong.
+        with suppress(Conflict):
+            await self._office.hub.submit(wish, size=size)
+
+    # --- what goes down ---
+
+    def _acknowledge(self) -> None:
+        """Tell how far the reports are stored: once for all that one COMMIT took."""
+        if self._stored != self._acked:
+            self._acked = self._stored
+            self._count(self._connection.send_text(ACK % self._acked))
+
+    def _refuse(self, refused: ReportRefused) -> None:
+        self._send(
+            {
+                "type": "refused",
+                "seq": refused.seq,
+                "code": "invalid",
+                "detail": refused.reason,
+            }
+        )
+
+    def _send(self, frame: dict[str, Any]) -> None:
+        self._count(self._connection.send_text(dumps(frame)))
+
+    def _count(self, size: int) -> None:
+        self._office.hub.stats.pushed(1, size)

@@ -1,0 +1,167 @@
+"""A WebSocket that may be written to from anywhere, without waiting.
+
+uvicorn's own class does the protocol. This one adds what ten thousand connections need:
+frames made once and written to many, a look at whether the peer keeps up, a call when
+it does again, pings from one sweeper instead of a timer each, and no work for the
+garbage collector when a connection ends.
+"""
+
+import asyncio
+import struct
+from collections.abc import Callable, Iterable
+from typing import Any, Final, cast
+
+from starlette.types import Scope
+from uvicorn.protocols.websockets.websockets_sansio_impl import (
+    WebSocketsSansIOProtocol,
+)
+from websockets.http11 import Request
+
+EXTENSION: Final = "swarmtui.connection"
+"""Under which of the scope's extensions an endpoint finds its connection."""
+
+RESTARTING: Final = 1012
+BAD_FRAME: Final = 4400
+UNKNOWN: Final = 4401
+NOT_YOURS: Final = 4403
+TOO_SLOW: Final = 4408
+REPLACED: Final = 4409
+
+REASON_BYTES: Final = 123
+"""How long the reason of a close may be (RFC 6455, 5.5)."""
+
+CHUNK: Final = 200
+"""Connections that are written to before others get their turn."""
+
+ABORT_AFTER: Final = 1.0
+"""Seconds from the close of a connection that does not answer to its end."""
+
+
+def text_frame(text: bytes) -> bytes:
+    """Return a whole, unmasked text frame, as a server sends it (RFC 6455, 5.2)."""
+    size = len(text)
+    if size < 126:
+        return b"\x81%c%b" % (size, text)
+    if size < 1 << 16:
+        return b"\x81\x7e" + struct.pack("!H", size) + text
+    return b"\x81\x7f" + struct.pack("!Q", size) + text
+
+
+class Connection(WebSocketsSansIOProtocol):
+    """One WebSocket of an agent or a watcher."""
+
+    on_writable: Callable[[], None] | None = None
+    """Called when the peer keeps up again after it did not."""
+    end: str = ""
+    """Why the hub closed it, for whoever tells that it is gone."""
+
+    @classmethod
+    def of(cls, scope: Scope) -> "Connection":
+        """Return the connection that an endpoint was called for."""
+        return cast(Connection, scope["extensions"][EXTENSION])
+
+    @property
+    def congested(self) -> bool:
+        """Whether the peer does not keep up: what is written now piles up."""
+        return not self.writable.is_set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames may be written."""
+        return self.handshake_complete and not (
+            self.close_sent or self.disconnected or self.transport.is_closing()
+        )
+
+    async def drained(self) -> None:
+        """Wait until the peer keeps up, or is gone."""
+        await self.writable.wait()
+
+    def send_frame(self, frame: bytes) -> None:
+        """Write a frame of `text_frame`; a closed connection ignores it."""
+        if self.is_open:
+            self.transport.write(frame)
+
+    def send_text(self, text: bytes) -> int:
+        """Write a text and return its size; a closed connection ignores it."""
+        self.send_frame(text_frame(text))
+        return len(text)
+
+    def close(self, code: int, reason: str) -> None:
+        """Close with a code and a reason; the endpoint's `receive` then says so."""
+        if not self.is_open:
+            return
+        self.end = self.end or reason
+        self._say_close(code, reason)
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(
+            self.close_timeout, self.transport.close
+        )
+
+    def ping(self) -> None:
+        """Ping the peer; close when it left the last ping unanswered."""
+        if not self.is_open:
+            return
+        if self.pending_ping_payload is not None:
+            self.end = "it left a ping unanswered"
+            self._say_close(TOO_SLOW, "a ping was left unanswered: connect again")
+            self.close_timer = self.loop.call_later(ABORT_AFTER, self.transport.abort)
+            return
+        self.pending_ping_payload = b"ping"
+        self.conn.send_ping(self.pending_ping_payload)
+        self._flush()
+
+    def shutdown(self) -> None:
+        """Tell the peer to come back later: the server stops."""
+        if self.is_open:
+            self.end = "the hub stopped"
+            self.close(RESTARTING, "the hub is restarting: connect again in a moment")
+            self.transport.close()
+        else:
+            super().shutdown()
+
+    def handle_connect(self, event: Request) -> None:
+        """Let the endpoint find this object."""
+        super().handle_connect(event)
+        if not self.handshake_complete:
+            extensions = cast(dict[str, Any], self.scope["extensions"])
+            extensions[EXTENSION] = self
+
+    def resume_writing(self) -> None:
+        """Note that the peer keeps up again."""
+        super().resume_writing()
+        if self.on_writable is not None:
+            self.on_writable()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take the cycles apart, so that nothing waits for the garbage collector."""
+        super().connection_lost(exc)
+        self.on_writable = None
+        self.conn.parser.close()
+
+    def _say_close(self, code: int, reason: str) -> None:
+        self.queue.put_nowait(
+            {"type": "websocket.disconnect", "code": code, "reason": reason}
+        )
+        self.conn.send_close(code, shorten(reason))
+        self._flush()
+        self.close_sent = True
+
+    def _flush(self) -> None:
+        self.transport.write(b"".join(self.conn.data_to_send()))
+
+
+def shorten(reason: str) -> str:
+    """Return as much of a reason as a close frame can carry."""
+    if len(reason.encode()) <= REASON_BYTES:
+        return reason
+    return reason.encode()[: REASON_BYTES - 3].decode(errors="ignore") + "…"
+
+
+async def sweep(connections: Iterable[Connection]) -> None:
+    """Ping all connections, in chunks, so that nobody else waits for it."""
+    for number, connection in enumerate(tuple(connections), start=1):
+        connection.ping()
+        if number % CHUNK == 0:
+            await asyncio.sleep(0)

@@ -1,0 +1,109 @@
+"""``/v1/coordinator``: a watcher. Snapshot and turns down, commands, questions up."""
+
+import asyncio
+from typing import Any, Final
+
+from agentkit.errors import AgentkitError, NotFound
+from server.asgi import dumps
+from server.auth import allow
+from server.connection import NOT_YOURS
+from server.office import Office
+from server.questions import QUESTIONS, event_frame
+from server.watchers import Watcher
+from server.wire import WATCH_FRAME, WATCH_HELLO, WISHES
+from server.ws import CloseError, Socket, parse
+
+IN_FLIGHT: Final = 64
+"""Requests of one watcher that are answered at the same time."""
+
+
+async def coordinator_socket(office: Office, socket: Socket) -> None:
+    """Serve one watcher until it goes."""
+    if socket.principal.role == "agent":
+        raise CloseError(NOT_YOURS, "the token is an agent's: watching takes another")
+    hello = await socket.hello(WATCH_HELLO)
+    if hello is None:
+        return
+    watcher = Watcher(office.hub, socket.connection, hello.get("batch_ms", 0))
+    try:
+        await Desk(office, socket, watcher).run()
+    finally:
+        office.watchers.remove(watcher)
+        watcher.stop()
+
+
+class Desk:
+    """Answers what one watcher requests."""
+
+    __slots__ = ("_office", "_requests", "_socket", "_watcher")
+
+    def __init__(self, office: Office, socket: Socket, watcher: Watcher) -> None:
+        self._office = office
+        self._socket = socket
+        self._watcher = watcher
+        self._requests: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Welcome the watcher, then serve it until it goes."""
+        await self._welcome()
+        self._office.watchers.add(self._watcher)
+        await self._watcher.snapshot()
+        while (text := await self._socket.read()) is not None:
+            frame = parse(WATCH_FRAME, text)
+            if frame["type"] == "snapshot":
+                await self._watcher.snapshot()
+            else:
+                self._begin(frame, len(text))
+            if len(self._requests) >= IN_FLIGHT:
+                await asyncio.wait(self._requests, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _welcome(self) -> None:
+        hub = self._office.hub
+        cursor = await hub.ask(lambda swarm: swarm.cursor)
+        self._send(
+            {
+                "type": "welcome",
+                "cursor": cursor,
+                "role": self._socket.principal.role,
+                "hub": {
+                    "version": hub.version,
+                    "started": hub.started,
+                    "store": self._office.settings.store,
+                    "url": self._office.url,
+                },
+            }
+        )
+
+    def _begin(self, frame: dict[str, Any], size: int) -> None:
+        task = asyncio.create_task(self._answer(frame, size))
+        self._requests.add(task)
+        task.add_done_callback(self._requests.discard)
+
+    async def _answer(self, frame: dict[str, Any], size: int) -> None:
+        reply = {"type": "reply", "id": frame["id"]}
+        try:
+            result = await self._do(frame, size)
+        except AgentkitError as error:
+            self._send({**reply, "ok": False, "code": error.code, "detail": str(error)})
+        else:
+            self._send({**reply, "ok": True, **result})
+
+    async def _do(self, frame: dict[str, Any], size: int) -> dict[str, Any]:
+        word, args = frame["do"], frame.get("args", {})
+        if word in QUESTIONS:
+            return {"result": await QUESTIONS[word].answer(self._office, args)}
+        if word not in WISHES:
+            words = ", ".join((*WISHES, *QUESTIONS))
+            raise NotFound(f"this hub cannot do {word!r}: it knows {words}")
+        principal = self._socket.principal
+        allow(principal, "operator")
+        key = frame.get("key", "")
+        outcome = await self._office.hub.submit(
+            WISHES[word].read(args, principal.name),
+            key=f"{principal.scope}:{key}" if key else "",
+            size=size,
+        )
+        return {"events": [event_frame(logged) for logged in outcome.events]}
+
+    def _send(self, frame: dict[str, Any]) -> None:
+        self._watcher.send(dumps(frame))

@@ -1,0 +1,111 @@
+"""The log as server-sent events: from a cursor, then live, without a gap."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any, Final
+
+from starlette.responses import StreamingResponse
+from starlette.types import ASGIApp
+
+from agentkit.errors import HubUnavailable, Invalid
+from agentkit.protocol import Logged
+from server.api import asked, fields
+from server.asgi import Reply, dumps
+from server.core import Swarm
+from server.hub import Pushed
+from server.office import Office
+from server.questions import QUESTIONS, event_frame
+from server.routes import Call
+from server.wire import valid
+
+PAGE: Final = 500
+"""Events that are read from the log at once."""
+
+_page: Final = asked("events")
+
+QUIET: Final = 15.0
+"""Seconds without an event until a comment shows that the line is alive."""
+
+
+class Bell:
+    """A subscriber that notes how far the log goes, and wakes who waits for more."""
+
+    __slots__ = ("_rung", "newest")
+
+    def __init__(self) -> None:
+        self.newest = 0
+        self._rung = asyncio.Event()
+
+    def push(self, pushed: Pushed) -> None:
+        """Note a turn."""
+        self.newest = pushed.cursor
+        self._rung.set()
+
+    async def wait(self) -> bool:
+        """Wait for a turn; False when all was quiet."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(QUIET):
+                await self._rung.wait()
+        rung = self._rung.is_set()
+        self._rung.clear()
+        return rung
+
+
+async def events_or_stream(office: Office, call: Call) -> Reply | ASGIApp:
+    """Answer with a page of the log, or follow it when events are accepted."""
+    if "text/event-stream" not in call.head.get(b"accept"):
+        return await _page(office, call)
+    question = valid(QUESTIONS["events"].shape, await fields(call))
+    after = _last_seen(call) or question.get("after", 0)
+    wanted = {key: question[key] for key in ("subject", "agent") if key in question}
+    return StreamingResponse(
+        _follow(office, after, wanted),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-store"},
+    )
+
+
+def _last_seen(call: Call) -> int:
+    text = call.head.get(b"last-event-id")
+    if text and not text.isdecimal():
+        raise Invalid(f"Last-Event-ID is {text!r}: send the cursor of an event")
+    return int(text or 0)
+
+
+async def _follow(
+    office: Office, after: int, wanted: dict[str, Any]
+) -> AsyncIterator[bytes]:
+    """Read the log from disk whenever it grew: nothing to buffer, nothing to miss."""
+    bell = Bell()
+    try:
+        bell.newest = await office.hub.ask(lambda swarm: _listen(office, bell, swarm))
+        yield b"retry: 1000\n\n"
+        while True:
+            newest = bell.newest
+            found = await office.hub.store.events(after=after, limit=PAGE, **wanted)
+            for logged in found:
+                after = logged.cursor
+                yield _event(logged)
+            if len(found) == PAGE:
+                continue
+            after = max(after, newest)
+            if not await bell.wait():
+                yield b": quiet\n\n"
+    except HubUnavailable as failure:
+        yield b"event: error\ndata: %b\n\n" % dumps(str(failure))
+    finally:
+        office.hub.unsubscribe(bell)
+
+
+def _listen(office: Office, bell: Bell, swarm: Swarm) -> int:
+    office.hub.subscribe(bell)
+    return swarm.cursor
+
+
+def _event(logged: Logged) -> bytes:
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (
+        logged.cursor,
+        logged.event.subject.encode(),
+        dumps(event_frame(logged)),
+    )

@@ -1,0 +1,381 @@
+"""The routes as a table, and the door of HTTP."""
+
+import logging
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from agentkit.errors import AgentkitError, SwarmError
+from server import api, replies, webhook, wire
+from server.agent_socket import agent_socket
+from server.asgi import (
+    CODES,
+    PROBLEM,
+    Head,
+    Reply,
+    RequestError,
+    dumps,
+    problem,
+    respond,
+)
+from server.auth import WEBHOOK, Role, allow
+from server.coordinator_socket import coordinator_socket
+from server.follow import events_or_stream
+from server.metrics import metrics
+from server.office import Office
+from server.openapi import Description
+from server.questions import QUESTIONS
+from server.routes import Call, Door, Route, Routes
+from server.ws import Endpoint, deny, serve_socket
+
+log = logging.getLogger(__name__)
+
+SOCKETS: Final[Mapping[str, Endpoint]] = {
+    "/v1/agent": agent_socket,
+    "/v1/coordinator": coordinator_socket,
+}
+
+
+async def healthz(office: Office, _call: Call) -> Reply:
+    """Say that the hub runs, and which one it is."""
+    return Reply(
+        dumps(
+            {
+                "hub": "swarmtui",
+                "version": office.hub.version,
+                "started": office.hub.started,
+            }
+        )
+    )
+
+
+async def readyz(office: Office, _call: Call) -> Reply:
+    """Say that the hub can write; 503 with the reason when it cannot."""
+    word = await office.hub.store.check()
+    return Reply(dumps(replies.Readiness(ready=True, store=word)))
+
+
+async def openapi(office: Office, _call: Call) -> Reply:
+    """Describe what is served."""
+    return Reply(_description(office.hub.version))
+
+
+@cache
+def _description(version: str) -> bytes:
+    return dumps(Description().document(ROUTES, version))
+
+
+Roles = tuple[Role, ...]
+
+ANYBODY: Final[Roles] = ()
+OPERATOR: Final[Roles] = ("operator",)
+OWN: Final[Roles] = ("operator", "agent")
+WATCH: Final[Roles] = ("operator", "viewer")
+ALL: Final[Roles] = ("operator", "viewer", "agent")
+
+API: Final = (
+    Route(
+        method="POST",
+        path="/v1/agents/{agent}/status",
+        run=api.status,
+        summary="Report for an agent; numbered reports may be sent again",
+        roles=OWN,
+        shape=wire.STATUS,
+        reply=replies.StatusReply,
+        tag="agents",
+    ),
+    Route(
+        method="GET",
+        path="/v1/agents",
+        run=api.agents,
+        summary="The agents that a filter chooses",
+        shape=api.AGENTS,
+        reply=replies.AgentPage,
+        tag="agents",
+    ),
+    Route(
+        method="GET",
+        path="/v1/agents/{agent}",
+        run=api.agent,
+        summary="One agent, how present it is, and why it is as it is",
+        roles=ALL,
+        reply=replies.AgentView,
+        tag="agents",
+    ),
+    Route(
+        method="GET",
+        path="/v1/agents/{agent}/history",
+        run=api.asked("history"),
+        summary="The events of an agent, newest first",
+        shape=QUESTIONS["history"].shape,
+        reply=replies.EventPage,
+        tag="agents",
+    ),
+    Route(
+        method="GET",
+        path="/v1/agents/{agent}/mailbox",
+        run=api.read_mailbox,
+        summary="Hand out what is not done in a mailbox, waiting for it if asked to",
+        roles=OWN,
+        shape=api.MAIL,
+        reply=replies.MailboxPage,
+        tag="agents",
+    ),
+    Route(
+        method="POST",
+        path="/v1/agents/{agent}/mailbox",
+        run=api.sign_mailbox,
+        summary="Say what has arrived and what was handled",
+        roles=OWN,
+        shape=wire.RECEIPTS,
+        reply=replies.MailboxState,
+        tag="agents",
+    ),
+    Route(
+        method="GET",
+        path="/v1/queue",
+        run=api.queue,
+        summary="Idle agents, who waits longest first",
+        reply=replies.Queue,
+        tag="tasks",
+    ),
+    Route(
+        method="POST",
+        path="/v1/tasks",
+        run=api.wish("assign", 201),
+        summary="Hand a task to an agent",
+        roles=OPERATOR,
+        shape=wire.WISHES["assign"].shape,
+        status=201,
+        reply=replies.TaskDone,
+        tag="tasks",
+    ),
+    Route(
+        method="GET",
+        path="/v1/tasks",
+        run=api.rows("tasks", api.TASKS),
+        summary="Tasks: unfinished ones, and the newest that are done",
+        shape=api.TASKS,
+        reply=replies.TaskPage,
+        tag="tasks",
+    ),
+    Route(
+        method="GET",
+        path="/v1/tasks/{id}",
+        run=api.task,
+        summary="One task, however old",
+        reply=replies.TaskDone,
+        tag="tasks",
+    ),
+    Route(
+        method="GET",
+        path="/v1/help",
+        run=api.rows("helps", api.HELPS),
+        summary="Who needs a person",
+        shape=api.HELPS,
+        reply=replies.HelpPage,
+        tag="help",
+    ),
+    Route(
+        method="GET",
+        path="/v1/help/{help}",
+        run=api.help_request,
+        summary="One help request, however old",
+        reply=replies.HelpDone,
+        tag="help",
+    ),
+    *(
+        Route(
+            method="POST",
+            path=f"/v1/help/{{help}}/{step}",
+            run=api.wish(word),
+            summary=summary,
+            roles=OPERATOR,
+            shape=wire.WISHES[word].shape,
+            reply=replies.HelpDone,
+            tag="help",
+        )
+        for step, word, summary in (
+            ("answer", "answer", "Answer; the text goes into the asker's mailbox"),
+            ("take", "take", "Take it on"),
+            ("assign", "assign_helper", "Send an agent to help"),
+            ("snooze", "snooze", "Put it aside until a time"),
+            ("resolve", "resolve", "Close it without an answer"),
+        )
+    ),
+    Route(
+        method="POST",
+        path="/v1/broadcasts",
+        run=api.wish("broadcast", 201),
+        summary="Tell everybody, or every agent that a filter chooses",
+        roles=OPERATOR,
+        shape=wire.WISHES["broadcast"].shape,
+        status=201,
+        reply=replies.BroadcastDone,
+        tag="broadcasts",
+    ),
+    Route(
+        method="POST",
+        path="/v1/broadcasts/preview",
+        run=api.preview,
+        summary="Who would receive a broadcast",
+        shape=api.PREVIEW,
+        reply=replies.Preview,
+        tag="broadcasts",
+    ),
+    Route(
+        method="GET",
+        path="/v1/broadcasts",
+        run=api.rows("broadcasts", api.BROADCASTS),
+        summary="Broadcasts: unsettled ones, and the newest that are settled",
+        shape=api.BROADCASTS,
+        reply=replies.BroadcastPage,
+        tag="broadcasts",
+    ),
+    Route(
+        method="GET",
+        path="/v1/broadcasts/{id}",
+        run=api.broadcast,
+        summary="One broadcast and its ledger",
+        shape=api.BROADCAST,
+        reply=replies.BroadcastView,
+        tag="broadcasts",
+    ),
+    Route(
+        method="GET",
+        path="/v1/deliveries",
+        run=api.deliveries,
+        summary="The ledger of one thing, or the mailbox of one agent",
+        shape=api.DELIVERIES,
+        reply=replies.DeliveryPage,
+        tag="broadcasts",
+    ),
+    Route(
+        method="GET",
+        path="/v1/events",
+        run=events_or_stream,
+        summary="The log, by cursor; follows it with Accept: text/event-stream",
+        shape=QUESTIONS["events"].shape,
+        reply=replies.EventPage,
+        tag="log",
+    ),
+)
+
+HEALTH: Final = tuple(
+    Route(
+        method="GET",
+        path=path,
+        run=run,
+        summary=summary,
+        roles=roles,
+        reply=reply,
+        tag="health",
+    )
+    for path, run, summary, roles, reply in (
+        ("/healthz", healthz, "The hub runs", ANYBODY, replies.Health),
+        ("/readyz", readyz, "The hub can write", ANYBODY, replies.Readiness),
+        ("/metrics", metrics, "Prometheus text", WATCH, None),
+        ("/openapi.json", openapi, "This description", ANYBODY, None),
+    )
+)
+
+ROUTES: Final = (*webhook.ROUTES, *API, *HEALTH)
+
+
+class Edge:
+    """The ASGI application: finds the route, checks who asks, answers refusals."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._routes = Routes(ROUTES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or one WebSocket."""
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
+        reply = await self._answer(scope, receive)
+        if isinstance(reply, Reply):
+            await respond(send, reply.status, reply.body, reply.headers, reply.kind)
+        else:
+            await reply(scope, receive, send)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = SOCKETS.get(scope["path"])
+        if endpoint is not None:
+            await serve_socket(self._office, endpoint, scope, receive, send)
+            return
+        await receive()
+        paths = " and ".join(SOCKETS)
+        refusal = RequestError(404, f"no WebSocket is here: there are {paths}")
+        await deny(send, refusal)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Reply | ASGIApp:
+        methods, params = self._routes.find(scope)
+        door = next(iter(methods.values())).door if methods else _door(scope)
+        call = Call(scope, receive, Head(scope), params)
+        try:
+            route = self._enter(call, methods, door)
+            return await route.run(self._office, call)
+        except (RequestError, AgentkitError) as error:
+            return _refuse(door, error)
+        except Exception:
+            log.exception("a request failed: %s %s", scope["method"], scope["path"])
+            return _refuse(door, DEFECT)
+
+    def _enter(self, call: Call, methods: dict[str, Route], door: Door) -> Route:
+        """Check that it is us who is meant, what is wanted, and who asks."""
+        gate, webhook_for = self._office.gate, self._office.settings.webhook
+        gate.admit(call.head)
+        if not methods or (door == "webhook" and webhook_for == "off"):
+            raise _nothing_here(door, call.scope["path"])
+        route = methods.get(call.scope["method"])
+        if route is None:
+            allowed = ", ".join(sorted(methods)).encode()
+            raise RequestError(405, "Method Not Allowed", ((b"allow", allowed),))
+        if door == "webhook" and webhook_for == "open":
+            call.principal = WEBHOOK
+        elif route.roles:
+            call.principal = gate.who(call.head)
+            allow(call.principal, *route.roles)
+        return route
+
+
+DEFECT: Final = RequestError(
+    500, "the hub met an error of its own: its log has the details, send again"
+)
+
+
+def _door(scope: Scope) -> Door:
+    return "api" if scope["path"].startswith("/v1") else "webhook"
+
+
+def _nothing_here(door: Door, path: str) -> RequestError:
+    if door == "webhook":
+        return RequestError(404, "Not Found")
+    return RequestError(404, f"nothing is at {path}: /openapi.json lists what is")
+
+
+def _refuse(door: Door, error: AgentkitError) -> Reply:
+    if door == "webhook":
+        status, body = webhook.refusal(error)
+        return Reply(body, status, _extra(error))
+    status, code = _told(error)
+    return Reply(problem(status, code, str(error)), status, _extra(error), PROBLEM)
+
+
+def _told(error: AgentkitError) -> tuple[int, str]:
+    if isinstance(error, RequestError):
+        return error.status, CODES.get(error.status, "error")
+    if isinstance(error, SwarmError):
+        return error.http_status, error.code
+    return 503, error.code
+
+
+def _extra(error: AgentkitError) -> Any:
+    if isinstance(error, RequestError):
+        who = ((b"www-authenticate", b"Bearer"),) if error.status == 401 else ()
+        return (*error.headers, *who)
+    return () if isinstance(error, SwarmError) else ((b"retry-after", b"1"),)

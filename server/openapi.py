@@ -1,0 +1,134 @@
+"""The description of the API (OpenAPI 3.1), generated from the routes."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from server.replies import Problem
+from server.routes import Route
+
+REF: Final = "#/components/schemas/{model}"
+
+TOKEN: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "The operator's token, a viewer's, or an agent's own.",
+}
+
+KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key has no second effect and the same events.",
+    "schema": {"type": "string", "maxLength": 256},
+}
+
+
+class Description:
+    """Collects the operations of routes and the schemas that they speak of."""
+
+    def __init__(self) -> None:
+        self._schemas: dict[str, Any] = {}
+
+    def document(self, routes: Iterable[Route], version: str) -> dict[str, Any]:
+        """Return the whole document."""
+        paths: dict[str, dict[str, Any]] = {}
+        for route in routes:
+            operation = self._operation(route)
+            paths.setdefault(route.path, {})[route.method.lower()] = operation
+        return {
+            "openapi": "3.1.0",
+            "info": {"title": "swarmtui hub", "version": version},
+            "paths": paths,
+            "components": {
+                "schemas": self._schemas,
+                "securitySchemes": {"token": TOKEN},
+            },
+        }
+
+    def _operation(self, route: Route) -> dict[str, Any]:
+        fields = self._fields(route)
+        operation: dict[str, Any] = {
+            "summary": route.summary,
+            "operationId": _name(route),
+            "tags": [route.tag],
+            "security": [{"token": []}] if route.roles else [],
+            "parameters": list(_parameters(route, fields)),
+            "responses": self._responses(route),
+        }
+        if route.method == "POST":
+            operation["parameters"].append(KEY)
+            operation["requestBody"] = _body(route, fields)
+        return operation
+
+    def _fields(self, route: Route) -> dict[str, Any]:
+        if route.shape is None:
+            return {"type": "object", "properties": {}}
+        return self._resolve(self._schema(route.shape, "validation"))
+
+    def _responses(self, route: Route) -> dict[str, Any]:
+        found: dict[str, Any] = {"description": "It is so."}
+        if route.reply is not None:
+            schema = self._schema(TypeAdapter(route.reply), "serialization")
+            found["content"] = {"application/json": {"schema": schema}}
+        problem = self._schema(TypeAdapter(Problem), "serialization")
+        refused = {
+            "description": "It is not; the detail says why and what helps.",
+            "content": {"application/problem+json": {"schema": problem}},
+        }
+        return {str(route.status): found, "default": refused}
+
+    def _schema(self, shape: TypeAdapter[Any], mode: Any) -> dict[str, Any]:
+        schema = shape.json_schema(mode=mode, ref_template=REF)
+        self._schemas.update(schema.pop("$defs", {}))
+        title = schema.get("title")
+        if not title:
+            return schema
+        self._schemas[title] = schema
+        return {"$ref": REF.format(model=title)}
+
+    def _resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
+        name = str(schema.get("$ref", "")).rpartition("/")[2]
+        return self._schemas[name] if name else schema
+
+
+def _parameters(route: Route, fields: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    required = fields.get("required", [])
+    for name, schema in fields.get("properties", {}).items():
+        in_path = f"{{{name}}}" in route.path
+        if in_path or route.method == "GET":
+            yield {
+                "name": name,
+                "in": "path" if in_path else "query",
+                "required": in_path or name in required,
+                "schema": schema,
+            }
+    for name in _unnamed(route, fields):
+        yield {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string"},
+        }
+
+
+def _unnamed(route: Route, fields: dict[str, Any]) -> list[str]:
+    """Return the parameters of the path that the shape does not have."""
+    named = [part[1:-1] for part in route.path.split("/") if part[:1] == "{"]
+    return [name for name in named if name not in fields.get("properties", {})]
+
+
+def _body(route: Route, fields: dict[str, Any]) -> dict[str, Any]:
+    properties = {
+        name: schema
+        for name, schema in fields.get("properties", {}).items()
+        if f"{{{name}}}" not in route.path
+    }
+    required = [name for name in fields.get("required", []) if name in properties]
+    schema = {"type": "object", "properties": properties, "required": required}
+    return {"content": {"application/json": {"schema": schema}}}
+
+
+def _name(route: Route) -> str:
+    words = [part.strip("{}") for part in route.path.split("/") if part]
+    return "_".join([route.method.lower(), *words]).replace(".", "_")

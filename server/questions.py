@@ -1,0 +1,85 @@
+"""What can be asked, once for HTTP and for watchers: the log, ledgers and mailboxes."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from pydantic import TypeAdapter
+
+from agentkit.protocol import Logged
+from agentkit.rows import Delivery
+from server.office import Office
+from server.replies import EventFrame
+from server.wire import (
+    EventsQuestion,
+    HistoryQuestion,
+    LedgerQuestion,
+    MailboxQuestion,
+    valid,
+)
+
+LIMIT: Final = 100
+"""How many events or rows one gets without asking for a number."""
+
+Fields: TypeAlias = dict[str, Any]
+Ask: TypeAlias = Callable[[Office, Fields], Awaitable[list[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question: the shape of its fields, and what answers it."""
+
+    shape: TypeAdapter[Any]
+    ask: Ask
+
+    async def answer(self, office: Office, fields: Mapping[str, Any]) -> list[Any]:
+        """Answer with a list of rows, or of events as they stand in a frame.
+
+        Raises:
+            Invalid: a field is missing or of the wrong kind.
+            StoreError: the store cannot be read.
+        """
+        return await self.ask(office, valid(self.shape, fields))
+
+
+def event_frame(logged: Logged) -> EventFrame:
+    """Return an event as it stands in a frame."""
+    return EventFrame(
+        cursor=logged.cursor, subject=logged.event.subject, data=logged.event
+    )
+
+
+async def events(office: Office, fields: Fields) -> list[Any]:
+    """Return a part of the log."""
+    found = await office.hub.store.events(**{"limit": LIMIT, **fields})
+    return [event_frame(logged) for logged in found]
+
+
+async def history(office: Office, fields: Fields) -> list[Any]:
+    """Return the newest events of one agent, newest first."""
+    return await events(office, {**fields, "newest_first": True})
+
+
+async def ledger(office: Office, fields: Fields) -> list[Delivery]:
+    """Return the deliveries of a task, a broadcast or a help request, by agent."""
+    return await office.hub.store.deliveries(**{"limit": LIMIT, **fields})
+
+
+async def mailbox(office: Office, fields: Fields) -> list[Delivery]:
+    """Return the deliveries of one agent, newest first."""
+    return await office.hub.store.deliveries(**{"limit": LIMIT, **fields})
+
+
+async def ping(_office: Office, _fields: Fields) -> list[Any]:
+    """Return nothing: the answer is that it came."""
+    return []
+
+
+QUESTIONS: Final[dict[str, Question]] = {
+    "history": Question(TypeAdapter(HistoryQuestion), history),
+    "events": Question(TypeAdapter(EventsQuestion), events),
+    "ledger": Question(TypeAdapter(LedgerQuestion), ledger),
+    "mailbox": Question(TypeAdapter(MailboxQuestion), mailbox),
+    "ping": Question(TypeAdapter(dict[str, Any]), ping),
+}
+"""What may be asked, by the word on the wire."""

@@ -1,0 +1,177 @@
+"""The shapes of what `/v1` answers; rows and events are those of `agentkit`."""
+
+from typing import Any, Literal, TypeAlias
+
+from typing_extensions import TypedDict
+
+from agentkit.rows import (
+    Agent,
+    Broadcast,
+    Delivery,
+    HelpRequest,
+    Presence,
+    Task,
+)
+
+
+class EventFrame(TypedDict):
+    """An event with its place in the log; `data` has the fields of its class."""
+
+    cursor: int
+    subject: str
+    data: Any
+
+
+class MailFrame(TypedDict):
+    """A delivery as it is handed to its agent."""
+
+    type: Literal["mail"]
+    seq: int
+    attempt: int
+    kind: str
+    ref: str
+    at: str
+    by: str
+    body: dict[str, Any]
+
+
+class AgentPage(TypedDict):
+    """Agents by id; `next` is what to send as `after` for more."""
+
+    agents: list[Agent]
+    next: str | None
+
+
+class AgentView(TypedDict):
+    """One agent, how present it is, and the event that made its status what it is."""
+
+    agent: Agent
+    presence: Presence
+    why: EventFrame | None
+
+
+class EventPage(TypedDict):
+    """A part of the log; `next` is the cursor to go on from."""
+
+    events: list[EventFrame]
+    next: int | None
+
+
+class StatusReply(TypedDict):
+    """A report is stored; `accepted` is the highest number of its spool."""
+
+    status: Literal["received"]
+    agent: str
+    accepted: int
+
+
+class MailboxPage(TypedDict):
+    """What lies in a mailbox, in order."""
+
+    agent: str
+    mail: list[MailFrame]
+
+
+class MailboxState(TypedDict):
+    """How much of a mailbox an agent has not acknowledged."""
+
+    agent: str
+    unread: int
+
+
+class Queue(TypedDict):
+    """Idle agents, who waits longest first."""
+
+    queue: list[Agent]
+
+
+class TaskPage(TypedDict):
+    """Tasks by id: unfinished ones, and the newest that are done."""
+
+    tasks: list[Task]
+    next: str | None
+
+
+class HelpPage(TypedDict):
+    """Help requests by id: open ones, and the newest that are settled."""
+
+    helps: list[HelpRequest]
+    next: str | None
+
+
+class BroadcastPage(TypedDict):
+    """Broadcasts by id: unsettled ones, and the newest that are settled."""
+
+    broadcasts: list[Broadcast]
+    next: str | None
+
+
+class TaskDone(TypedDict):
+    """A task as it is now, and what the request led to."""
+
+    task: Task | None
+    events: list[EventFrame]
+
+
+class HelpDone(TypedDict):
+    """A help request as it is now, and what the request led to."""
+
+    help: HelpRequest | None
+    events: list[EventFrame]
+
+
+class BroadcastDone(TypedDict):
+    """A broadcast as it is now, and what the request led to."""
+
+    broadcast: Broadcast | None
+    events: list[EventFrame]
+
+
+class BroadcastView(TypedDict):
+    """A broadcast and its ledger; `next` is what to send as `after` for more."""
+
+    broadcast: Broadcast
+    deliveries: list[Delivery]
+    next: str | None
+
+
+class Preview(TypedDict):
+    """Who would receive a broadcast: how many, and the first of them."""
+
+    count: int
+    agents: list[str]
+
+
+class DeliveryPage(TypedDict):
+    """Deliveries of one thing by agent, or of one agent, newest first."""
+
+    deliveries: list[Delivery]
+    next: str | None
+
+
+class Health(TypedDict):
+    """That the hub runs."""
+
+    hub: Literal["swarmtui"]
+    version: str
+    started: str
+
+
+class Readiness(TypedDict):
+    """That the hub can write."""
+
+    ready: bool
+    store: str
+
+
+class Problem(TypedDict):
+    """What went wrong (RFC 9457); `detail` says why and what helps."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+Rows: TypeAlias = Agent | Task | HelpRequest | Broadcast

@@ -1,0 +1,129 @@
+"""What a route is, and how a request finds its own.
+
+Routes are data: one table dispatches requests, checks roles and describes the API.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+from urllib.parse import parse_qsl, unquote
+
+from pydantic import TypeAdapter
+from starlette.types import ASGIApp, Receive, Scope
+
+from server.asgi import Head, Reply, RequestError, read_body
+from server.auth import Principal, Role
+from server.office import Office
+
+Method: TypeAlias = Literal["GET", "POST"]
+Door: TypeAlias = Literal["webhook", "api"]
+
+
+class Call:
+    """One request: where it goes, who asks, what it says."""
+
+    __slots__ = ("head", "params", "principal", "receive", "scope")
+
+    def __init__(
+        self, scope: Scope, receive: Receive, head: Head, params: dict[str, str]
+    ) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.head = head
+        self.params = params
+        """What stands in the path."""
+        self.principal: Principal
+
+    def query(self) -> dict[str, str]:
+        """Return what stands behind the question mark; of two, the last counts."""
+        text = self.scope["query_string"].decode("latin-1")
+        return dict(parse_qsl(text, keep_blank_values=True))
+
+    async def body(self) -> bytes:
+        """Read the body.
+
+        Raises:
+            RequestError: it is too long, or not called JSON.
+        """
+        return await read_body(self.head, self.receive)
+
+    def key(self) -> str:
+        """Return the idempotency key as the hub knows it: each token has its own.
+
+        Raises:
+            RequestError: it is too long.
+        """
+        key = self.head.get(b"idempotency-key")
+        if len(key) > 256:
+            raise RequestError(
+                422,
+                f"the Idempotency-Key has {len(key)} characters and 256 are allowed: "
+                "shorten it",
+            )
+        return f"{self.principal.scope}:{key}" if key else ""
+
+
+Run: TypeAlias = Callable[[Office, Call], Awaitable[Reply | ASGIApp]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A method and a path, who may use it, what it takes and what it runs."""
+
+    method: Method
+    path: str
+    """With ``{name}`` for segments that are parameters."""
+    run: Run
+    summary: str
+    roles: tuple[Role, ...] = ("operator", "viewer")
+    """Who may use it; empty is everybody, without a token."""
+    door: Door = "api"
+    shape: TypeAdapter[Any] | None = None
+    """The fields it takes: from the path, then the query (GET) or the body (POST)."""
+    status: int = 200
+    reply: Any = None
+    """The type that its answer has."""
+    tag: str = ""
+
+
+class Routes:
+    """Finds the route of a request."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.table = tuple(routes)
+        self._fixed: dict[str, dict[str, Route]] = {}
+        self._patterns: dict[tuple[str, ...], dict[str, Route]] = {}
+        for route in self.table:
+            parts = tuple(route.path.split("/"))
+            if "{" in route.path:
+                self._patterns.setdefault(parts, {})[route.method] = route
+            else:
+                self._fixed.setdefault(route.path, {})[route.method] = route
+
+    def find(self, scope: Scope) -> tuple[dict[str, Route], dict[str, str]]:
+        """Return the routes of the path by method, and its parameters.
+
+        Nothing is found for a path that no route has. Segments are read before they are
+        unquoted, so that an id may contain a slash.
+        """
+        fixed = self._fixed.get(scope["path"])
+        if fixed is not None:
+            return fixed, {}
+        parts = scope["raw_path"].decode("latin-1").split("/")
+        for pattern, methods in self._patterns.items():
+            params = _match(pattern, parts)
+            if params is not None:
+                return methods, params
+        return {}, {}
+
+
+def _match(pattern: tuple[str, ...], parts: list[str]) -> dict[str, str] | None:
+    if len(pattern) != len(parts):
+        return None
+    params: dict[str, str] = {}
+    for wanted, part in zip(pattern, parts, strict=True):
+        if wanted[:1] == "{":
+            params[wanted[1:-1]] = unquote(part)
+        elif wanted != part:
+            return None
+    return params

@@ -1,0 +1,174 @@
+"""Every setting of the hub, with its bounds.
+
+A setting has one name everywhere: ``agent_rate`` in the ``[hub]`` section of the files,
+``SWARMTUI_AGENT_RATE`` in the environment, ``--agent-rate`` as a flag.
+"""
+# ruff: noqa: RUF009 -- `setting` is `dataclasses.field` with a few words more
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, ClassVar
+
+from agentkit.errors import Invalid
+from agentkit.settings import (
+    file,
+    load,
+    number,
+    one_of,
+    paths,
+    setting,
+    switch,
+    whole,
+    words,
+)
+from server.core.rules import Rules
+
+WEEK = 7 * 86_400
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a hub is started with."""
+
+    SECTION: ClassVar[str] = "hub"
+
+    host: str = setting("127.0.0.1", "The address to listen on.")
+    port: int = setting(
+        8765, "The port to listen on; 0 lets the system choose.", read=whole(0, 65535)
+    )
+    data_dir: Path | None = setting(
+        None, "The folder of the store, the token and the secret.", read=file
+    )
+    store: str = setting(
+        "sqlite", "Where everything is kept.", read=one_of("sqlite", "memory")
+    )
+    auth: str = setting(
+        "token",
+        "off makes everybody on this machine an operator; loopback only.",
+        read=one_of("token", "off"),
+    )
+    token_file: Path | None = setting(
+        None, "A file with the operator's token; else one is made.", read=file
+    )
+    seed_api: str = setting(
+        "",
+        "Who may use the webhook endpoints: everybody (open), holders of a token, "
+        "nobody (off); else open on a loopback address and off on any other.",
+        read=one_of("open", "token", "off"),
+    )
+    tls_cert: Path | None = setting(None, "The certificate, in PEM.", read=file)
+    tls_key: Path | None = setting(None, "Its key, in PEM.", read=file)
+    insecure: bool = setting(
+        False, "Allow an address that others can reach, without TLS.", read=switch
+    )
+    allowed_hosts: tuple[str, ...] = setting(
+        (), "More names that the hub answers to.", read=words
+    )
+    allowed_origins: tuple[str, ...] = setting(
+        (), "Web pages, as https://host:port, that may talk to the hub.", read=words
+    )
+    max_connections: int = setting(
+        20_000, "WebSockets that may be open at once.", read=whole(1, 1_000_000)
+    )
+    agent_rate: float = setting(
+        200.0,
+        "Reports a second that one agent may send for long.",
+        read=number(0.1, 1e6),
+    )
+    agent_burst: int = setting(
+        1000, "Reports that one agent may send at once.", read=whole(1, 1_000_000)
+    )
+    ping_interval: float = setting(
+        20.0,
+        "Seconds between pings of a connection; one unanswered closes it.",
+        read=number(0.1, 3600),
+    )
+    escalate_after: float = setting(
+        1800.0,
+        "Seconds an agent may be blocked before a person is told.",
+        read=number(0.1, WEEK),
+    )
+    lease: float = setting(
+        300.0,
+        "Seconds an agent's connection may be gone before its grace begins.",
+        read=number(0.1, WEEK),
+    )
+    grace: float = setting(
+        30.0, "Seconds from then until the agent is lost.", read=number(0, WEEK)
+    )
+    embedded: bool = setting(
+        False, "End when standard input ends, with whoever started it.", read=switch
+    )
+    log_level: str = setting(
+        "info",
+        "The least that is logged.",
+        read=one_of("debug", "info", "warning", "error"),
+    )
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the hub."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def webhook(self) -> str:
+        """Who may use the webhook endpoints: ``open``, ``token`` or ``off``."""
+        return self.seed_api or ("open" if self.loopback else "off")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the store, the token and the secret."""
+        return self.data_dir or paths().database.parent
+
+    @property
+    def rules(self) -> Rules:
+        """The numbers that the core decides by."""
+        return Rules(
+            escalate_after=timedelta(seconds=self.escalate_after),
+            lost_after=timedelta(seconds=self.lease + self.grace),
+        )
+
+    def url(self, port: int) -> str:
+        """Return the address under which this machine reaches the hub."""
+        scheme = "https" if self.tls_cert else "http"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
+    """Fill the settings from flags, environment and files.
+
+    Raises:
+        Invalid: a value will not do, or leaves the hub open to others.
+    """
+    return checked(load(Settings, flags=flags).values)
+
+
+def checked(settings: Settings) -> Settings:
+    """Return settings that are safe together.
+
+    Raises:
+        Invalid: they leave the hub open to others; the text says what helps.
+    """
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise Invalid("--tls-cert and --tls-key go together: give both")
+    if settings.loopback:
+        return settings
+    reach = f"--host {settings.host} can be reached from other machines"
+    if settings.tls_cert is None and not settings.insecure:
+        raise Invalid(
+            f"{reach} and has no TLS: give --tls-cert and --tls-key, or say --insecure"
+        )
+    if settings.auth == "off" or settings.seed_api == "open":
+        raise Invalid(
+            f"{reach}, so a token is needed: leave out --auth off and --seed-api open"
+        )
+    return settings

@@ -1,0 +1,181 @@
+"""The watchers of a hub: a snapshot at a cursor, then every turn after it.
+
+A watcher that does not keep up is not dropped and does not pile up: its turns are
+gathered, rows conflated to the latest of each; when even that is too much it is told to
+take a new snapshot.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+from server.asgi import dumps
+from server.connection import Connection
+from server.core import Swarm
+from server.core.tables import Tables
+from server.hub import FED, Hub, Pushed, encode_turn
+
+ROWS: Final = 1000
+"""Rows in one frame of a snapshot."""
+
+PENDING: Final = 20_000
+"""Events and rows that wait for one watcher before it must take a new snapshot."""
+
+BEHIND: Final = dumps(
+    {
+        "type": "resync",
+        "reason": "this watcher was too slow, turns were left out: ask for a snapshot",
+    }
+)
+
+
+class Watcher:
+    """One watching connection; a subscriber of the hub."""
+
+    __slots__ = (
+        "_batch",
+        "_mode",
+        "_pending",
+        "_timer",
+        "_weight",
+        "connection",
+        "hub",
+    )
+
+    def __init__(self, hub: Hub, connection: Connection, batch_ms: int) -> None:
+        """Gather turns for `batch_ms` milliseconds; 0 sends each at once."""
+        self.hub = hub
+        self.connection = connection
+        self._batch = batch_ms / 1000
+        self._mode: Literal["copying", "live", "behind"] = "copying"
+        self._pending: list[Pushed] = []
+        self._weight = 0
+        self._timer: asyncio.TimerHandle | None = None
+        connection.on_writable = self._flush
+
+    @property
+    def live(self) -> bool:
+        """Whether it has its snapshot and keeps up."""
+        return self._mode == "live" and not self.connection.congested
+
+    async def snapshot(self) -> None:
+        """Send everything that is known, then every turn after it."""
+        self._mode = "copying"
+        self._clear()
+        cursor, rows = await self.hub.ask(self._look)
+        for frame in _frames(cursor, rows):
+            self.send(frame)
+            await asyncio.sleep(0)
+            await self.connection.drained()
+        if self._mode == "copying":
+            self._mode = "live"
+            self._flush()
+        else:
+            self.send(BEHIND)
+
+    def send(self, text: bytes) -> None:
+        """Write a frame and count it."""
+        self.hub.stats.pushed(1, self.connection.send_text(text))
+
+    def push(self, pushed: Pushed) -> None:
+        """Take a turn: write it, or keep it until it can be written."""
+        if self._mode == "behind":
+            return
+        if not self._batch and not self._pending and self.live:
+            self.send(pushed.frame.encode())
+            return
+        self._keep(pushed)
+        if self._batch and not self._timer and self._mode == "live":
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._batch, self._due)
+
+    def stop(self) -> None:
+        """Take no more turns."""
+        self.hub.unsubscribe(self)
+        self.connection.on_writable = None
+        self._clear()
+
+    def _look(self, swarm: Swarm) -> tuple[int, dict[str, list[Any]]]:
+        self.hub.subscribe(self)
+        rows = {table: list(getattr(swarm, table).values()) for table in FED}
+        return swarm.cursor, rows
+
+    def _keep(self, pushed: Pushed) -> None:
+        self._pending.append(pushed)
+        rows = pushed.turn.rows
+        self._weight += len(pushed.turn.events)
+        self._weight += sum(len(getattr(rows, table)) for table in FED)
+        if self._weight <= PENDING:
+            return
+        copying = self._mode == "copying"
+        self._mode = "behind"
+        self._clear()
+        if not copying:
+            self.send(BEHIND)
+
+    def _due(self) -> None:
+        self._timer = None
+        self._flush()
+
+    def _flush(self) -> None:
+        """Write what was gathered, as one turn."""
+        if not self.live or not self._pending or self._timer:
+            return
+        pending = self._pending
+        self._clear()
+        self.send(_merge(pending).encode())
+
+    def _clear(self) -> None:
+        self._pending = []
+        self._weight = 0
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+
+class Watchers:
+    """All watchers of a hub, and what they are told once a second."""
+
+    def __init__(self) -> None:
+        self._all: set[Watcher] = set()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, watcher: Watcher) -> None:
+        """Count one in."""
+        self._all.add(watcher)
+
+    def remove(self, watcher: Watcher) -> None:
+        """Count one out."""
+        self._all.discard(watcher)
+
+    def tell(self, text: bytes) -> None:
+        """Write a frame to everybody who keeps up."""
+        for watcher in self._all:
+            if watcher.live:
+                watcher.send(text)
+
+
+def _merge(pending: list[Pushed]) -> str:
+    if len(pending) == 1:
+        return pending[0].frame
+    rows = Tables()
+    for pushed in pending:
+        for table in FED:
+            getattr(rows, table).update(getattr(pushed.turn.rows, table))
+    events = [event for pushed in pending for event in pushed.events]
+    return encode_turn(pending[-1].cursor, events, rows)
+
+
+def _frames(cursor: int, rows: dict[str, list[Any]]) -> Iterator[bytes]:
+    """Yield the frames of a snapshot; a frame has rows of one table, the last none."""
+    for table, all_rows in rows.items():
+        for start in range(0, len(all_rows), ROWS):
+            part = {**dict.fromkeys(FED, ()), table: all_rows[start : start + ROWS]}
+            yield _snapshot(cursor, part, more=True)
+    yield _snapshot(cursor, dict.fromkeys(FED, ()), more=False)
+
+
+def _snapshot(cursor: int, rows: dict[str, Any], *, more: bool) -> bytes:
+    return dumps({"type": "snapshot", "cursor": cursor, "more": more, **rows})

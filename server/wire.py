@@ -1,0 +1,411 @@
+"""The shapes of what comes in, validated here and nowhere else.
+
+A shape holds the fields of a command of `agentkit.protocol`, or of a question, that the
+sender may fill, so that a valid one becomes its command by keyword and nothing is
+renamed. How long a text may be is the core's business; here it is settled that a text
+is a text. HTTP and WebSockets share the shapes: where the fields stand (path, query,
+body, frame) makes no difference to them.
+
+The exception is `AgentNotification`, the one shape of the webhook endpoints, with the
+names of IF.notify.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, NotRequired, Required, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from agentkit import protocol as p
+from agentkit.errors import Invalid
+from agentkit.rows import HelpState, Report, Severity, TaskState
+
+# --- the webhook endpoints -----------------------------------------------------------
+
+PlainId = Annotated[
+    str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
+]
+
+
+class AgentNotification(BaseModel):
+    """What an agent posts, as IF.notify has it."""
+
+    session_id: PlainId
+    status: str
+    timestamp: datetime
+    last_task: str | None = None
+    capabilities: list[str] = []
+    cost_spent: float = Field(0.0, ge=0, allow_inf_nan=False)
+    tasks_completed: int = Field(0, ge=0)
+    waiting_since: datetime | None = None
+    message: str | None = None
+
+
+def notify_of(report: Report, said: AgentNotification) -> p.Notify:
+    """Return the command: what was left out, or is null, keeps its known value."""
+    given = said.model_fields_set
+    return p.Notify(
+        agent=said.session_id,
+        report=report,
+        task=said.last_task,
+        message=said.message,
+        capabilities=tuple(said.capabilities) if "capabilities" in given else None,
+        cost=said.cost_spent if "cost_spent" in given else None,
+        completed=said.tasks_completed if "tasks_completed" in given else None,
+        reported_at=echo(said.timestamp),
+        waiting_since=echo(said.waiting_since) if said.waiting_since else None,
+    )
+
+
+def echo(time: datetime) -> str:
+    """Return a time as pydantic writes it: UTC is ``Z``, a naive one stays naive."""
+    text = time.isoformat()
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else text
+
+
+# --- what agents send ----------------------------------------------------------------
+
+Number = Annotated[int, Field(ge=1)]
+FromZero = Annotated[int, Field(ge=0)]
+
+
+class ReportFields(TypedDict, total=False):
+    """The fields of `Notify` that an agent may fill; one left out keeps its value."""
+
+    report: Required[Report]
+    id: str
+    task: str | None
+    message: str | None
+    capabilities: tuple[str, ...] | None
+    cost: Annotated[float, Field(allow_inf_nan=False)] | None
+    completed: int | None
+    reported_at: str
+    waiting_since: str | None
+    severity: Severity | None
+    choices: tuple[str, ...]
+
+
+class ReportFrame(ReportFields):
+    """A numbered report over the WebSocket."""
+
+    type: Literal["notify"]
+    seq: Number
+
+
+class StatusReport(ReportFields, total=False):
+    """A report over HTTP; with a `spool`, `seq` numbers it."""
+
+    agent: Required[str]
+    via: Literal["http", "cli"]
+    spool: str
+    seq: Number
+
+
+class AckFrame(TypedDict):
+    """The agent has its mailbox up to here."""
+
+    type: Literal["ack"]
+    upto: FromZero
+
+
+class DoneFrame(TypedDict):
+    """The agent has handled a delivery."""
+
+    type: Literal["done"]
+    seq: Number
+
+
+class ByeFrame(TypedDict):
+    """The agent is about to close."""
+
+    type: Literal["bye"]
+
+
+class AgentHello(TypedDict):
+    """The first frame of an agent."""
+
+    type: Literal["hello"]
+    agent: str
+    spool: Annotated[str, Field(min_length=1, max_length=256)]
+    got: NotRequired[FromZero]
+    capabilities: NotRequired[tuple[str, ...] | None]
+
+
+AgentFrame: TypeAlias = Annotated[
+    ReportFrame | AckFrame | DoneFrame | ByeFrame, Field(discriminator="type")
+]
+
+
+class Receipts(TypedDict):
+    """What an agent says of its mailbox over HTTP."""
+
+    agent: str
+    acked: NotRequired[FromZero]
+    done: NotRequired[tuple[Number, ...]]
+
+
+# --- what coordinators wish ----------------------------------------------------------
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+"""A time; a naive one means UTC."""
+
+
+class AssignWish(TypedDict):
+    """The fields of `Assign`."""
+
+    agent: str
+    id: NotRequired[str]
+    title: NotRequired[str]
+    body: NotRequired[dict[str, Any]]
+
+
+class BroadcastWish(TypedDict):
+    """The fields of `SendBroadcast`."""
+
+    text: str
+    where: NotRequired[str]
+    id: NotRequired[str]
+
+
+class AnswerWish(TypedDict):
+    """The fields of `Answer`."""
+
+    help: str
+    text: str
+
+
+class TakeWish(TypedDict):
+    """The fields of `Take`."""
+
+    help: str
+
+
+class HelperWish(TypedDict):
+    """The fields of `AssignHelper`."""
+
+    help: str
+    helper: str
+    note: NotRequired[str]
+
+
+class SnoozeWish(TypedDict):
+    """The fields of `Snooze`."""
+
+    help: str
+    until: Moment
+
+
+class ResolveWish(TypedDict):
+    """The fields of `Resolve`."""
+
+    help: str
+    note: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A command that coordinators may give: its class, and the shape of its fields."""
+
+    command: type[p.CoordinatorCommand]
+    shape: TypeAdapter[Any]
+    names: bool = False
+    """Whether it makes something new: its id may be left to the hub."""
+
+    def read(self, fields: Mapping[str, Any], by: str) -> p.CoordinatorCommand:
+        """Return the command, given by `by`.
+
+        Raises:
+            Invalid: a field is missing or of the wrong kind.
+        """
+        given = valid(self.shape, fields)
+        if self.names:
+            given.setdefault("id", "")
+        return self.command(by=by, **given)
+
+
+WISHES: Final[dict[str, Wish]] = {
+    "assign": Wish(p.Assign, TypeAdapter(AssignWish), names=True),
+    "broadcast": Wish(p.SendBroadcast, TypeAdapter(BroadcastWish), names=True),
+    "answer": Wish(p.Answer, TypeAdapter(AnswerWish)),
+    "take": Wish(p.Take, TypeAdapter(TakeWish)),
+    "assign_helper": Wish(p.AssignHelper, TypeAdapter(HelperWish)),
+    "snooze": Wish(p.Snooze, TypeAdapter(SnoozeWish)),
+    "resolve": Wish(p.Resolve, TypeAdapter(ResolveWish)),
+}
+"""What a coordinator may wish, by the word on the wire."""
+
+
+class WatchHello(TypedDict):
+    """The first frame of a watcher."""
+
+    type: Literal["hello"]
+    batch_ms: NotRequired[Annotated[int, Field(ge=0, le=10_000)]]
+
+
+class SnapshotFrame(TypedDict):
+    """A watcher wants a new snapshot."""
+
+    type: Literal["snapshot"]
+
+
+class RequestFrame(TypedDict):
+    """A command or a question; the reply carries its id."""
+
+    type: Literal["request"]
+    id: int | str
+    do: str
+    args: NotRequired[dict[str, Any]]
+    key: NotRequired[Annotated[str, Field(max_length=256)]]
+
+
+WatchFrame: TypeAlias = Annotated[
+    SnapshotFrame | RequestFrame, Field(discriminator="type")
+]
+
+# --- what anybody may ask ------------------------------------------------------------
+
+Limit = Annotated[int, Field(ge=1, le=1000)]
+
+
+class EventsQuestion(TypedDict, total=False):
+    """A part of the log: cursors in (after, before)."""
+
+    after: FromZero
+    before: Number
+    limit: Limit
+    subject: str
+    agent: str
+    newest_first: bool
+
+
+class HistoryQuestion(TypedDict, total=False):
+    """The newest events of one agent, newest first; `before` pages on."""
+
+    agent: Required[str]
+    before: Number
+    limit: Limit
+
+
+class LedgerQuestion(TypedDict, total=False):
+    """The deliveries of one thing, by agent; `after` is the last agent seen."""
+
+    ref: Required[str]
+    after: str
+    limit: Limit
+
+
+class MailboxQuestion(TypedDict, total=False):
+    """The deliveries of one agent, newest first."""
+
+    agent: Required[str]
+    limit: Limit
+
+
+class AgentsQuestion(TypedDict, total=False):
+    """The agents that a filter chooses, by id."""
+
+    q: str
+    after: str
+    limit: Limit
+
+
+class TasksQuestion(TypedDict, total=False):
+    """Tasks of an agent, in a state, or all."""
+
+    agent: str
+    state: TaskState
+    after: str
+    limit: Limit
+
+
+class HelpQuestion(TypedDict, total=False):
+    """Help requests of an agent, in a state, or all."""
+
+    agent: str
+    state: HelpState
+    after: str
+    limit: Limit
+
+
+class PageQuestion(TypedDict, total=False):
+    """A page of a list."""
+
+    after: str
+    limit: Limit
+
+
+class MailQuestion(TypedDict, total=False):
+    """What is not done in an agent's mailbox, above `after`; `wait` in seconds."""
+
+    agent: Required[str]
+    after: FromZero
+    limit: Limit
+    wait: Annotated[float, Field(ge=0, le=60)]
+
+
+class BroadcastQuestion(TypedDict, total=False):
+    """A broadcast and a page of its ledger."""
+
+    id: Required[str]
+    after: str
+    limit: Limit
+
+
+class DeliveriesQuestion(TypedDict, total=False):
+    """The ledger of one thing (`ref`), or the mailbox of one agent."""
+
+    ref: str
+    agent: str
+    after: str
+    limit: Limit
+
+
+class PreviewQuestion(TypedDict, total=False):
+    """Who would receive a broadcast."""
+
+    where: str
+
+
+# --- reading -------------------------------------------------------------------------
+
+NOTIFICATION: Final = TypeAdapter(AgentNotification)
+STATUS: Final = TypeAdapter(StatusReport)
+RECEIPTS: Final = TypeAdapter(Receipts)
+AGENT_HELLO: Final[TypeAdapter[AgentHello]] = TypeAdapter(AgentHello)
+AGENT_FRAME: Final[TypeAdapter[Any]] = TypeAdapter(AgentFrame)
+WATCH_HELLO: Final[TypeAdapter[WatchHello]] = TypeAdapter(WatchHello)
+WATCH_FRAME: Final[TypeAdapter[Any]] = TypeAdapter(WatchFrame)
+
+
+def valid(shape: TypeAdapter[Any], fields: Mapping[str, Any]) -> Any:
+    """Return the fields as the shape has them.
+
+    Raises:
+        Invalid: one sentence about the first field that will not do.
+    """
+    try:
+        return shape.validate_python(fields)
+    except ValidationError as refusal:
+        raise Invalid(sentence(refusal)) from None
+
+
+def sentence(refusal: ValidationError) -> str:
+    """Tell what is wrong first: the field, its value, and what would do."""
+    first = refusal.errors(include_url=False, include_context=False)[0]
+    path = ".".join(str(part) for part in first["loc"]) or "the message"
+    wants = first["msg"][0].lower() + first["msg"][1:]
+    if first["type"] == "missing":
+        return f"{path} is missing: add it"
+    if first["type"] == "json_invalid":
+        return f"this is not JSON: {wants}"
+    value = repr(first["input"])
+    if len(value) > 60:
+        value = value[:57] + "..."
+    return f"{path} cannot be {value}: {wants}"
