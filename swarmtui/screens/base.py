@@ -50,7 +50,7 @@ class SwarmScreen(Screen[None]):
     while the view is open.
     """
 
-    CSS_PATH = Path(__file__).with_name("base.tcss")
+    CSS_PATH: ClassVar[list[Path]] = [Path(__file__).with_name("base.tcss")]
     BINDINGS: ClassVar = bindings("view")
 
     scope: ClassVar[Scope]

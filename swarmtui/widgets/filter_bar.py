@@ -36,9 +36,10 @@ class FilterInput(Input):
     """One line to type in, with the filters typed before on ``up``."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "recall(-1)", "Earlier filter", show=False),
-        Binding("down", "recall(1)", "Later filter", show=False),
-        Binding("escape", "give_up", "Back", show=False),
+        Binding("enter", "submit", "Keep"),
+        Binding("escape", "give_up", "Back"),
+        Binding("up", "recall(-1)", "Earlier"),
+        Binding("down", "recall(1)", "Later", show=False),
     ]
 
     class GivenUp(Message):

@@ -37,13 +37,13 @@ class LineLog(LineWidget, Generic[T], can_focus=True):
     DEFAULT_CSS = "LineLog { height: 1fr; background: $background; }"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "cursor(1)", "Down", show=False, id="log.down"),
-        Binding("up,k", "cursor(-1)", "Up", show=False, id="log.up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="log.page_down"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="log.page_up"),
-        Binding("home,g", "first", "First", show=False, id="log.first"),
-        Binding("end,G", "follow", "Follow", show=False, id="log.follow"),
-        Binding("enter", "select", "Open", show=False, id="log.open"),
+        Binding("down,j", "cursor(1)", "Down", show=False, id="table.down"),
+        Binding("up,k", "cursor(-1)", "Up", show=False, id="table.up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="table.page_down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="table.page_up"),
+        Binding("home,g", "edge(0)", "First", show=False, id="table.first"),
+        Binding("end,G", "edge(1)", "Last", show=False, id="table.last"),
+        Binding("enter", "select", "Open", show=False, id="table.open"),
     ]
 
     class Highlighted(Message):
@@ -238,13 +238,12 @@ class LineLog(LineWidget, Generic[T], can_focus=True):
         """Move the cursor by pages."""
         self.action_cursor(by * max(1, self._page - 1))
 
-    def action_first(self) -> None:
-        """Move the cursor to the oldest entry."""
-        self._move(0)
-
-    def action_follow(self) -> None:
-        """Follow the end again."""
-        self.hold(held=False)
+    def action_edge(self, last: int) -> None:
+        """Move the cursor to the oldest entry, or follow the end again."""
+        if last:
+            self.hold(held=False)
+        else:
+            self._move(0)
 
     def action_select(self) -> None:
         """Open the entry under the cursor."""

@@ -8,7 +8,7 @@ much as the dirty lines on the screen, however many rows there are.
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from rich.segment import Segment
 from textual.binding import Binding
@@ -96,11 +96,11 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
     dimmed: reactive[bool] = reactive(default=False)
     """Draws everything in dim ink: what is shown is no longer known to be true."""
 
-    Highlighted = messages.Highlighted
-    Selected = messages.Selected
-    SortChanged = messages.SortChanged
-    MarksChanged = messages.MarksChanged
-    OrderChanged = messages.OrderChanged
+    Highlighted: TypeAlias = messages.Highlighted
+    Selected: TypeAlias = messages.Selected
+    SortChanged: TypeAlias = messages.SortChanged
+    MarksChanged: TypeAlias = messages.MarksChanged
+    OrderChanged: TypeAlias = messages.OrderChanged
 
     def __init__(
         self,
