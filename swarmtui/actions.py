@@ -202,6 +202,12 @@ ACTIONS: tuple[Action, ...] = (
         ("why", "w", "Why", _WHY_TIP, Need.ANSWERS | Need.ROW, False),
         _COPY,
     ),
+    *_view(
+        "traffic",
+        ("only", "o", "Only its agent", "Show one agent alone", Need.ROW, True),
+        ("copy", "y", "Copy", "Copy the message as JSON", Need.ROW, True),
+        ("export", "e", "Export", "Write what is shown to a file", Need.NOTHING, True),
+    ),
 )
 
 

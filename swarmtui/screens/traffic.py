@@ -275,7 +275,7 @@ class TrafficScreen(SwarmScreen):
         else:
             self.messages.hold(held=False)
 
-    def action_agent(self) -> None:
+    def action_only(self) -> None:
         """Show only messages from or to the agent of this one."""
         message = self._message
         if message is not None:
