@@ -5,7 +5,6 @@ cannot be asked ends as an error of `agentkit.errors`, one sentence each.
 """
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -14,16 +13,17 @@ from typing import Any, TypeVar
 
 import click
 
+from agentkit.calls import Caller
 from agentkit.coordinator import Coordinator
-from agentkit.errors import HubUnreachable, NotFound
-from agentkit.settings import Endpoint, KitSettings, endpoint, load, split_address
+from agentkit.errors import HubError, HubUnavailable, NotFound
+from agentkit.settings import Endpoint, KitSettings, endpoint, load
 from swarmtui.model import Batch, Model
 
 C = TypeVar("C", bound=Callable[..., Any])
 T = TypeVar("T")
 
 KNOCK = 2.0
-"""Seconds that a hub may take to accept a connection."""
+"""Seconds that a hub may take to say that it is there."""
 
 FLAGS = (
     ("--url", "URL", "The hub to ask; else the one that runs here."),
@@ -56,28 +56,24 @@ def hub_meant() -> Endpoint:
     return endpoint(load(KitSettings, flags=flags).values)
 
 
-def answers(url: str) -> bool:
-    """Say whether anything accepts connections at a hub's address."""
-    parts = split_address(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    with suppress(OSError):
-        socket.create_connection((str(parts.hostname), port), timeout=KNOCK).close()
-        return True
-    return False
-
-
 def answering(hub: Endpoint) -> Endpoint:
-    """Return a hub that accepts connections.
+    """Return a hub that answers.
 
     Raises:
-        HubUnreachable: it does not.
+        HubError: it does not; the text says what helps.
     """
-    if answers(hub.url):
-        return hub
-    raise HubUnreachable(
-        f"Nothing answers at {hub.url}: start a hub there with swarmtui serve, or "
-        "correct the address."
-    )
+    with Caller(hub, KNOCK) as caller, suppress(HubUnavailable):
+        caller.request("GET", "/healthz")
+    return hub
+
+
+def answers(hub: Endpoint) -> bool:
+    """Say whether a hub answers."""
+    try:
+        answering(hub)
+    except HubError:
+        return False
+    return True
 
 
 def ask(question: Callable[[Coordinator], Awaitable[T]]) -> T:

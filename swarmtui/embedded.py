@@ -5,7 +5,6 @@ process does, however that ends. Nothing it says reaches the terminal: its words
 log, and the last of them become the error when it fails to start.
 """
 
-import os
 import subprocess
 import sys
 import time
@@ -51,7 +50,9 @@ class Companion:
         name: str,
         args: Sequence[str],
         log: Path,
+        *,
         env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
     ) -> None:
         self.name = name
         self._log = log
@@ -62,7 +63,8 @@ class Companion:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=words,
-                env={**os.environ, **(env or {})},
+                env=env,
+                cwd=cwd,
                 start_new_session=True,  # Ctrl-C is for us, the pipe is for them
             )
 

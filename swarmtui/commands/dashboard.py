@@ -27,7 +27,7 @@ def dashboard(*, theme: str | None) -> int:
     if load(KitSettings, flags=flags).values.url:
         return _show(answering(hub_meant()), chosen)
     found = hub_meant()
-    if answers(found.url):
+    if answers(found):
         return _show(found, chosen)
     return _show_own(chosen)
 

@@ -8,6 +8,7 @@ import click
 
 from agentkit.settings import entries
 from server.settings import Settings
+from swarmtui.limits import lift_file_limit
 
 __all__ = ["Settings", "serve"]
 
@@ -43,5 +44,7 @@ def serve(**flags: Any) -> int:
     in the environment and port under [hub] in the settings file.
     """
     from server.serve import main
+
+    lift_file_limit()
 
     return main(flags)
