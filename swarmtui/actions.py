@@ -163,7 +163,7 @@ _ASSIGN = (
     "assign",
     "a",
     "Assign",
-    "Hand a task to the agent, or to each marked one",
+    "Hand a task to the agent or the marked ones",
     _ORDER,
     True,
 )
@@ -171,7 +171,7 @@ _MESSAGE = (
     "message",
     "m",
     "Message",
-    "Tell the agent, or each marked one, something",
+    "Tell the agent or the marked ones something",
     _ORDER,
     True,
 )

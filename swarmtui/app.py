@@ -188,6 +188,17 @@ class SwarmApp(App[None], inherit_bindings=False):
         return cast("Scope", self.current_mode)
 
     @property
+    def address(self) -> str:
+        """The address of the hub."""
+        return self.swarm.url
+
+    @property
+    def started(self) -> datetime | None:
+        """When the hub started; None as long as it has not said."""
+        said = self.swarm.hub.get("started")
+        return datetime.fromisoformat(said) if said else None
+
+    @property
     def backlog(self) -> int:
         """Events that a paused view has not shown yet."""
         return self._feed.backlog

@@ -113,7 +113,7 @@ def why(agent: Agent, events: Sequence[Heard], now: datetime, width: int) -> Con
         _title(agent.id, agent.state, ago(agent.since, now), width),
         Content(""),
         *_cause(agent, cause, now, room),
-        _fact("presence", f"{presence(agent, now)}: {why_present(agent, now)}", room),
+        _fact("presence", why_present(agent, now), room),
         Content(""),
         rule("before", width),
         *(_event_line(heard, width) for heard in before if heard is not cause),
@@ -135,7 +135,7 @@ def _cause(
         _fact("because", f"it said {told.word}  {told.text}".strip(), room),
         _fact("when", f"{clock(event.at)}, {ago(event.at, now)} ago", room),
         _fact("how", f"{source}, event {cause.cursor:,} {event.subject}", room),
-        *([_fact("its clock", claimed, room)] if claimed else []),
+        *([_fact("clock", f"its own says {claimed}", room)] if claimed else []),
     ]
 
 
@@ -192,7 +192,6 @@ def _mail_line(model: Model, row: Delivery, width: int) -> Content:
     return Content.assemble(
         (f"{clock(row.queued)} ", "$ink-dim"),
         fit(row.kind, 10),
-        " ",
         (state, f"${_DELIVERY[row.state]}"),
         f"  {text}",
     )

@@ -121,12 +121,14 @@ def why_present(agent: Agent, now: datetime) -> str:
     quiet = int((now - agent.heard).total_seconds())
     match presence(agent, now):
         case "lost":
-            return "its WebSocket went away and stayed away beyond lease and grace"
+            return (
+                "lost: its WebSocket went away and stayed away beyond lease and grace"
+            )
         case "live" if agent.linked:
-            return "its WebSocket is open and answers pings"
+            return "live: its WebSocket is open and answers pings"
         case "live":
-            return f"it posted {quiet} s ago"
+            return f"live: it posted {quiet} s ago"
         case "late" if agent.unlinked and agent.unlinked >= agent.heard:
-            return "its WebSocket closed and it has not come back yet"
+            return "late: its WebSocket closed and it has not come back yet"
         case word:
-            return f"{word}, because it has said nothing for {quiet} s"
+            return f"{word}: it has said nothing for {quiet} s"

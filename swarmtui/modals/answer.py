@@ -54,9 +54,9 @@ class AnswerSheet(Sheet[str]):
 
     def form(self) -> ComposeResult:
         """Show the question and its choices."""
-        yield Static(Content(safe(self._request.question)), id="question")
+        yield Static(Content(safe(self._request.question)), classes="part")
         if self._choices:
-            yield Static(_choice_lines(self._choices), id="choices")
+            yield Static(_choice_lines(self._choices), classes="part")
         prompt = "or in your own words" if self._choices else "in your own words"
         yield field("answer", ChoiceInput(len(self._choices), placeholder=prompt))
 

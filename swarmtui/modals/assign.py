@@ -43,13 +43,14 @@ class AssignSheet(Sheet[None]):
         if must_confirm(count):
             yield field("confirm", CountInput(count))
         yield Static(id="notes", classes="note")
-        yield Ledger(id="ledger")
-        yield Static(id="lines")
+        yield Ledger(id="ledger", classes="part")
+        yield Static(id="lines", classes="part")
 
     def on_mount(self) -> None:
         """Start in the title: the task has an id already."""
         self.query_one("#title").focus()
-        self.query_one("#ledger").display = False
+        for part in self.query("#ledger, #lines"):
+            part.display = False
         self._plan()
 
     @on(Input.Changed, "#task")
@@ -65,7 +66,7 @@ class AssignSheet(Sheet[None]):
             lines.insert(
                 0, (f"each gets its own: {plan[0].task} to {plan[-1].task}", "")
             )
-        self.query_one("#notes", Static).update(_lines(lines))
+        self._note(lines)
 
     @on(Input.Submitted)
     async def _submit(self) -> None:
@@ -76,6 +77,11 @@ class AssignSheet(Sheet[None]):
         title = self.query_one("#title", Input).value.strip()
         failures = await self._send(self._sent, title)
         self._show_ledger(failures)
+
+    def _note(self, lines: Sequence[tuple[str, str]]) -> None:
+        notes = self.query_one("#notes", Static)
+        notes.update(_lines(lines))
+        notes.display = bool(lines)
 
     def _handouts(self) -> list[Handout]:
         task = self.query_one("#task", Input).value.strip()
@@ -113,10 +119,9 @@ class AssignSheet(Sheet[None]):
             line.display = False
         names = ", ".join(first_names(self._agents, 40))
         self.show_heading(f"{self._sent[0].task} → {names}")
-        self.query_one("#notes", Static).update(
-            _lines([(text, "$st-help") for text in failures])
-        )
-        self.query_one("#ledger").display = True
+        self._note([(text, "$st-help") for text in failures])
+        for part in self.query("#ledger, #lines"):
+            part.display = True
         self.show_keys((("esc", "Close"),))
         self.set_focus(None)
         self._draw()

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
@@ -41,15 +42,15 @@ class BroadcastSheet(Sheet[None]):
             ),
         )
         yield Static(id="names", classes="note")
-        yield Static(id="confirm")
-        yield Ledger(id="ledger")
+        yield Vertical(id="confirm")
+        yield Ledger(id="ledger", classes="part")
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Start with the text."""
         self.show_heading(self._heading)
         self.query_one("#ledger").display = False
         self.query_one("#text").focus()
-        self._count_audience()
+        await self._audience_changed()
 
     @on(Input.Changed, "#to")
     async def _audience_changed(self) -> None:

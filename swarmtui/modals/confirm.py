@@ -26,7 +26,7 @@ class ConfirmSheet(Sheet[bool]):
 
     def form(self) -> ComposeResult:
         """Show the question."""
-        yield Static(Content(self._text))
+        yield Static(Content(self._text), classes="part")
 
     def on_mount(self) -> None:
         """Put the title in."""

@@ -30,8 +30,8 @@ class KeysSheet(PickSheet):
         keys = self._keymap.get(action.id, action.key).split(",")
         shown = " ".join(format_key(key) for key in keys)
         prompt = Content.assemble(
-            (shown.ljust(14), "$primary bold"),
-            action.tip,
-            (f"  {action.id}", "$ink-faint"),
+            (shown.ljust(12), "$primary bold"),
+            action.tip.ljust(46),
+            (action.id, "$ink-faint"),
         )
         return Entry(action.id, f"{action.tip} {action.id} {shown}".lower(), prompt)

@@ -33,7 +33,7 @@ class SnoozeSheet(Sheet[timedelta]):
                 Content.assemble((f"{key}", "$primary bold"), f" {words}")
                 for key, (words, _) in enumerate(SPANS, 1)
             ),
-            id="choices",
+            classes="part",
         )
         yield field("for", ChoiceInput(len(SPANS), placeholder="or 30m, 2h, 1d"))
         yield Static(id="notes", classes="note")

@@ -12,7 +12,6 @@ from swarmtui.text import safe
 
 LIMIT = 40
 """How far back the history is asked for."""
-WIDTH = 72
 
 
 class WhySheet(Sheet[None]):
@@ -27,7 +26,7 @@ class WhySheet(Sheet[None]):
 
     def form(self) -> ComposeResult:
         """Leave room for the answer."""
-        yield Static("asking the hub …", id="why")
+        yield Static("asking the hub …", id="why", classes="part")
 
     def on_mount(self) -> None:
         """Ask."""
@@ -43,4 +42,4 @@ class WhySheet(Sheet[None]):
         if events is None or agent is None:
             place.update(Content(f"The hub does not tell about {safe(self._agent)}."))
             return
-        place.update(why(agent, events, console.now(), WIDTH))
+        place.update(why(agent, events, console.now(), place.size.width))

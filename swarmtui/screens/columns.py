@@ -22,15 +22,15 @@ def _said(agent: Agent) -> str:
     return "" if agent.state in ("busy", "blocked", "help") else "dim"
 
 
-AGENT = Column[Agent](
+AGENT: Column[Agent] = Column(
     key="agent",
     title="AGENT",
-    width=20,
+    width=18,
     flex=2,
     text=lambda agent, _: safe(agent.id),
     sort=lambda agent: agent.id,
 )
-STATE = Column[Agent](
+STATE: Column[Agent] = Column(
     key="state",
     title="STATE",
     width=9,
@@ -38,7 +38,7 @@ STATE = Column[Agent](
     sort=lambda agent: (_CALM[agent.state], agent.since),
     style=lambda agent: agent.state,
 )
-FOR = Column[Agent](
+FOR: Column[Agent] = Column(
     key="for",
     title="FOR",
     width=4,
@@ -47,7 +47,7 @@ FOR = Column[Agent](
     right=True,
     timed=True,
 )
-DOING = Column[Agent](
+DOING: Column[Agent] = Column(
     key="doing",
     title="TASK OR QUESTION",
     width=14,
@@ -56,16 +56,16 @@ DOING = Column[Agent](
     sort=lambda agent: agent.task,
     style=_said,
 )
-DONE = Column[Agent](
+DONE: Column[Agent] = Column(
     key="done",
     title="DONE",
-    width=5,
+    width=4,
     text=lambda agent, _: f"{agent.completed:,}",
     sort=lambda agent: agent.completed,
     falling=True,
     right=True,
 )
-COST = Column[Agent](
+COST: Column[Agent] = Column(
     key="cost",
     title="COST",
     width=7,
@@ -74,7 +74,7 @@ COST = Column[Agent](
     falling=True,
     right=True,
 )
-LINK = Column[Agent](
+LINK: Column[Agent] = Column(
     key="link",
     title="LINK",
     width=6,
@@ -82,32 +82,32 @@ LINK = Column[Agent](
     sort=lambda agent: agent.heard,
     style=lambda agent: "" if agent.linked else "dim",
     timed=True,
-    min_width=74,
+    min_width=72,
 )
-CAN = Column[Agent](
+CAN: Column[Agent] = Column(
     key="can",
     title="CAPABILITIES",
     width=18,
     flex=2,
     text=lambda agent, _: safe(" ".join(agent.capabilities)),
     style=lambda _: "dim",
-    min_width=104,
+    min_width=100,
 )
 
-FLEET = (AGENT, STATE, FOR, DOING, DONE, COST, LINK, CAN)
+FLEET: tuple[Column[Agent], ...] = (AGENT, STATE, FOR, DOING, DONE, COST, LINK, CAN)
 
-WAITING = (
-    Column[Agent](
+WAITING: tuple[Column[Agent], ...] = (
+    Column(
         key="waits",
         title="WAITS",
-        width=5,
+        width=7,
         text=lambda agent, now: ago(agent.since, now),
         sort=lambda agent: agent.ticket,
         right=True,
         timed=True,
     ),
     AGENT,
-    Column[Agent](
+    Column(
         key="can",
         title="CAPABILITIES",
         width=12,
@@ -120,8 +120,8 @@ WAITING = (
 
 _TASK_INK = {"queued": "faint", "sent": "idle", "acked": "busy", "working": "busy"}
 
-TASKS = (
-    Column[Task](
+TASKS: tuple[Column[Task], ...] = (
+    Column(
         key="task",
         title="TASK",
         width=12,
@@ -129,7 +129,7 @@ TASKS = (
         text=lambda task, _: safe(f"{task.id} {task.title}"),
         sort=lambda task: task.id,
     ),
-    Column[Task](
+    Column(
         key="state",
         title="STATE",
         width=7,
@@ -137,7 +137,7 @@ TASKS = (
         sort=lambda task: task.state,
         style=lambda task: _TASK_INK.get(task.state, "done"),
     ),
-    Column[Task](
+    Column(
         key="with",
         title="WITH",
         width=14,
@@ -146,10 +146,10 @@ TASKS = (
         sort=lambda task: task.agent,
         style=lambda _: "dim",
     ),
-    Column[Task](
+    Column(
         key="age",
         title="AGE",
-        width=4,
+        width=5,
         text=lambda task, now: ago(task.created, now),
         sort=lambda task: (task.created, task.id),
         right=True,
@@ -187,24 +187,24 @@ def question(request: HelpRequest, _now: datetime) -> Line:
     return (Span(safe(f"“{request.question}”"), ink),)
 
 
-HELP = (
-    Column[HelpRequest](
+HELP: tuple[Column[HelpRequest], ...] = (
+    Column(
         key="kind",
         title="STATE",
         width=9,
         text=lambda request, _: state(_kind(request)),
         style=_kind,
     ),
-    Column[HelpRequest](
+    Column(
         key="age",
         title="AGE",
-        width=4,
+        width=5,
         text=lambda request, now: ago(request.opened, now),
         sort=lambda request: request.opened,
         right=True,
         timed=True,
     ),
-    Column[HelpRequest](
+    Column(
         key="agent",
         title="AGENT",
         width=18,
@@ -212,7 +212,7 @@ HELP = (
         text=lambda request, _: safe(request.agent),
         sort=lambda request: request.agent,
     ),
-    Column[HelpRequest](
+    Column(
         key="task",
         title="TASK",
         width=10,
@@ -221,15 +221,15 @@ HELP = (
         style=lambda _: "dim",
         min_width=58,
     ),
-    Column[HelpRequest](
+    Column(
         key="urgency",
         title="SEVERITY",
-        width=8,
+        width=10,
         text=lambda request, _: request.severity,
         sort=urgency,
         style=lambda one: "help" if one.severity == "critical" else "dim",
     ),
-    Column[HelpRequest](
+    Column(
         key="desk",
         title="DESK",
         width=14,

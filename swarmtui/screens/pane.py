@@ -17,6 +17,7 @@ from agentkit.errors import AgentkitError
 from agentkit.rows import Delivery
 from swarmtui import facts
 from swarmtui.console import console
+from swarmtui.model import Delta
 
 REST = 0.15
 """Seconds that the cursor rests before the hub is asked."""
@@ -50,6 +51,10 @@ class Pane(VerticalScroll, can_focus=False):
         self.draw()
         self._ask_in(REST, anew=True)
 
+    def concerns(self, delta: Delta) -> bool:
+        """Say whether a change is about what is shown."""
+        raise NotImplementedError
+
     def changed(self) -> None:
         """Show the row anew: it has changed."""
         self.draw()
@@ -57,9 +62,9 @@ class Pane(VerticalScroll, can_focus=False):
 
     def draw(self) -> None:
         """Draw what is known."""
-        if self.display and self.is_attached and self.size.width:
-            text = self.content(self.content_size.width)
-            self.query_one("#pane-text", Static).update(text)
+        place = self.query_one("#pane-text", Static)
+        if self.display and place.size.width:
+            place.update(self.content(place.size.width))
 
     def on_resize(self) -> None:
         """Draw for the new width."""
@@ -105,6 +110,10 @@ class Pane(VerticalScroll, can_focus=False):
 class AgentPane(Pane):
     """An agent: facts, history, mailbox."""
 
+    def concerns(self, delta: Delta) -> bool:
+        """Say whether the agent, or a task or broadcast of anybody, changed."""
+        return self.row in delta.agents or bool(delta.tasks or delta.broadcasts)
+
     def agent(self) -> str | None:
         """Return the agent itself."""
         return self.row
@@ -130,6 +139,10 @@ class AgentPane(Pane):
 
 class HelpPane(Pane):
     """A help request: the question in full, who could help, the thread."""
+
+    def concerns(self, delta: Delta) -> bool:
+        """Say whether the request or who asks changed."""
+        return self.row in delta.helps or self.agent() in delta.agents
 
     def agent(self) -> str | None:
         """Return who asks."""

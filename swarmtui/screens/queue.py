@@ -1,33 +1,64 @@
 """Who waits for work, beside the work that waits to be done."""
 
-from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
-from textual.widgets import Static
+from textual.containers import Horizontal
 
+from agentkit.filters import compile_filter
 from agentkit.rows import Agent, Task
 from swarmtui.actions import bindings
 from swarmtui.model import Delta
-from swarmtui.screens.agents import AgentActions
+from swarmtui.screens.agents import AgentScreen
 from swarmtui.screens.columns import TASKS, WAITING
+from swarmtui.screens.standing import no_agents
 from swarmtui.widgets.line_table import LineTable, Sort
 
 
-class QueueScreen(AgentActions):
-    """Mode 2: idle agents in order of waiting, and the open tasks."""
+class QueueScreen(AgentScreen):
+    """Mode 2: idle agents, who waits longest first, beside the open tasks."""
 
     scope = "queue"
+    unit = "waiting"
+    hint = "cap:video age>10m text"
     BINDINGS: ClassVar = bindings("queue")
 
     def body(self) -> ComposeResult:
-        """Show the two tables side by side."""
+        """Build the two tables."""
         model = self.console.model
         with Horizontal(id="tables"):
-            yield LineTable[Agent](
-                WAITING, model.agents, id="waiting", sort=Sort("waits"), empty=NOBODY
-            )
-            yield LineTable[Task](
-                TASKS, model.tasks, id="tasks", sort=Sort("age"), empty=NOTHING
-            )
+            yield LineTable(WAITING, model.agents, id="waiting", sort=Sort("waits"))
+            yield LineTable(TASKS, model.tasks, id="tasks", sort=Sort("age"))
+
+    def on_mount(self) -> None:
+        """Show only who waits, and what is not done."""
+        now = self.console.now()
+        waiting, tasks = self.tables
+        waiting.show_only(lambda agent, _: agent.ticket > 0, now)
+        tasks.show_only(lambda task, _: task.state != "done", now)
+
+    def total(self) -> int:
+        """Return how many agents wait."""
+        return sum(one.ticket > 0 for one in self.console.model.agents.values())
+
+    def show(self, delta: Delta) -> None:
+        """Draw the agents and tasks that changed."""
+        waiting, tasks = self.tables
+        for agent in delta.agents:
+            waiting.mark_dirty(agent)
+        for task in delta.tasks:
+            tasks.mark_dirty(task)
+        super().show(delta)
+
+    def apply_filter(self, compiled: Any) -> None:
+        """Show who waits and matches."""
+        super().apply_filter(compile_filter(f"state:idle {compiled.text}"))
+
+    def empty(self, table: LineTable[Any]) -> str:
+        """Say that nobody waits, or that nothing is left to do."""
+        model = self.console.model
+        if not model.agents:
+            return no_agents(self.console) if table.id == "waiting" else ""
+        if table.id == "waiting":
+            return "nobody waits\nevery agent is at work"
+        return "no open tasks\npress a to assign one to whoever waits"

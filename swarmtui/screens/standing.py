@@ -7,6 +7,9 @@ from swarmtui.console import Console
 from swarmtui.text import clock, safe, uptime
 from swarmtui.widgets.topbar import Standing
 
+FIRST_AGENT = 'agentkit notify busy "my first task" --agent first'
+"""The command that connects an agent to the hub of this machine."""
+
 
 def standing(console: Console) -> Standing:
     """Return the first line for the hub as it is now."""
@@ -41,3 +44,21 @@ def _trouble(console: Console, link: Link | None, now: datetime) -> str:
         left = max(0, round((link.retry_at - now).total_seconds()))
         parts.append(f"trying again in {left} s" if left else "trying again")
     return "; ".join(parts)
+
+
+def no_agents(console: Console) -> str:
+    """Return what a table of agents says when it has none to show."""
+    model = console.model
+    if not model.loaded:
+        return "waiting for the hub\nits agents appear here"
+    if model.agents:
+        return "no agent matches\nesc clears the filter"
+    return (
+        "no agents yet\n"
+        "\n"
+        "connect the first one from any shell on this machine:\n"
+        "\n"
+        f"{FIRST_AGENT}\n"
+        "\n"
+        "y copies the command"
+    )
