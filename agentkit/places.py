@@ -54,6 +54,12 @@ def outbox_folder(environ: "Mapping[str, str]") -> str:
     return os.path.join(folder("state", environ), "outbox")
 
 
+def spool_folder(environ: "Mapping[str, str]", url: str) -> str:
+    """Return where one-shot reports to one hub wait; no `url` is whichever is found."""
+    name = "".join(c if c.isalnum() else "-" for c in url)[:128] or "local"
+    return os.path.join(outbox_folder(environ), "reports", name)
+
+
 def project_file(cwd: str) -> str:
     """Return the nearest `PROJECT_FILE` upward from a folder; empty when none."""
     found = _upward(cwd, (PROJECT_FILE,))

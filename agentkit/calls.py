@@ -1,0 +1,217 @@
+"""Single requests to the hub over HTTP, standard library only.
+
+For commands that ask one thing and end. A program that stays uses `Agent` or
+`Coordinator`, which keep a WebSocket.
+"""
+
+import json
+import ssl
+import time
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+from urllib.parse import quote, urlencode
+
+from agentkit.errors import (
+    BY_CODE,
+    AgentkitError,
+    ConnectionLost,
+    HubRefused,
+    HubUnavailable,
+    HubUnreachable,
+    Invalid,
+)
+from agentkit.settings import Endpoint, split_address
+
+BY_STATUS: dict[int, type[AgentkitError]] = {
+    401: HubRefused,
+    413: Invalid,
+    421: HubRefused,
+    429: HubUnavailable,
+    502: HubUnavailable,
+    503: HubUnavailable,
+    504: HubUnavailable,
+}
+"""What a status means when the reply has no code that we know."""
+
+
+class Reply(NamedTuple):
+    """What a hub answered: a status and an object."""
+
+    status: int
+    body: dict[str, Any]
+
+
+class Caller:
+    """A connection to the hub for a few requests, one after the other.
+
+    Args:
+        endpoint: the hub.
+        timeout: seconds for everything that is done with it.
+    """
+
+    def __init__(self, endpoint: Endpoint, timeout: float) -> None:
+        self.endpoint = endpoint
+        self._deadline = time.monotonic() + timeout
+        self._connection: HTTPConnection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return self._deadline - time.monotonic()
+
+    def get(self, *path: str, **query: object) -> dict[str, Any]:
+        """Ask for what is at a path; see `request`."""
+        asked = {name: value for name, value in query.items() if value is not None}
+        question = f"?{urlencode(asked)}" if asked else ""
+        return self.request("GET", path_of(*path) + question)
+
+    def post(
+        self, *path: str, body: Mapping[str, Any], key: str = ""
+    ) -> dict[str, Any]:
+        """Send an object to a path; see `request`."""
+        return self.request("POST", path_of(*path), body, key)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        key: str = "",
+    ) -> dict[str, Any]:
+        """Make a request and return what the hub answered.
+
+        Args:
+            method: of HTTP.
+            path: below the hub's address, with what stands behind a question mark.
+            body: an object to send.
+            key: an idempotency key: used again, it has no second effect.
+
+        Raises:
+            HubUnreachable: the hub was not reached; nothing happened.
+            ConnectionLost: it went away in the middle; it may have happened.
+            HubRefused: it will not talk to us, or it is not a hub.
+            HubUnavailable: it cannot do it just now.
+            SwarmError: it refused the wish.
+        """
+        connection = self._connect()
+        try:
+            connection.request(method, path, _text_of(body), self._headers(body, key))
+            answer = connection.getresponse()
+            text = answer.read()
+        except (OSError, HTTPException) as error:
+            self.close()
+            raise ConnectionLost(
+                f"the hub at {self.endpoint.url} did not answer ({_reason(error)}): "
+                "try again; with the same key nothing happens twice"
+            ) from None
+        return self._judge(Reply(answer.status, _object(text)))
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connect(self) -> HTTPConnection:
+        if self._connection is None:
+            connection = _connection(self.endpoint)
+            connection.timeout = max(self.left, 0.001)
+            try:
+                connection.connect()
+            except OSError as error:
+                raise HubUnreachable(
+                    f"no hub answers at {self.endpoint.url} ({_reason(error)}): start "
+                    "one with swarmtui serve, or set SWARMTUI_URL"
+                ) from None
+            self._connection = connection
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(max(self.left, 0.001))
+        return self._connection
+
+    def _headers(self, body: Mapping[str, Any] | None, key: str) -> dict[str, str]:
+        token = self.endpoint.token
+        return {
+            **({"Authorization": f"Bearer {token}"} if token else {}),
+            **({"Content-Type": "application/json"} if body is not None else {}),
+            **({"Idempotency-Key": key} if key else {}),
+        }
+
+    def _judge(self, reply: Reply) -> dict[str, Any]:
+        if 200 <= reply.status < 300 and reply.body:
+            return reply.body
+        said = reply.body.get("detail")
+        kind = BY_CODE.get(str(reply.body.get("code"))) or BY_STATUS.get(reply.status)
+        if kind is None or not isinstance(said, str):
+            raise HubRefused(
+                f"what answers at {self.endpoint.url} is not a swarmtui hub (status "
+                f"{reply.status}): check SWARMTUI_URL"
+            )
+        raise kind(said)
+
+
+def path_of(*segments: str) -> str:
+    """Return a path of the API from its segments, quoted."""
+    return "/v1/" + "/".join(quote(segment, safe="") for segment in segments)
+
+
+def _connection(endpoint: Endpoint) -> HTTPConnection:
+    parts = split_address(endpoint.url)
+    if parts.scheme == "http":
+        return HTTPConnection(str(parts.hostname), parts.port or 80)
+    return HTTPSConnection(
+        str(parts.hostname), parts.port or 443, context=tls_context(endpoint)
+    )
+
+
+def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
+    """Return how to talk TLS to a hub.
+
+    Raises:
+        Invalid: a certificate or a key cannot be read.
+    """
+    try:
+        context = ssl.create_default_context(cafile=endpoint.ca_file)
+        if endpoint.client_cert:
+            context.load_cert_chain(endpoint.client_cert, endpoint.client_key)
+    except OSError as error:
+        raise Invalid(
+            f"the certificates cannot be read ({_reason(error)}): check ca_file, "
+            "client_cert and client_key"
+        ) from None
+    return context
+
+
+def _text_of(body: Mapping[str, Any] | None) -> bytes | None:
+    if body is None:
+        return None
+    # what a terminal gave us may not be Unicode; a hub takes nothing else
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _reason(error: Exception) -> str:
+    """Say in a few words what went wrong."""
+    if isinstance(error, TimeoutError):
+        return "it took too long"
+    text = error.strerror if isinstance(error, OSError) else str(error)
+    return (text or type(error).__name__).lower()

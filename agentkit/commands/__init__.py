@@ -1,0 +1,93 @@
+"""The commands of ``agentkit``, behind argparse: a table, and what they share."""
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+from agentkit import __version__
+from agentkit.commands import ask, notify, ping, primer, wait
+from agentkit.commands.output import words_to
+from agentkit.errors import AgentkitError
+
+COMMANDS: dict[str, ModuleType] = {
+    "notify": notify,
+    "wait": wait,
+    "ask": ask,
+    "ping": ping,
+    "primer": primer,
+}
+"""Each module has ABOUT, EXAMPLES, `arguments(parser)` and `run(args)`."""
+
+CODES = """\
+exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 timeout or nothing there,
+            5 refused or conflict
+environment: SWARMTUI_URL, SWARMTUI_AGENT, SWARMTUI_CAPABILITIES, SWARMTUI_TOKEN,
+             SWARMTUI_TOKEN_FILE; SWARMTUI_DISABLE=1 reports nothing"""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The request that the short way may have made already."""
+
+    key: str
+    deadline: float
+
+
+def run(words: Sequence[str], *, key: str, deadline: float) -> int:
+    """Run a command and return its exit code; nothing is raised.
+
+    Args:
+        words: the arguments of ``agentkit``.
+        key: the idempotency key of the request, when the command makes one.
+        deadline: by `time.monotonic`, when a report gives up on the hub.
+    """
+    args = _parser().parse_args(words)
+    args.attempt = Attempt(key, deadline)
+    work: Callable[[Namespace], int] = COMMANDS[args.command].run
+    try:
+        code = work(args)
+        sys.stdout.flush()
+    except AgentkitError as error:
+        words_to(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        # whoever read our output has gone; Python would complain when it flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        words_to(f"{error.strerror or error}: {error.filename or 'the disk'}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="agentkit",
+        description="What an agent carries: report to the hub, wait for work, ask.",
+        epilog=CODES,
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"agentkit {__version__}"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, module in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=module.ABOUT,
+            description=module.ABOUT,
+            epilog=f"examples:\n{module.EXAMPLES}\n{CODES}",
+            formatter_class=RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        module.arguments(command)
+        command.add_argument(
+            "--json", action="store_true", help="print one JSON object, for programs"
+        )
+    return parser

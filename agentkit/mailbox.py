@@ -1,0 +1,105 @@
+"""An agent's mailbox over HTTP: for agents that ask, and keep no connection."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from agentkit import places
+from agentkit.backoff import delays
+from agentkit.calls import Caller
+from agentkit.errors import ConnectionLost, HubError, HubUnavailable, HubUnreachable
+from agentkit.settings import Endpoint, private_folder
+
+POLL = 30.0
+"""Seconds that the hub is asked to wait in one request."""
+
+
+class Mailbox:
+    """What the hub has for an agent.
+
+    Args:
+        endpoint: the hub.
+        agent: whose mailbox it is.
+    """
+
+    def __init__(self, endpoint: Endpoint, agent: str) -> None:
+        self.endpoint = endpoint
+        self.agent = agent
+        self._bookmark = (
+            Path(places.folder("state", os.environ)) / "inbox" / quote(agent, safe="@")
+        )
+
+    def bookmark(self) -> int:
+        """Return how far this machine has read the mailbox.
+
+        Raises:
+            NotFound: the hub does not know the agent.
+            HubError: the hub could not be asked.
+        """
+        with Caller(self.endpoint, POLL) as caller:
+            newest = int(caller.get("agents", self.agent)["agent"]["mail"])
+        try:
+            read = int(self._bookmark.read_text())
+        except (OSError, ValueError):
+            read = 0
+        return read if read <= newest else 0  # else it is of another hub
+
+    def poll(self, after: int, until: float) -> Iterator[list[dict[str, Any]]]:
+        """Yield what comes above `after`, as it comes; end when the time is over.
+
+        Keeps trying while the hub is away.
+
+        Args:
+            after: a sequence number; what is not done above it is handed out.
+            until: by `time.monotonic`, when to end.
+
+        Raises:
+            HubError: the hub has not answered for the whole time.
+            SwarmError: it refused.
+        """
+        waits = delays()
+        away: HubError | None = None
+        while (left := until - time.monotonic()) > 0:
+            try:
+                mail = self._read(after, min(left, POLL))
+            except (HubUnreachable, HubUnavailable, ConnectionLost) as error:
+                away = error
+                time.sleep(min(next(waits), max(until - time.monotonic(), 0)))
+                continue
+            waits, away = delays(), None
+            if mail:
+                after = max(item["seq"] for item in mail)
+                yield mail
+        if away is not None:
+            raise away
+
+    def keep(self, upto: int) -> None:
+        """Remember on this machine that the mailbox was read up to a number."""
+        private_folder(self._bookmark.parent)
+        fresh = self._bookmark.with_name(f".{self._bookmark.name}.{os.getpid()}")
+        fresh.write_text(json.dumps(upto))
+        fresh.replace(self._bookmark)
+
+    def sign(self, *, acked: int | None = None, done: list[int] | None = None) -> None:
+        """Tell the hub what has arrived, and what was handled.
+
+        Raises:
+            HubError: the hub could not be asked.
+            SwarmError: it refused.
+        """
+        said = {"acked": acked, "done": done or None}
+        body = {name: value for name, value in said.items() if value is not None}
+        with Caller(self.endpoint, POLL) as caller:
+            caller.post("agents", self.agent, "mailbox", body=body)
+
+    def _read(self, after: int, wait: float) -> list[dict[str, Any]]:
+        with Caller(self.endpoint, wait + 5) as caller:
+            page = caller.get(
+                "agents", self.agent, "mailbox", after=after, wait=round(wait, 3)
+            )
+        mail: list[dict[str, Any]] = page["mail"]
+        return mail

@@ -1,0 +1,149 @@
+"""One report, synchronously, and then no more: for hooks and short scripts.
+
+A hub that is down never breaks an agent: the report is put on disk, and the next one
+that reaches the hub takes it along, in order and with effect exactly once.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agentkit import places
+from agentkit.calls import Caller
+from agentkit.errors import HubError, HubRefused, HubUnavailable, SwarmError
+from agentkit.rows import Report, Severity
+from agentkit.settings import Endpoint, KitSettings, endpoint, load
+from agentkit.spool import Letter, Spool
+
+BUDGET = 1.0
+"""Seconds that a report may keep its caller waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of a report."""
+
+    agent: str
+    delivered: bool
+    """The hub has stored it; otherwise it waits on disk, or reports are disabled."""
+    waiting: int = 0
+    """Reports that wait on disk."""
+    reason: str = ""
+    """Why it was not delivered."""
+    refused: tuple[str, ...] = ()
+    """Earlier reports that the hub refused for good, each with the reason."""
+
+
+def notify(
+    report: Report,
+    task: str | None = None,
+    *,
+    agent: str | None = None,
+    message: str | None = None,
+    capabilities: Sequence[str] | None = None,
+    cost: float | None = None,
+    completed: int | None = None,
+    severity: Severity | None = None,
+    choices: Sequence[str] = (),
+    help_id: str = "",
+    via: str = "http",
+    key: str = "",
+    timeout: float = BUDGET,
+    settings: KitSettings | None = None,
+) -> Sent:
+    """Report to the hub, or store the report until the hub is back.
+
+    Args:
+        report: ``idle``, ``busy``, ``blocked``, ``completed`` or ``help``.
+        task: what it is about; left out, the hub keeps what it knows.
+        agent: who reports; else ``SWARMTUI_AGENT``, else the project and the host.
+        message: the reason for being blocked, or the question.
+        capabilities: what the agent can do; else ``SWARMTUI_CAPABILITIES``.
+        cost: US dollars spent so far.
+        completed: tasks completed so far.
+        severity: of a question or blocker.
+        choices: the answers to choose from.
+        help_id: the help request that the report may open; the hub makes one otherwise.
+        via: what the hub notes as the way the report came.
+        key: an idempotency key; the same one has no second effect.
+        timeout: seconds to wait for the hub.
+        settings: where the hub is; looked up otherwise.
+
+    Raises:
+        HubRefused: the hub, or whatever answers, will not talk to us.
+        SwarmError: the hub refused the report; it was not stored.
+        OSError: the hub is down and the report could not be put on disk either.
+    """
+    kit = settings or load(KitSettings).values
+    name = agent or kit.agent or places.default_agent(str(Path.cwd()))
+    if kit.disable:
+        return Sent(name, delivered=False, reason="reports are disabled")
+    able = kit.capabilities if capabilities is None else capabilities
+    said = {
+        "task": task,
+        "message": message,
+        "capabilities": list(able) or None,
+        "cost": cost,
+        "completed": completed,
+        "severity": severity,
+        "choices": list(choices) or None,
+        "id": help_id or None,
+    }
+    body: dict[str, Any] = {
+        "via": via,
+        "report": report,
+        "reported_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **{name: value for name, value in said.items() if value is not None},
+    }
+    letter = Letter(name, key or os.urandom(16).hex(), body)
+    spool = Spool(Path(places.spool_folder(os.environ, kit.url)))
+    if len(spool):
+        spool.put(letter)
+        return _drain(endpoint(kit), spool, letter, timeout)
+    return _deliver(endpoint(kit), spool, letter, timeout)
+
+
+def _deliver(hub: Endpoint, spool: Spool, letter: Letter, timeout: float) -> Sent:
+    """Send a report; store it when the hub is not there."""
+    try:
+        with Caller(hub, timeout) as caller:
+            _post(caller, letter)
+    except HubRefused:
+        raise
+    except HubError as error:
+        spool.put(letter)
+        return Sent(letter.agent, False, len(spool), str(error))
+    return Sent(letter.agent, delivered=True)
+
+
+def _drain(hub: Endpoint, spool: Spool, newest: Letter, timeout: float) -> Sent:
+    """Send all that waits, in order, until the time is over."""
+    refused: list[str] = []
+    reason = ""
+    with Caller(hub, timeout) as caller:
+        for letter in spool.waiting():
+            try:
+                _post(caller, letter)
+            except SwarmError as error:
+                spool.drop(letter)
+                if letter.key == newest.key:
+                    raise
+                refused.append(f"{letter.agent}, {letter.body['report']}: {error}")
+            except HubRefused:
+                raise
+            except HubError as error:
+                reason = str(error)
+                break
+            else:
+                spool.drop(letter)
+    left = {letter.key for letter in spool.waiting()}
+    return Sent(newest.agent, newest.key not in left, len(left), reason, tuple(refused))
+
+
+def _post(caller: Caller, letter: Letter) -> None:
+    if caller.left <= 0:
+        raise HubUnavailable("there was no time left to ask the hub")
+    caller.post("agents", letter.agent, "status", body=letter.body, key=letter.key)
