@@ -89,9 +89,9 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         Binding("f", "freeze", "Freeze", show=False, id="table.freeze"),
     ]
 
-    index: reactive[int] = reactive(0, repaint=False)
+    index: reactive[int] = reactive(0, repaint=False, init=False)
     """The place of the cursor in the order."""
-    frozen: reactive[bool] = reactive(default=False)
+    frozen: reactive[bool] = reactive(default=False, init=False)
     """While true no row moves."""
     dimmed: reactive[bool] = reactive(default=False)
     """Draws everything in dim ink: what is shown is no longer known to be true."""
@@ -283,7 +283,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
 
     def _visible(self) -> range:
         top = self._top_row()
-        return range(top, min(len(self.order), top + self._page() + self.row_lines))
+        return range(top, min(len(self.order), top + self._page() + self.row_lines - 1))
 
     def _repaint(self, dirty: set[str]) -> int:
         if not dirty:
@@ -414,7 +414,8 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         self._scroll_to_cursor()
 
     def _fit_virtual(self) -> None:
-        lines = len(self.order) * self.row_lines + 1
+        spare = (self.size.height - 1) % self.row_lines
+        lines = len(self.order) * self.row_lines + 1 + spare
         self.virtual_size = Size(self.scrollable_content_region.width, lines)
 
     def notify_style_update(self) -> None:
@@ -427,6 +428,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         """Show what is there already."""
         self._order.rebuild(self.rows, self._now)
         self._fit_virtual()
+        self._announce()
 
     def on_focus(self) -> None:
         """Show the cursor as the one that keys act on."""
@@ -462,7 +464,8 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         if first < top:
             self.scroll_to(y=first, animate=False, force=True)
         elif last > top:
-            self.scroll_to(y=last, animate=False, force=True)
+            whole = last + last % lines
+            self.scroll_to(y=whole, animate=False, force=True)
 
     def action_cursor(self, by: int) -> None:
         """Move the cursor by rows."""
