@@ -38,12 +38,26 @@ def stage(agents: int, seed: int) -> Iterator[Endpoint]:
     """
     with TemporaryDirectory(prefix="swarmtui-demo-") as folder:
         home = Path(folder)
+        play = ("swarmtui.demo.play", str(agents), str(seed))
         env = surroundings(os.environ, home)
-        with Companion("the hub", HUB, home / "hub.log", env=env, cwd=home) as hub:
-            found = hub.until(lambda: announced(hub.pid, env))
-            play = ("swarmtui.demo.play", str(agents), str(seed))
-            with Companion("the swarm", play, home / "play.log", env=env, cwd=home):
-                yield Endpoint(found.url, found.token)
+        with (
+            private_hub(home) as hub,
+            Companion("the swarm", play, home / "play.log", env=env, cwd=home),
+        ):
+            yield hub
+
+
+@contextmanager
+def private_hub(home: Path) -> Iterator[Endpoint]:
+    """Run a hub that keeps to a folder and forgets everything; yield where it is.
+
+    Raises:
+        CompanionError: it cannot be started.
+    """
+    env = surroundings(os.environ, home)
+    with Companion("the hub", HUB, home / "hub.log", env=env, cwd=home) as hub:
+        found = hub.until(lambda: announced(hub.pid, env))
+        yield Endpoint(found.url, found.token)
 
 
 def surroundings(environ: Mapping[str, str], home: Path) -> dict[str, str]:
