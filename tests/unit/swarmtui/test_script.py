@@ -1,0 +1,89 @@
+"""The demo: the same play for the same seed, and something of everything at once."""
+
+from collections import Counter
+from itertools import accumulate, islice
+
+import pytest
+
+from swarmtui.demo.script import ESCALATE_AFTER, FEWEST, MOST, errands, life, parts
+
+
+def opening(agents: int, seed: int, seconds: float = 5.0) -> Counter[str]:
+    """Count what is reported in the first seconds; `lost` is leaving without a word."""
+    said: Counter[str] = Counter()
+    for part in parts(agents, seed):
+        acts = list(islice(life(part, agents, seed), 12))
+        times = accumulate(act.after for act in acts)
+        for at, act in zip(times, acts, strict=True):
+            if at <= seconds:
+                said[act.report or "lost"] += 1
+                said["choices"] += bool(act.choices)
+                said["escalated"] += (
+                    act.report == "blocked" and at + ESCALATE_AFTER < seconds
+                )
+    return said
+
+
+@pytest.mark.parametrize("agents", [FEWEST, 24, 500])
+@pytest.mark.parametrize("seed", [1, 7, 99])
+def test_the_first_five_seconds_hold_every_state(agents: int, seed: int) -> None:
+    said = opening(agents, seed)
+
+    wanted = ("idle", "busy", "blocked", "help", "lost", "choices", "escalated")
+    assert [state for state in wanted if not said[state]] == []
+
+
+def test_the_same_seed_gives_the_same_play() -> None:
+    first, second = parts(24, 7), parts(24, 7)
+
+    assert first == second
+    assert [list(islice(life(one, 24, 7), 50)) for one in first] == [
+        list(islice(life(one, 24, 7), 50)) for one in second
+    ]
+    assert list(islice(errands(7), 50)) == list(islice(errands(7), 50))
+
+
+def test_another_seed_gives_another_play() -> None:
+    assert parts(24, 7) != parts(24, 8)
+
+
+def test_every_agent_has_a_name_of_its_own() -> None:
+    names = {part.id for part in parts(MOST, 1)}
+
+    assert len(names) == MOST
+
+
+def test_a_lost_agent_reports_nothing_after_it_left() -> None:
+    lost = [part for part in parts(24, 7) if part.lot == "lost"]
+
+    assert [list(life(part, 24, 7))[-1].report for part in lost] == [None] * len(lost)
+
+
+def test_a_large_swarm_is_mostly_quiet() -> None:
+    cast = parts(10_000, 7)[:400]
+
+    said = sum(
+        at <= 60
+        for part in cast
+        for at in accumulate(act.after for act in islice(life(part, 10_000, 7), 1, 40))
+    )
+
+    assert said / len(cast) < 2, "reports a minute and agent"
+
+
+def test_tasks_and_a_broadcast_are_sent_within_five_seconds() -> None:
+    sent = list(islice(errands(7), 12))
+    early = [
+        errand.do
+        for errand, at in zip(sent, accumulate(e.after for e in sent), strict=True)
+        if at <= 5
+    ]
+
+    assert early.count("assign") >= 2
+    assert "broadcast" in early
+
+
+def test_no_two_errands_hand_out_the_same_task() -> None:
+    ids = [errand.task for errand in islice(errands(7), 200) if errand.do == "assign"]
+
+    assert len(set(ids)) == len(ids)
