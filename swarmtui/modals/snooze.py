@@ -38,6 +38,10 @@ class SnoozeSheet(Sheet[timedelta]):
         yield field("for", ChoiceInput(len(SPANS), placeholder="or 30m, 2h, 1d"))
         yield Static(id="notes", classes="note")
 
+    def on_mount(self) -> None:
+        """Keep the room of the remark until there is one."""
+        self.query_one("#notes").display = False
+
     @on(ChoiceInput.Chosen)
     def _choose(self, event: ChoiceInput.Chosen) -> None:
         self.dismiss(SPANS[event.index][1])
@@ -49,4 +53,5 @@ class SnoozeSheet(Sheet[timedelta]):
             self.dismiss(span)
             return
         notes = self.query_one("#notes", Static)
+        notes.display = True
         notes.update("Write a number and a unit, such as 30m, 2h or 1d.")

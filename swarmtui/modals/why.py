@@ -12,6 +12,8 @@ from swarmtui.text import safe
 
 LIMIT = 40
 """How far back the history is asked for."""
+WIDTH = 72
+MARGIN = 8
 
 
 class WhySheet(Sheet[None]):
@@ -42,4 +44,5 @@ class WhySheet(Sheet[None]):
         if events is None or agent is None:
             place.update(Content(f"The hub does not tell about {safe(self._agent)}."))
             return
-        place.update(why(agent, events, console.now(), place.size.width))
+        room = min(WIDTH, self.size.width - MARGIN)
+        place.update(why(agent, events, console.now(), room))

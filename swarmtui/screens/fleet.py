@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from agentkit.rows import Agent
 from swarmtui.actions import bindings
 from swarmtui.model import Delta
 from swarmtui.screens.agents import AgentScreen

@@ -6,7 +6,6 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from agentkit.filters import compile_filter
-from agentkit.rows import Agent, Task
 from swarmtui.actions import bindings
 from swarmtui.model import Delta
 from swarmtui.screens.agents import AgentScreen

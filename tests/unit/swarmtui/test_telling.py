@@ -1,0 +1,87 @@
+"""Events in words."""
+
+from typing import Any, get_args
+
+import pytest
+
+from agentkit.codec import EVENTS, decode
+from agentkit.protocol import AgentReported, Event, HelpAsked
+from swarmtui.telling import is_news, tell, whom
+from swarmtui.text import GLYPHS
+from tests.unit.swarmtui.conftest import NOW
+
+FIELDS: dict[str, Any] = {
+    "at": NOW.isoformat(),
+    "until": NOW.isoformat(),
+    "agent": "a1",
+    "report": "busy",
+    "capabilities": [],
+    "recipients": ["a1", "a2"],
+    "deliveries": [["a1", 1]],
+    "choices": [],
+    "wanted": [],
+    "body": {},
+    "kind": "help",
+    "severity": "normal",
+    "cost": 1.0,
+    "completed": 2,
+    "upto": 3,
+    "seq": 3,
+    "waiting_since": None,
+}
+
+
+def event_of(subject: str) -> Event:
+    kind = EVENTS[subject]
+    words = dict.fromkeys(kind.__dataclass_fields__, "word")
+    known = {name: FIELDS.get(name, word) for name, word in words.items()}
+    return decode(kind, known)
+
+
+@pytest.mark.parametrize("subject", EVENTS)
+def test_every_event_has_a_word_and_a_known_colour(subject: str) -> None:
+    told = tell(event_of(subject))
+
+    assert told.word
+    assert told.state in {"", *GLYPHS}
+
+
+def test_no_event_is_left_out() -> None:
+    assert {type(event_of(subject)) for subject in EVENTS} == set(get_args(Event))
+
+
+def test_a_question_is_told_with_its_words() -> None:
+    event = HelpAsked(
+        at=NOW,
+        agent="a1",
+        help="h1",
+        kind="blocked",
+        question="which\none?",
+        severity="normal",
+        choices=(),
+        wanted=(),
+        task="",
+    )
+
+    assert tell(event) == ("blocked", "asked", "“which one?”")
+
+
+def test_what_an_agent_writes_cannot_act_on_the_terminal() -> None:
+    event = event_of("agent.busy")
+    assert isinstance(event, AgentReported)
+    hostile = decode(
+        AgentReported,
+        {**FIELDS, "task": "\x1b]0;gotcha\x07T1", "agent": "a\x1b[2J"}
+        | dict.fromkeys(("message", "reported_at", "via"), ""),
+    )
+
+    assert "\x1b" not in tell(hostile).text
+    assert whom(hostile) == "a"
+
+
+@pytest.mark.parametrize(
+    ("subject", "news"),
+    [("agent.busy", True), ("help.asked", True), ("delivery.sent", False)],
+)
+def test_steps_of_deliveries_are_no_news(subject: str, news: bool) -> None:
+    assert is_news(event_of(subject)) is news
