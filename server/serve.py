@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -277,6 +278,12 @@ def log_to_stderr(level: str) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
+def allow_many_connections() -> None:
+    """Raise the number of open files to what this system allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def main(flags: Mapping[str, Any] | None = None) -> int:
     """Run a hub with settings from flags, environment and files; return an exit code.
 
@@ -286,6 +293,7 @@ def main(flags: Mapping[str, Any] | None = None) -> int:
     try:
         settings = load_settings(flags)
         log_to_stderr(settings.log_level)
+        allow_many_connections()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))
     except AgentkitError as error:
