@@ -19,18 +19,25 @@ class StoreLock:
 
         Raises:
             StoreError: another hub has it; the text gives its process id.
-            OSError: the file cannot be opened.
+            OSError: the file cannot be opened or written.
         """
         path = store.with_name(store.name + ".lock")
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            self._take(store)
+        except BaseException:
+            self.release()
+            raise
+
+    def _take(self, store: Path) -> None:
+        try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(self._file, 20).decode(errors="replace").strip() or "?"
-            os.close(self._file)
+            holder = os.read(self._file, 20).decode(errors="replace").strip()
             raise StoreError(
-                f"The store {store} is in use by the hub with process id {holder}: "
-                "use that hub, stop it, or name another folder with --data-dir."
+                f"The store {store} is in use by the hub with process id "
+                f"{holder or 'unknown'}: use that hub, stop it, or name another folder "
+                "with --data-dir."
             ) from None
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
