@@ -1,6 +1,7 @@
 """The pulse of the swarm: how many agents in which state, how fast, how late."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 
 from textual.message import Message
 
@@ -28,10 +29,13 @@ def shares(amounts: Sequence[int], cells: int) -> list[int]:
     total = sum(amounts)
     if not total:
         return [0] * len(amounts)
-    found = [max(round(cells * part / total), 1) if part else 0 for part in amounts]
-    largest = max(range(len(found)), key=found.__getitem__)
-    found[largest] = max(found[largest] + cells - sum(found), 1)
-    return found
+    takers = sum(map(bool, amounts))
+    rest = max(0, cells - takers)
+    edges = [rest * reached // total for reached in accumulate(amounts, initial=0)]
+    return [
+        end - start + bool(part)
+        for part, (start, end) in zip(amounts, pairwise(edges), strict=True)
+    ]
 
 
 class Pulse(LineWidget):
