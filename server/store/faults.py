@@ -59,8 +59,11 @@ SYSTEM = {
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explained(path: Path, *, writing: bool = False) -> Iterator[None]:
     """Turn whatever goes wrong with the store at `path` into one clear sentence.
+
+    A value without a form in JSON, or a body that is none, is the fault of whoever gave
+    it when `writing`, else of the file.
 
     Raises:
         StoreError: in place of an error of SQLite, of the system or of the encoding.
@@ -72,9 +75,9 @@ def explained(path: Path) -> Iterator[None]:
     except OSError as error:
         words = SYSTEM.get(error.errno or 0, f"{_FAILING} ({error})")
         raise StoreError(_sentence(path, words)) from error
-    except (TypeError, ValueError, OverflowError) as error:
-        words = f"cannot hold what it was given ({error}): leave that out"
-        raise StoreError(_sentence(path, words)) from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        unfit = f"cannot hold what it was given ({error}): leave that out"
+        raise StoreError(_sentence(path, unfit if writing else _DAMAGED)) from error
 
 
 def _of_sqlite(error: sqlite3.Error) -> str:

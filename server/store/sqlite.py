@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import aiosqlite
 
@@ -56,8 +56,8 @@ class SQLiteStore:
         """
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         try:
-            self._writer = await self._in_thread(Writer, self._path)
             with explained(self._path):
+                self._writer = await self._in_thread(Writer, self._path)
                 self._reader = await aiosqlite.connect(self._path, isolation_level=None)
                 for pragma in _READER:
                     await self._reader.execute(pragma)
@@ -67,14 +67,16 @@ class SQLiteStore:
 
     async def load(self) -> tuple[int, Tables]:
         """Return the cursor of the newest event and the rows that are still of use."""
-        return await self._in_thread(self._writing.load)
+        with explained(self._path):
+            return await self._in_thread(self._writing.load)
 
     async def turn(self, write: Write) -> Turn:
         """Commit what `write` returns, durably, in one transaction."""
         writer = self._writing
         turn = write(())
         if turn.events or turn.rows:
-            await self._in_thread(writer.commit, turn)
+            with explained(self._path, writing=True):
+                await self._in_thread(writer.commit, turn)
         return turn
 
     async def events(
@@ -89,8 +91,9 @@ class SQLiteStore:
     ) -> list[Logged]:
         """Read the log: cursors in (after, before), at most `limit`."""
         chosen = subjects(subject)
-        rows = await self._fetch(
+        return await self._fetch(
             "SELECT cursor, subject, data FROM events",
+            read_event,
             where={
                 "cursor > ?": after,
                 "cursor < ?": _END if before is None else before,
@@ -100,15 +103,15 @@ class SQLiteStore:
             order="cursor DESC" if newest_first else "cursor",
             limit=limit,
         )
-        return [read_event(*row) for row in rows]
 
     async def deliveries(
         self, *, ref: str = "", agent: str = "", limit: int = 1000, after: str = ""
     ) -> list[Delivery]:
         """Read a ledger in order of agent, or a mailbox newest first."""
         mailbox = agent and not ref
-        rows = await self._fetch(
+        return await self._fetch(
             "SELECT body FROM deliveries",
+            partial(read, Delivery),
             where={
                 **({"ref = ?": ref} if ref else {}),
                 **({"agent = ?": agent} if agent else {"agent > ?": after}),
@@ -116,7 +119,6 @@ class SQLiteStore:
             order="seq DESC" if mailbox else "agent, seq",
             limit=limit,
         )
-        return [read(Delivery, body) for (body,) in rows]
 
     async def task(self, key: str) -> Task | None:
         """Read one task, however old."""
@@ -132,7 +134,8 @@ class SQLiteStore:
 
     async def check(self) -> str:
         """Commit something, and return the word for a store that can do so."""
-        await self._in_thread(self._writing.check)
+        with explained(self._path):
+            await self._in_thread(self._writing.check)
         return "writable"
 
     async def close(self) -> None:
@@ -150,17 +153,18 @@ class SQLiteStore:
 
     async def _one(self, kind: type[R], table: str, key: str) -> R | None:
         select = f"SELECT body FROM {table}"  # noqa: S608
-        rows = await self._fetch(select, where={"id = ?": key})
-        return read(kind, rows[0][0]) if rows else None
+        found = await self._fetch(select, partial(read, kind), where={"id = ?": key})
+        return found[0] if found else None
 
     async def _fetch(
         self,
         select: str,
+        decode: Callable[..., R],
         *,
         where: Mapping[str, str | int | tuple[str, ...]],
         order: str = "1",
         limit: int = 1,
-    ) -> list[Any]:
+    ) -> list[R]:
         query = f"{select} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"
         values = chain.from_iterable(
             value if isinstance(value, tuple) else (value,) for value in where.values()
@@ -169,16 +173,13 @@ class SQLiteStore:
             raise self._closed()
         with explained(self._path):
             rows = await self._reader.execute_fetchall(query, (*values, limit))
-        return list(rows)
+            return [decode(*row) for row in rows]
 
     async def _in_thread(
         self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         loop = asyncio.get_running_loop()
-        with explained(self._path):
-            return await loop.run_in_executor(
-                self._thread, partial(work, *args, **kwargs)
-            )
+        return await loop.run_in_executor(self._thread, partial(work, *args, **kwargs))
 
     @property
     def _writing(self) -> Writer:

@@ -238,6 +238,19 @@ async def test_a_damaged_store_is_refused(store: SQLiteStore, path: Path) -> Non
     assert str(path) in str(refused.value)
 
 
+@pytest.mark.parametrize("body", ["{", "{}", "[]"])
+async def test_a_row_that_cannot_be_read_is_damage(
+    store: SQLiteStore, path: Path, body: str
+) -> None:
+    await report(store, 1, task("T1"))
+    _execute(path, "UPDATE tasks SET body = ?", body)
+
+    with pytest.raises(StoreError, match="damaged"):
+        await store.load()
+    with pytest.raises(StoreError, match="damaged"):
+        await store.task("T1")
+
+
 async def _load(store: SQLiteStore) -> None:
     try:
         await store.open()
@@ -394,9 +407,9 @@ async def test_a_turn_holds_ten_thousand_deliveries(store: SQLiteStore) -> None:
     assert await store.deliveries(ref="b1", limit=20_000) == list(mail.values())
 
 
-def _execute(path: Path, statement: str) -> None:
+def _execute(path: Path, statement: str, *values: str) -> None:
     shell = sqlite3.connect(path, isolation_level=None)
-    shell.execute(statement)
+    shell.execute(statement, values)
     shell.close()
 
 
