@@ -78,8 +78,7 @@ class MemoryStore:
             row
             for row in self._rows.deliveries.values()
             if (not ref or row.ref == ref)
-            and (not agent or row.agent == agent)
-            and row.agent > after
+            and (row.agent == agent if agent else row.agent > after)
         ]
         newest_first = bool(agent and not ref)
         chosen.sort(key=attrgetter("agent", "seq"), reverse=newest_first)

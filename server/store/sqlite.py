@@ -30,7 +30,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _END = 2**63 - 1
-"""Beyond every cursor."""
+"""Beyond every cursor, and the largest number that SQLite knows."""
 
 _READER = (
     "PRAGMA query_only=1",
@@ -95,8 +95,8 @@ class SQLiteStore:
             "SELECT cursor, subject, data FROM events",
             read_event,
             where={
-                "cursor > ?": after,
-                "cursor < ?": _END if before is None else before,
+                "cursor > ?": min(after, _END),
+                "cursor < ?": _END if before is None else min(before, _END),
                 **({"agent = ?": agent} if agent else {}),
                 f"subject IN ({', '.join('?' * len(chosen))})": chosen,
             },

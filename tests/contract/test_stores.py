@@ -456,6 +456,13 @@ async def test_history_can_be_read_backwards_page_by_page(store: Store) -> None:
     assert cursors == mine[::-1]
 
 
+async def test_beyond_every_cursor_there_is_nothing(store: Store) -> None:
+    await write(store, *HISTORY)
+
+    assert await store.events(after=2**80) == []
+    assert len(await store.events(before=2**80)) == len(HISTORY)
+
+
 async def test_a_malformed_pattern_is_refused(store: Store) -> None:
     with pytest.raises(Invalid, match="whole"):
         await store.events(subject="agent.b*")
