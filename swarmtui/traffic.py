@@ -14,7 +14,7 @@ from functools import cached_property
 from operator import ge, gt, le, lt
 from typing import Any, Literal, TypeAlias
 
-from agentkit.codec import encode_event
+from agentkit.codec import dumps, encode_event
 from agentkit.coordinator import Heard
 from agentkit.errors import Invalid
 from agentkit.filters import BadTerm, Term, parse
@@ -72,18 +72,35 @@ def route(event: Event) -> tuple[Way, str, str]:
 
 
 class Message:
-    """One event with its way; compared by identity."""
-
-    __slots__ = ("__dict__", "heard", "receiver", "sender", "way")
+    """One event as it went; compared by identity, worked out when it is looked at."""
 
     def __init__(self, heard: Heard) -> None:
         self.heard = heard
-        self.way, self.sender, self.receiver = route(heard.event)
 
     @property
     def subject(self) -> str:
         """The dotted name of the event."""
-        return self.heard.event.subject
+        return self.heard.subject
+
+    @cached_property
+    def route(self) -> tuple[Way, str, str]:
+        """Its way, from whom and to whom."""
+        return route(self.heard.event)
+
+    @property
+    def way(self) -> Way:
+        """The way that it went."""
+        return self.route[0]
+
+    @property
+    def sender(self) -> str:
+        """Who said it."""
+        return self.route[1]
+
+    @property
+    def receiver(self) -> str:
+        """Whom it was meant for."""
+        return self.route[2]
 
     @property
     def size(self) -> int:
@@ -109,11 +126,11 @@ class Message:
     @cached_property
     def line(self) -> str:
         """The frame as one line of JSON."""
-        return json.dumps(self.frame, ensure_ascii=False, separators=(",", ":"))
+        return dumps(self.frame)
 
     def pretty(self) -> str:
         """Return the frame as JSON on many lines; each is still to be made safe."""
-        return json.dumps(self.frame, ensure_ascii=False, indent=2)
+        return json.dumps(json.loads(self.line), ensure_ascii=False, indent=2)
 
 
 # --- Filter --------------------------------------------------------------------------

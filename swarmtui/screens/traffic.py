@@ -115,7 +115,7 @@ class TrafficScreen(SwarmScreen):
 
     scope = "traffic"
     hint = HINT
-    CSS_PATH: ClassVar[list[Path]] = [
+    CSS_PATH = [
         Path(__file__).with_name("base.tcss"),
         Path(__file__).with_name("traffic.tcss"),
     ]

@@ -15,7 +15,7 @@ Ink: TypeAlias = str
 Predicate: TypeAlias = Callable[[R, datetime], bool]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Column(Generic[R]):
     """A column of a table, as data."""
 
