@@ -1,0 +1,501 @@
+"""The client for coordinators: a live picture of the swarm, and orders to it.
+
+    async with Coordinator() as swarm:
+        await swarm.assign("a1", "T1", title="Draw the map")
+        async for change in swarm.changes():
+            ...
+
+It mirrors the hub's rows: a snapshot at a cursor, then every turn after it. When the
+connection ends it comes back by itself and takes a new snapshot.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import suppress
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakSet
+
+from agentkit.changes import Change, Changes, Heard, Stats
+from agentkit.codec import decode, decode_event, dumps
+from agentkit.errors import (
+    BY_CODE,
+    AgentkitError,
+    ConnectionLost,
+    HubUnavailable,
+    HubUnreachable,
+    SwarmError,
+)
+from agentkit.link import Keeper, Link
+from agentkit.protocol import (
+    BroadcastSent,
+    HelpAnswered,
+    HelperAssigned,
+    HelpResolved,
+    HelpSnoozed,
+    HelpTaken,
+    Logged,
+    TaskAssigned,
+)
+from agentkit.rows import Agent, Broadcast, Delivery, HelpRequest, Task
+from agentkit.settings import Endpoint, endpoint
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+__all__ = ["Change", "Coordinator", "Heard", "Link", "Stats"]
+
+T = TypeVar("T")
+
+TABLES: dict[str, type[Any]] = {
+    "agents": Agent,
+    "helps": HelpRequest,
+    "tasks": Task,
+    "broadcasts": Broadcast,
+}
+"""The tables that are mirrored, and their rows."""
+
+CATCH_UP = 10_000
+"""Events that are asked for after a reconnection; more than that count as missed."""
+
+PAGE = 1000
+
+
+class Coordinator:
+    """A watcher of the swarm that also gives orders.
+
+    Use it as an async context manager: entering waits for the first snapshot.
+
+    Args:
+        hub: where it is; else as the settings say, looked up at each connection.
+        batch_ms: how long the hub gathers turns before it sends them.
+        patient: enter even when no hub is there, and wait for it in the background.
+        timeout: seconds that a request may take.
+
+    Raises:
+        HubError: on entering, when there is no hub or it does not want us.
+    """
+
+    def __init__(
+        self,
+        hub: Endpoint | None = None,
+        *,
+        batch_ms: int = 0,
+        patient: bool = False,
+        timeout: float = 10.0,
+    ) -> None:
+        self.agents: dict[str, Agent] = {}
+        self.helps: dict[str, HelpRequest] = {}
+        self.tasks: dict[str, Task] = {}
+        self.broadcasts: dict[str, Broadcast] = {}
+        self.cursor = 0
+        self.stats: Stats | None = None
+        self.hub: Mapping[str, Any] = {}
+        """What the hub says of itself: version, started, store, url."""
+        self.role = ""
+        self._keeper = Keeper(self._find, "/v1/coordinator", self._tell_link)
+        self._given = hub
+        self._batch_ms = batch_ms
+        self._patient = patient
+        self._timeout = timeout
+        self._url = hub.url if hub else ""
+        self._socket: ClientConnection | None = None
+        self._loaded = False
+        self._task: asyncio.Task[None] | None = None
+        self._iterators: WeakSet[Changes] = WeakSet()
+        self._copied: dict[str, list[Any]] = {table: [] for table in TABLES}
+        self._held: list[dict[str, Any]] | None = None
+        self._ids = itertools.count(1)
+        self._pending: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._chores: set[asyncio.Task[None]] = set()
+
+    @property
+    def link(self) -> Link:
+        """How the connection to the hub is."""
+        return self._keeper.link
+
+    @property
+    def url(self) -> str:
+        """The hub's address."""
+        return self._url
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._keeper.run(self._session))
+        self._task.add_done_callback(lambda _: self._wake())
+        if not self._patient:
+            try:
+                await self._first()
+            except BaseException:
+                await self.close()
+                raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the connection and every iterator's wait."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await self._task
+        self._keeper.close()
+        self._wake()
+
+    # --- watching ---
+
+    def changes(self) -> AsyncIterator[Change]:
+        """Return what changes from now on: first a snapshot, then turn after turn.
+
+        Each event comes once, in order, also across reconnections: the snapshot after
+        one brings along what happened in between. An iterator that is not drained
+        gets a snapshot in place of what piled up. Iterating ends with the error that
+        ended the connection for good.
+        """
+        iterator = Changes(lambda missed: self._snapshot(missed=missed), self._check)
+        if self._loaded:
+            iterator.push(self._snapshot())
+        self._iterators.add(iterator)
+        return iterator
+
+    def _snapshot(self, events: tuple[Heard, ...] = (), *, missed: int = 0) -> Change:
+        return Change(
+            kind="snapshot",
+            cursor=self.cursor,
+            events=events,
+            missed=missed,
+            agents=tuple(self.agents.values()),
+            helps=tuple(self.helps.values()),
+            tasks=tuple(self.tasks.values()),
+            broadcasts=tuple(self.broadcasts.values()),
+        )
+
+    def _check(self) -> None:
+        """Raise when nothing more will come."""
+        if self._task is None or not self._task.done():
+            return
+        if not self._task.cancelled() and (error := self._task.exception()):
+            raise error
+        raise StopAsyncIteration
+
+    # --- orders: each returns the event that it led to ---
+    #
+    # With the same `key` an order has no second effect and gives the same event.
+    # Raises a SwarmError when the hub refuses, a HubError when it cannot be asked.
+
+    async def assign(
+        self,
+        agent: str,
+        id: str = "",  # noqa: A002 - the task's field
+        *,
+        title: str = "",
+        body: Mapping[str, Any] | None = None,
+        key: str = "",
+    ) -> TaskAssigned:
+        """Hand a task to an agent; the hub makes an id when there is none."""
+        args = {"agent": agent, "id": task, "title": title, "body": body}
+        return await self._order("assign", TaskAssigned, args, key)
+
+    async def broadcast(
+        self, text: str, *, where: str = "", key: str = ""
+    ) -> BroadcastSent:
+        """Tell every agent that the filter `where` matches."""
+        args = {"text": text, "where": where}
+        return await self._order("broadcast", BroadcastSent, args, key)
+
+    async def answer(self, request: str, text: str, *, key: str = "") -> HelpAnswered:
+        """Answer a help request."""
+        args = {"help": request, "text": text}
+        return await self._order("answer", HelpAnswered, args, key)
+
+    async def take(self, request: str, *, key: str = "") -> HelpTaken:
+        """Take a help request on."""
+        return await self._order("take", HelpTaken, {"help": request}, key)
+
+    async def assign_helper(
+        self, request: str, helper: str, *, note: str = "", key: str = ""
+    ) -> HelperAssigned:
+        """Send an agent to help another."""
+        args = {"help": request, "helper": helper, "note": note}
+        return await self._order("assign_helper", HelperAssigned, args, key)
+
+    async def snooze(
+        self, request: str, until: datetime, *, key: str = ""
+    ) -> HelpSnoozed:
+        """Put a help request aside until a time."""
+        args = {"help": request, "until": until.isoformat()}
+        return await self._order("snooze", HelpSnoozed, args, key)
+
+    async def resolve(
+        self, request: str, *, note: str = "", key: str = ""
+    ) -> HelpResolved:
+        """Close a help request without an answer."""
+        args = {"help": request, "note": note}
+        return await self._order("resolve", HelpResolved, args, key)
+
+    # --- questions ---
+
+    async def history(
+        self, agent: str, *, before: int | None = None, limit: int = 100
+    ) -> list[Logged]:
+        """Return the newest events of an agent, newest first."""
+        args = {"agent": agent, "before": before, "limit": limit}
+        return [decode_event(frame) for frame in await self._ask("history", args)]
+
+    async def events(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
+        subject: str | None = None,
+        agent: str | None = None,
+        newest_first: bool = False,
+    ) -> list[Logged]:
+        """Return a part of the log: events with cursors in (after, before)."""
+        args = {
+            "after": after,
+            "before": before,
+            "limit": limit,
+            "subject": subject,
+            "agent": agent,
+            "newest_first": newest_first,
+        }
+        return [decode_event(frame) for frame in await self._ask("events", args)]
+
+    async def ledger(
+        self, ref: str, *, after: str | None = None, limit: int = 1000
+    ) -> list[Delivery]:
+        """Return the deliveries of a task, broadcast or help request, by agent."""
+        args = {"ref": ref, "after": after, "limit": limit}
+        return [decode(Delivery, row) for row in await self._ask("ledger", args)]
+
+    async def mailbox(self, agent: str, *, limit: int = 100) -> list[Delivery]:
+        """Return the deliveries of an agent, newest first."""
+        rows = await self._ask("mailbox", {"agent": agent, "limit": limit})
+        return [decode(Delivery, row) for row in rows]
+
+    async def ping(self) -> float:
+        """Return the seconds to the hub and back."""
+        start = time.perf_counter()
+        await self._ask("ping", {})
+        return time.perf_counter() - start
+
+    # --- requests ---
+
+    async def _order(
+        self, do: str, kind: type[T], args: Mapping[str, Any], key: str
+    ) -> T:
+        given = {name: value for name, value in args.items() if value not in ("", None)}
+        reply = await self._request(do, given, key)
+        for frame in reply["events"]:
+            event = decode_event(frame).event
+            if isinstance(event, kind):
+                return event
+        raise HubUnavailable(f"the hub did {do} and did not say how: look at the log")
+
+    async def _ask(self, do: str, args: Mapping[str, Any]) -> list[Any]:
+        given = {name: value for name, value in args.items() if value is not None}
+        result: list[Any] = (await self._request(do, given))["result"]
+        return result
+
+    async def _request(
+        self, do: str, args: Mapping[str, Any], key: str = ""
+    ) -> dict[str, Any]:
+        if self._socket is None:
+            raise HubUnreachable(
+                f"{do} was not sent: {self.link.error or 'no hub is connected'}"
+            )
+        number = next(self._ids)
+        reply = self._pending[number] = asyncio.get_running_loop().create_future()
+        frame = {"type": "request", "id": number, "do": do, "args": args}
+        frame |= {"key": key} if key else {}
+        try:
+            async with asyncio.timeout(self._timeout):
+                await _send(self._socket, frame)
+                return _judged(await reply)
+        except TimeoutError:
+            raise HubUnavailable(
+                f"the hub at {self.url} did not answer {do} within {self._timeout:g} s: "
+                "it may have done it; look before you try again"
+            ) from None
+        finally:
+            del self._pending[number]
+
+    def _give_up(self) -> None:
+        """Let whoever waits for an answer know that it will not come."""
+        for reply in self._pending.values():
+            if not reply.done():
+                reply.set_exception(
+                    ConnectionLost(
+                        f"the connection to the hub at {self.url} ended before it "
+                        "answered: it may have done it; look before you try again"
+                    )
+                )
+
+    # --- the connection ---
+
+    def _find(self) -> Endpoint:
+        found = self._given or endpoint()
+        self._url = found.url
+        return found
+
+    def _tell_link(self) -> None:
+        self._push(Change(kind="link", cursor=self.cursor))
+
+    def _push(self, change: Change) -> None:
+        for iterator in self._iterators:
+            iterator.push(change)
+
+    def _wake(self) -> None:
+        for iterator in self._iterators:
+            iterator.wake()
+
+    async def _first(self) -> None:
+        """Wait for the first snapshot, or the first thing that goes wrong."""
+        iterator = self.changes()
+        while not self._loaded:
+            await anext(iterator)
+            if self.link.state == "waiting":
+                raise HubUnreachable(self.link.error)
+
+    async def _session(self, socket: "ClientConnection") -> None:
+        from orjson import loads
+
+        await _send(socket, {"type": "hello", "batch_ms": self._batch_ms})
+        hear = {
+            "welcome": self._hear_welcome,
+            "snapshot": self._hear_snapshot,
+            "turn": self._hear_turn,
+            "reply": self._hear_reply,
+            "stats": self._hear_stats,
+            "resync": self._hear_resync,
+        }
+        self._socket = socket
+        try:
+            while True:
+                frame = loads(await socket.recv(decode=False))
+                if frame["type"] in hear:
+                    hear[frame["type"]](frame)
+        finally:
+            self._socket = None
+            self._end_chores()
+            self._give_up()
+
+    # --- what comes down ---
+
+    def _hear_welcome(self, frame: dict[str, Any]) -> None:
+        self.hub, self.role = frame.get("hub", {}), frame.get("role", "")
+
+    def _hear_snapshot(self, frame: dict[str, Any]) -> None:
+        for table, rows in self._copied.items():
+            rows += frame.get(table, ())
+        if frame["more"]:
+            return
+        copied, self._copied = self._copied, {table: [] for table in TABLES}
+        before, self.cursor = self.cursor, frame["cursor"]
+        for table, kind in TABLES.items():
+            mirror = getattr(self, table)
+            mirror.clear()
+            mirror.update((row["id"], decode(kind, row)) for row in copied[table])
+        if self._loaded and before < self.cursor:
+            self._held = []
+            self._chore(self._catch_up(before, self.cursor))
+        else:
+            self._begin(())
+
+    async def _catch_up(self, after: int, upto: int) -> None:
+        """Ask for the events that came while we were away, then go on."""
+        events: list[Heard] = []
+        if upto - after <= CATCH_UP:
+            with suppress(AgentkitError):
+                events = await self._between(after, upto)
+        missed = upto - after - len(events)
+        held, self._held = self._held or (), None
+        self._begin(tuple(events), missed=missed)
+        for frame in held:
+            self._hear_turn(frame)
+
+    async def _between(self, after: int, upto: int) -> list[Heard]:
+        events: list[Heard] = []
+        while after < upto:
+            args = {"after": after, "before": upto + 1, "limit": PAGE}
+            page = await self._ask("events", args)
+            events += map(_heard, page)
+            if not page:
+                break
+            after = page[-1]["cursor"]
+        return events
+
+    def _begin(self, events: tuple[Heard, ...], *, missed: int = 0) -> None:
+        self._loaded = True
+        self._push(self._snapshot(events, missed=missed))
+        self._keeper.live()
+
+    def _hear_turn(self, frame: dict[str, Any]) -> None:
+        if self._held is not None:
+            self._held.append(frame)
+            return
+        self.cursor = frame["cursor"]
+        rows: dict[str, Any] = {}
+        for table, kind in TABLES.items():
+            if frame.get(table):
+                changed = tuple(decode(kind, row) for row in frame[table])
+                getattr(self, table).update((row.id, row) for row in changed)
+                rows[table] = changed
+        events = tuple(map(_heard, frame["events"]))
+        self._push(Change(kind="turn", cursor=self.cursor, events=events, **rows))
+
+    def _hear_reply(self, frame: dict[str, Any]) -> None:
+        reply = self._pending.get(frame["id"])
+        if reply is not None and not reply.done():
+            reply.set_result(frame)
+
+    def _hear_stats(self, frame: dict[str, Any]) -> None:
+        self.stats = decode(Stats, frame)
+        self._push(Change(kind="stats", cursor=self.cursor))
+
+    def _hear_resync(self, _frame: dict[str, Any]) -> None:
+        self._copied = {table: [] for table in TABLES}
+        if self._socket is not None:
+            self._chore(_send(self._socket, {"type": "snapshot"}))
+
+    def _chore(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    def _end_chores(self) -> None:
+        for task in self._chores:
+            task.cancel()
+        self._held = None
+        self._copied = {table: [] for table in TABLES}
+
+
+def _heard(frame: Mapping[str, Any]) -> Heard:
+    return Heard(
+        frame["cursor"],
+        bytes=frame.get("bytes", 0),
+        ms=frame.get("ms", 0.0),
+        subject=frame["subject"],
+        data=frame["data"],
+    )
+
+
+def _judged(reply: dict[str, Any]) -> dict[str, Any]:
+    if reply["ok"]:
+        return reply
+    raise BY_CODE.get(reply["code"], SwarmError)(reply["detail"])
+
+
+async def _send(socket: "ClientConnection", frame: Mapping[str, Any]) -> None:
+    await socket.send(dumps(frame))

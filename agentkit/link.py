@@ -1,0 +1,206 @@
+"""The WebSocket to the hub: opened, refused, lost, and opened again."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from agentkit import __version__
+from agentkit.backoff import delays
+from agentkit.calls import tls_context
+from agentkit.errors import (
+    AgentkitError,
+    ConnectionLost,
+    HubError,
+    HubRefused,
+    HubUnavailable,
+    HubUnreachable,
+)
+from agentkit.settings import Endpoint, split_address
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+    from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+LinkState: TypeAlias = Literal["connecting", "live", "waiting", "closed"]
+
+SUBPROTOCOL = "swarm.v1"
+OPEN_WITHIN = 10.0
+PING_EVERY = 20.0
+LARGEST = 1 << 26
+"""Bytes in one frame: a thousand rows with long texts."""
+
+REFUSED = frozenset({4400, 4401, 4403, 4409})
+"""Close codes after which there is no point in coming back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How the connection to the hub is."""
+
+    state: LinkState = "connecting"
+    error: str = ""
+    """Why it is not live; empty when nothing went wrong."""
+    retry_at: datetime | None = None
+    """When the next attempt is made, in UTC; None when none is planned."""
+
+
+Find: TypeAlias = Callable[[], Endpoint]
+Session: TypeAlias = Callable[["ClientConnection"], Awaitable[None]]
+
+
+class Keeper:
+    """Keeps a client linked to the hub.
+
+    Args:
+        find: says where the hub is; asked again before each attempt.
+        path: of the WebSocket.
+        changed: is called whenever `link` has changed.
+    """
+
+    def __init__(
+        self, find: Find, path: str, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        self.link = Link()
+        self._find = find
+        self._path = path
+        self._changed = changed
+
+    def live(self) -> None:
+        """Note that the hub has welcomed us; the session calls it."""
+        self._tell(Link("live"))
+
+    def close(self) -> None:
+        """Note that the client has ended."""
+        self._tell(Link("closed", self.link.error))
+
+    async def run(self, session: Session) -> None:
+        """Hold a session with the hub over and over, for ever.
+
+        Args:
+            session: speaks over an open connection until that ends.
+
+        Raises:
+            HubRefused: the hub does not want us; trying again would not help.
+            Invalid: a setting cannot be read.
+        """
+        waits = delays()
+        while True:
+            self._tell(Link("connecting", self.link.error))
+            try:
+                await _hold(self._find(), self._path, session)
+            except (ConnectionLost, HubUnavailable, HubUnreachable) as error:
+                waits = delays() if self.link.state == "live" else waits
+                pause = next(waits)
+                again = datetime.now(UTC) + timedelta(seconds=pause)
+                self._tell(Link("waiting", str(error), again))
+                await asyncio.sleep(pause)
+            except AgentkitError as error:
+                self._tell(Link("closed", str(error)))
+                raise
+
+    def _tell(self, link: Link) -> None:
+        self.link = link
+        self._changed()
+
+
+async def open_link(endpoint: Endpoint, path: str) -> "ClientConnection":
+    """Open a WebSocket to the hub.
+
+    Raises:
+        HubUnreachable: nothing answers there.
+        HubUnavailable: the hub has no room just now.
+        HubRefused: it does not want us, or it is not a hub.
+    """
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import InvalidHandshake, InvalidStatus
+    from websockets.typing import Subprotocol
+
+    scheme, _, rest = endpoint.url.partition("://")
+    headers = {"Authorization": f"Bearer {endpoint.token}"} if endpoint.token else {}
+    try:
+        return await connect(
+            f"{'wss' if scheme == 'https' else 'ws'}://{rest}{path}",
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            additional_headers=headers,
+            user_agent_header=f"agentkit/{__version__}",
+            compression=None,
+            max_size=LARGEST,
+            open_timeout=OPEN_WITHIN,
+            ping_interval=PING_EVERY,
+            ping_timeout=PING_EVERY,
+            close_timeout=1,
+            ssl=_tls(endpoint),
+            proxy=None if _is_local(endpoint.url) else True,
+        )
+    except InvalidStatus as error:
+        raise _not_let_in(endpoint, error) from None
+    except (OSError, TimeoutError) as error:
+        raise HubUnreachable(
+            f"no hub answers at {endpoint.url} ({_reason(error)}): start one with "
+            "swarmtui serve, or set SWARMTUI_URL"
+        ) from None
+    except (InvalidHandshake, EOFError) as error:
+        raise HubRefused(
+            f"what answers at {endpoint.url} is not a swarmtui hub ({error}): "
+            "check SWARMTUI_URL"
+        ) from None
+
+
+def ended(endpoint: Endpoint, error: "ConnectionClosed") -> HubError:
+    """Return what the end of a connection means."""
+    code, reason = (error.rcvd.code, error.rcvd.reason) if error.rcvd else (1006, "")
+    if code in REFUSED:
+        return HubRefused(reason or f"the hub at {endpoint.url} closed with {code}")
+    why = reason or ("it is restarting" if code in (1001, 1012) else "it went away")
+    return ConnectionLost(f"the connection to the hub at {endpoint.url} ended: {why}")
+
+
+async def _hold(endpoint: Endpoint, path: str, session: Session) -> None:
+    from websockets.exceptions import ConnectionClosed
+
+    socket = await open_link(endpoint, path)
+    try:
+        await session(socket)
+    except ConnectionClosed as error:
+        raise ended(endpoint, error) from None
+    finally:
+        await socket.close()
+
+
+def _not_let_in(endpoint: Endpoint, error: "InvalidStatus") -> HubError:
+    status = error.response.status_code
+    try:
+        said = str(json.loads(error.response.body or b"")["detail"])
+    except (ValueError, KeyError, TypeError):
+        said = ""
+    if status in (429, 502, 503, 504):
+        return HubUnavailable(said or f"the hub at {endpoint.url} has no room just now")
+    return HubRefused(
+        said
+        or f"what answers at {endpoint.url} is not a swarmtui hub (status {status}): "
+        "check SWARMTUI_URL"
+    )
+
+
+def _tls(endpoint: Endpoint) -> ssl.SSLContext | None:
+    return tls_context(endpoint) if endpoint.url.startswith("https") else None
+
+
+def _is_local(url: str) -> bool:
+    host = split_address(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "it took too long"
+    text = error.strerror if isinstance(error, OSError) else ""
+    return (text or str(error) or type(error).__name__).lower()
