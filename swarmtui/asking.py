@@ -5,7 +5,7 @@ cannot be asked ends as an error of `agentkit.errors`, one sentence each.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -25,8 +25,8 @@ T = TypeVar("T")
 KNOCK = 2.0
 """Seconds that a hub may take to say that it is there."""
 
-FLAGS = (
-    ("--url", "URL", "The hub to ask; else the one that runs here."),
+ADDRESS = (("--url", "URL", "The hub to ask; else the one that runs here."),)
+MANNERS = (
     ("--token-file", "FILE", "Holds the token for that hub."),
     ("--ca-file", "FILE", "Certificates to trust, in PEM."),
 )
@@ -34,7 +34,16 @@ FLAGS = (
 
 def hub_options(command: C) -> C:
     """Give a command the flags that say which hub is meant; see `hub_meant`."""
-    for flag, stand_in, about in reversed(FLAGS):
+    return _with(ADDRESS + MANNERS, command)
+
+
+def token_options(command: C) -> C:
+    """Give a command the same flags without the address, which it gets otherwise."""
+    return _with(MANNERS, command)
+
+
+def _with(flags: Sequence[tuple[str, str, str]], command: C) -> C:
+    for flag, stand_in, about in reversed(flags):
         command = click.option(
             flag, metavar=stand_in, help=about, expose_value=False, callback=_keep
         )(command)

@@ -156,7 +156,7 @@ def explain(error: BaseException) -> int:
             return error.exit_code
         case BrokenPipeError():
             _drop_stdout()
-            return 0
+            return 1
         case OSError():
             _drop_stdout()
             words.fail(_told(error))

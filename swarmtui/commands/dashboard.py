@@ -8,7 +8,7 @@ import click
 
 from agentkit.errors import Invalid
 from agentkit.settings import Endpoint, KitSettings, load, paths
-from swarmtui.asking import answering, answers, hub_meant, hub_options
+from swarmtui.asking import answering, answers, hub_meant, hub_options, token_options
 from swarmtui.embedded import Companion, announced
 from swarmtui.preferences import Preferences
 
@@ -33,14 +33,15 @@ def dashboard(*, theme: str | None) -> int:
 
 
 @click.command()
-@click.argument("url")
-@hub_options
+@click.argument("address", metavar="URL")
+@token_options
 @click.option("--theme", help="The colours.")
 @click.pass_context
-def attach(ctx: click.Context, *, url: str, theme: str | None) -> int:
+def attach(ctx: click.Context, *, address: str, theme: str | None) -> int:
     """Open the dashboard over a distant hub."""
     chosen = _ready_to_draw(theme)
-    ctx.ensure_object(dict)["url"] = url if "://" in url else f"http://{url}"
+    url = address if "://" in address else f"http://{address}"
+    ctx.ensure_object(dict)["url"] = url
     return _show(answering(hub_meant()), chosen)
 
 
@@ -49,7 +50,7 @@ def show(hub: Endpoint, chosen: Preferences, *, embedded: bool) -> int:
     from agentkit.coordinator import Coordinator
     from swarmtui.app import SwarmApp
 
-    swarm = Coordinator(hub, batch_ms=100)
+    swarm = Coordinator(hub, batch_ms=100, patient=True)
     app = SwarmApp(swarm, settings=chosen, embedded=embedded)
     app.run()
     return app.return_code or 0

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from agentkit.codec import encode
+from agentkit.coordinator import Coordinator
 from agentkit.errors import NotFound
 from agentkit.rows import Agent, Delivery, HelpRequest, Task, presence
 from swarmtui import output
@@ -191,7 +192,7 @@ def deliveries(*, ref: str, form: Form) -> None:
     REF is the id of a task, a broadcast or a help request.
     """
     now = utc_now()
-    ledger = ask(lambda swarm: swarm.ledger(ref))
+    ledger = ask(lambda swarm: _ledger(swarm, ref))
     if not ledger:
         raise NotFound(f"Nothing was delivered for {ref!r}: see swarmtui tasks.")
 
@@ -206,3 +207,12 @@ def deliveries(*, ref: str, form: Form) -> None:
         ]
 
     output.rows(form, "deliveries", ledger, DELIVERIES, cells)
+
+
+async def _ledger(swarm: Coordinator, ref: str) -> list[Delivery]:
+    """Return all the deliveries of a task, broadcast or help request."""
+    ledger = page = await swarm.ledger(ref)
+    while page:
+        page = await swarm.ledger(ref, after=page[-1].agent)
+        ledger = ledger + page
+    return ledger
