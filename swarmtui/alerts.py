@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 
 from agentkit.coordinator import Heard
-from agentkit.protocol import HelpAsked, HelpEscalated
-from swarmtui.telling import tell, whom
+from swarmtui.telling import is_call, tell, whom
 from swarmtui.text import plural
 
 HOLD = 1.0
@@ -13,9 +12,7 @@ HOLD = 1.0
 
 def calls(events: Iterable[Heard]) -> list[Heard]:
     """Return the events by which somebody calls for a person."""
-    return [
-        heard for heard in events if isinstance(heard.event, HelpAsked | HelpEscalated)
-    ]
+    return [heard for heard in events if is_call(heard.subject)]
 
 
 def summary(heard: list[Heard]) -> str:

@@ -54,7 +54,7 @@ class SwarmApp(App[None], inherit_bindings=False):
 
     TITLE = "swarmtui"
     CSS_PATH = "app.tcss"
-    MODES: ClassVar[dict[str, Callable[[], Screen[Any]]]] = {
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "fleet": FleetScreen,
         "queue": QueueScreen,
         "help": HelpScreen,
@@ -105,8 +105,13 @@ class SwarmApp(App[None], inherit_bindings=False):
         self.call_after_refresh(_settle)
 
     async def _follow(self) -> None:
-        async with self.swarm:
-            await self._feed.run()
+        """Follow the hub; leave when it does not want us at all."""
+        try:
+            async with self.swarm:
+                await self._feed.run()
+        except AgentkitError as error:
+            if not self.model.loaded:
+                self.exit(return_code=error.exit_code, message=str(error))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give every theme the colours that have a meaning here."""

@@ -5,8 +5,7 @@ from datetime import datetime
 
 from textual.content import Content
 
-from agentkit.coordinator import Heard
-from agentkit.protocol import AgentReported
+from agentkit.protocol import AgentReported, Logged
 from agentkit.rows import Agent, Delivery, HelpRequest, presence
 from swarmtui.model import Model
 from swarmtui.orders import why_present
@@ -39,9 +38,9 @@ def agent_facts(agent: Agent, now: datetime, width: int) -> Content:
     return _stack(lines)
 
 
-def history(events: Iterable[Heard], width: int) -> Content:
+def history(events: Iterable[Logged], width: int) -> Content:
     """Return what an agent did, a line each, as given."""
-    lines = [_event_line(heard, width) for heard in events]
+    lines = [_event_line(logged, width) for logged in events]
     return _stack(lines or [Content.styled("nothing yet", "$ink-dim")])
 
 
@@ -97,7 +96,7 @@ def candidates(model: Model, request: HelpRequest, width: int, most: int) -> Con
     return _stack(lines)
 
 
-def why(agent: Agent, events: Sequence[Heard], now: datetime, width: int) -> Content:
+def why(agent: Agent, events: Sequence[Logged], now: datetime, width: int) -> Content:
     """Return why an agent is in its state: the event, its source, what was before.
 
     Args:
@@ -107,8 +106,8 @@ def why(agent: Agent, events: Sequence[Heard], now: datetime, width: int) -> Con
         width: the room, in cells.
     """
     room = width - LABEL
-    cause = next((heard for heard in events if heard.cursor == agent.cause), None)
-    before = [heard for heard in events if isinstance(heard.event, AgentReported)]
+    cause = next((logged for logged in events if logged.cursor == agent.cause), None)
+    before = [logged for logged in events if isinstance(logged.event, AgentReported)]
     lines = [
         _title(agent.id, agent.state, ago(agent.since, now), width),
         Content(""),
@@ -116,13 +115,13 @@ def why(agent: Agent, events: Sequence[Heard], now: datetime, width: int) -> Con
         _fact("presence", why_present(agent, now), room),
         Content(""),
         rule("before", width),
-        *(_event_line(heard, width) for heard in before if heard is not cause),
+        *(_event_line(logged, width) for logged in before if logged is not cause),
     ]
     return _stack(lines)
 
 
 def _cause(
-    agent: Agent, cause: Heard | None, now: datetime, room: int
+    agent: Agent, cause: Logged | None, now: datetime, room: int
 ) -> list[Content]:
     if cause is None:
         text = f"event {agent.cause:,}, older than the history shown here"
@@ -167,12 +166,12 @@ def _mail(agent: Agent) -> str:
     return f"{agent.mail} sent{unread}" if agent.mail else "nothing sent"
 
 
-def _event_line(heard: Heard, width: int) -> Content:
-    told = tell(heard.event)
+def _event_line(logged: Logged, width: int) -> Content:
+    told = tell(logged.event)
     style = f"$st-{told.state}" if told.state else ""
     glyph = GLYPHS.get(told.state, "·")
     return Content.assemble(
-        (f"{clock(heard.event.at)} ", "$ink-dim"),
+        (f"{clock(logged.event.at)} ", "$ink-dim"),
         (f"{glyph} {fit(told.word, 10)}", style),
         clip(told.text, max(width - 22, 1)),
     )
@@ -222,7 +221,7 @@ def _carried(model: Model, row: Delivery) -> str:
 
 
 def _standing(request: HelpRequest, now: datetime) -> str:
-    words = [request.state, request.severity]
+    words: list[str] = [request.state, request.severity]
     if request.escalated:
         words.append("escalated")
     if request.state == "snoozed" and request.snoozed_until:

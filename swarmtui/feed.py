@@ -4,10 +4,7 @@ The coordinator's changes are gathered as they come, of each row only the latest
 dashboard drains ten times a second. So a thousand updates of one agent cost one row.
 """
 
-from contextlib import suppress
-
 from agentkit.coordinator import Change, Coordinator
-from agentkit.errors import AgentkitError
 from swarmtui.model import Batch, Delta, Model
 
 
@@ -25,11 +22,16 @@ class Feed:
         return self._batch.heard
 
     async def run(self) -> None:
-        """Gather until cancelled; a hub that goes away is a change like any other."""
-        with suppress(AgentkitError):
+        """Gather until cancelled; a hub that goes away is a change like any other.
+
+        Raises:
+            HubError: the hub does not want us, and trying again would not help.
+        """
+        try:
             async for change in self._swarm.changes():
                 self.gather(change)
-        self._batch.link = self._swarm.link
+        finally:
+            self._batch.link = self._swarm.link
 
     def gather(self, change: Change) -> None:
         """Add one change to what waits."""

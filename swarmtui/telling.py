@@ -20,7 +20,6 @@ from agentkit.protocol import (
     HelpSnoozed,
     HelpTaken,
     HelpWoken,
-    HubStarted,
     ReportRefused,
     TaskAssigned,
     TaskDone,
@@ -46,11 +45,14 @@ def tell(event: Event) -> Told:
     return told._replace(text=safe(told.text))
 
 
-def is_news(event: Event) -> bool:
-    """Say whether an event deserves the ticker; the rest are steps of deliveries."""
-    return not isinstance(
-        event, DeliverySent | DeliveryAcked | DeliveryDone | HubStarted
-    )
+def is_news(subject: str) -> bool:
+    """Say whether events of a subject deserve the ticker; the rest are mere steps."""
+    return not subject.startswith(("delivery.", "hub."))
+
+
+def is_call(subject: str) -> bool:
+    """Say whether by events of a subject somebody calls for a person."""
+    return subject in ("help.asked", "help.escalated")
 
 
 def whom(event: Event) -> str:

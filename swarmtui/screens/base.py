@@ -5,7 +5,7 @@ view's own body, the news, the keys.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
 from textual import on
@@ -22,7 +22,7 @@ from swarmtui.console import Console, console
 from swarmtui.modals.broadcast import BroadcastSheet
 from swarmtui.model import Delta
 from swarmtui.screens.standing import standing
-from swarmtui.telling import is_news, tell, whom
+from swarmtui.telling import is_call, is_news, tell, whom
 from swarmtui.text import GLYPHS, safe
 from swarmtui.widgets.filter_bar import FilterBar
 from swarmtui.widgets.keys_bar import KeysBar
@@ -50,10 +50,15 @@ class SwarmScreen(Screen[None]):
     while the view is open.
     """
 
-    CSS_PATH: ClassVar[list[Path]] = [Path(__file__).with_name("base.tcss")]
+    CSS_PATH: ClassVar[list[str | PurePath]] = [Path(__file__).with_name("base.tcss")]
     BINDINGS: ClassVar = bindings("view")
 
     scope: ClassVar[Scope]
+    _news: Heard | None = None
+    _calls = False
+    """What is kept for the news is a call for help."""
+    ready = False
+    """Everything is in place, so that there is something to draw on."""
     hint: ClassVar[str] = "state:busy cap:video cost>5 age>10m !lost text"
     """What stands in an empty filter line."""
 
@@ -126,8 +131,20 @@ class SwarmScreen(Screen[None]):
         yield KeysBar("app.keys", id="keys")
         yield Static(id="small")
 
+    def on_mount(self) -> None:
+        """Begin when everything is in place."""
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.ready = True
+        self._catch_up()
+
     def on_screen_resume(self) -> None:
-        """Catch up with what happened while another view was open."""
+        """Catch up with what happened while another view, or a sheet, was open."""
+        if self.ready:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
         self.show_all()
         self._show_counts()
         self.second()
@@ -135,6 +152,8 @@ class SwarmScreen(Screen[None]):
 
     def tick(self, delta: Delta) -> None:
         """Show what changed."""
+        if not self.ready:
+            return
         if delta.reset:
             self.show_all()
         else:
@@ -147,8 +166,10 @@ class SwarmScreen(Screen[None]):
 
     def second(self) -> None:
         """Let the time move on."""
-        self._show_standing()
-        self.age()
+        if self.ready:
+            self._show_standing()
+            self._show_news()
+            self.age()
 
     def say(self, text: str, state: str = "") -> None:
         """Show one sentence in the news."""
@@ -175,18 +196,21 @@ class SwarmScreen(Screen[None]):
         self.query_one(Pulse).show(model.counts, model.rates, model.delays)
 
     def _report(self, events: Sequence[Heard]) -> None:
-        """Put the newest event worth it into the news; a call for help first."""
-        news = [heard for heard in events if is_news(heard.event)]
-        if not news:
+        """Keep the newest event worth it for the news, a call for help first."""
+        calls = [heard for heard in events if is_call(heard.subject)]
+        news = [heard for heard in events if is_news(heard.subject)]
+        if calls or (news and not self._calls):
+            self._news = (calls or news)[-1]
+            self._calls = bool(calls)
+
+    def _show_news(self) -> None:
+        """Show what was kept; once a second, so that it can be read."""
+        if self._news is None:
             return
-        calls = [
-            heard for heard in news if tell(heard.event).state in ("help", "blocked")
-        ]
-        event = (calls or news)[-1].event
+        event, self._news, self._calls = self._news.event, None, False
         told = tell(event)
-        ink = told.state or "dim"
         spans = (
-            Span(f"{GLYPHS.get(told.state, '·')} {told.word} ", ink),
+            Span(f"{GLYPHS.get(told.state, '·')} {told.word} ", told.state or "dim"),
             Span(f"{whom(event)} "),
             Span(told.text, "dim"),
         )
@@ -212,8 +236,8 @@ class SwarmScreen(Screen[None]):
 
     async def do(self, action: Action) -> None:
         """Do an action as if its key had been pressed, unless it is out of reach."""
-        target = self.focused if action.scope == "table" else self
-        await self.run_action(action.call, default_namespace=target or self)
+        doer = self.focused if action.scope == "table" and self.focused else self
+        await doer.run_action(action.call)
 
     def action_filter(self) -> None:
         """Let the person type a filter."""

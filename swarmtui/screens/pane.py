@@ -12,8 +12,8 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
-from agentkit.coordinator import Heard
 from agentkit.errors import AgentkitError
+from agentkit.protocol import Logged
 from agentkit.rows import Delivery
 from swarmtui import facts
 from swarmtui.console import console
@@ -33,13 +33,14 @@ class Pane(VerticalScroll, can_focus=False):
     def __init__(self) -> None:
         super().__init__(id="pane")
         self.row: str | None = None
-        self._events: Sequence[Heard] | None = None
+        self._text = Static(id="pane-text")
+        self._events: Sequence[Logged] | None = None
         self._mail: Sequence[Delivery] = ()
         self._asking: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Make the text."""
-        yield Static(id="pane-text")
+        yield self._text
 
     def point(self, row: str | None) -> None:
         """Show another row, or nothing."""
@@ -62,9 +63,9 @@ class Pane(VerticalScroll, can_focus=False):
 
     def draw(self) -> None:
         """Draw what is known."""
-        place = self.query_one("#pane-text", Static)
-        if self.display and place.size.width:
-            place.update(self.content(place.size.width))
+        width = self._text.size.width
+        if self.display and width:
+            self._text.update(self.content(width))
 
     def on_resize(self) -> None:
         """Draw for the new width."""

@@ -1,28 +1,13 @@
 """Quiet by default."""
 
 from agentkit.coordinator import Heard
-from agentkit.protocol import HelpAsked, TaskDone
+from agentkit.protocol import TaskDone
 from swarmtui.alerts import HOLD, Gate, calls, summary, title
-from tests.unit.swarmtui.conftest import NOW
-
-
-def asked(agent: str) -> Heard:
-    event = HelpAsked(
-        at=NOW,
-        agent=agent,
-        help="h",
-        kind="help",
-        question="why?",
-        severity="normal",
-        choices=(),
-        wanted=(),
-        task="",
-    )
-    return Heard(1, event, 10, 0.5)
+from tests.unit.swarmtui.conftest import NOW, asked
 
 
 def test_only_calls_for_a_person_ring() -> None:
-    call = asked("a")
+    call = asked("a", "why?")
 
     assert calls([Heard(2, TaskDone(at=NOW, agent="a", task="T"), 1, 0.1), call]) == [
         call
@@ -30,8 +15,8 @@ def test_only_calls_for_a_person_ring() -> None:
 
 
 def test_one_call_is_told_in_full_and_many_are_counted() -> None:
-    assert summary([asked("a")]) == "a asked: “why?”"
-    assert summary([asked("a"), asked("b")]) == "2 agents need you"
+    assert summary([asked("a", "why?")]) == "a asked: “why?”"
+    assert summary([asked("a", "why?"), asked("b", "why?")]) == "2 agents need you"
 
 
 def test_the_title_says_how_many_need_you() -> None:
@@ -44,9 +29,9 @@ def test_the_title_says_how_many_need_you() -> None:
 
 def test_what_comes_too_soon_gathers_until_the_gate_opens() -> None:
     gate = Gate()
-    gate.add([asked("a")])
+    gate.add([asked("a", "why?")])
     first = gate.take(10.0)
-    gate.add([asked("b"), asked("c")])
+    gate.add([asked("b", "why?"), asked("c", "why?")])
 
     too_soon = gate.take(10.0 + HOLD / 2)
     later = gate.take(10.0 + HOLD)

@@ -84,4 +84,4 @@ def test_what_an_agent_writes_cannot_act_on_the_terminal() -> None:
     [("agent.busy", True), ("help.asked", True), ("delivery.sent", False)],
 )
 def test_steps_of_deliveries_are_no_news(subject: str, news: bool) -> None:
-    assert is_news(event_of(subject)) is news
+    assert is_news(subject) is news
