@@ -10,6 +10,7 @@ import asyncio
 import struct
 from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
+from weakref import ref
 
 from starlette.types import Scope
 from uvicorn.protocols.websockets.websockets_sansio_impl import (
@@ -58,7 +59,7 @@ class Connection(WebSocketsSansIOProtocol):
     @classmethod
     def of(cls, scope: Scope) -> "Connection":
         """Return the connection that an endpoint was called for."""
-        return cast(Connection, scope["extensions"][EXTENSION])
+        return cast(Connection, scope["extensions"][EXTENSION]())
 
     @property
     def congested(self) -> bool:
@@ -126,7 +127,7 @@ class Connection(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if not self.handshake_complete:
             extensions = cast(dict[str, Any], self.scope["extensions"])
-            extensions[EXTENSION] = self
+            extensions[EXTENSION] = ref(self)
 
     def resume_writing(self) -> None:
         """Note that the peer keeps up again."""
