@@ -161,13 +161,13 @@ class Coordinator:
         gets a snapshot in place of what piled up. Iterating ends with the error that
         ended the connection for good.
         """
-        iterator = Changes(lambda missed: self._snapshot(missed=missed), self._check)
+        iterator = Changes(lambda n: self._snapshot(missed=n), self._check)
         if self._loaded:
             iterator.push(self._snapshot())
         self._iterators.add(iterator)
         return iterator
 
-    def _snapshot(self, events: tuple[Heard, ...] = (), *, missed: int = 0) -> Change:
+    def _snapshot(self, events: tuple[Heard, ...] = (), missed: int = 0) -> Change:
         return Change(
             kind="snapshot",
             cursor=self.cursor,
@@ -195,7 +195,7 @@ class Coordinator:
     async def assign(
         self,
         agent: str,
-        id: str = "",  # noqa: A002 - the task's field
+        task: str = "",
         *,
         title: str = "",
         body: Mapping[str, Any] | None = None,
@@ -325,8 +325,8 @@ class Coordinator:
                 return _judged(await reply)
         except TimeoutError:
             raise HubUnavailable(
-                f"the hub at {self.url} did not answer {do} within {self._timeout:g} s: "
-                "it may have done it; look before you try again"
+                f"the hub at {self.url} did not answer {do} within {self._timeout:g} s: it "
+                "may have done it; look before you try again"
             ) from None
         finally:
             del self._pending[number]
@@ -397,16 +397,16 @@ class Coordinator:
         self.hub, self.role = frame.get("hub", {}), frame.get("role", "")
 
     def _hear_snapshot(self, frame: dict[str, Any]) -> None:
-        for table, rows in self._copied.items():
-            rows += frame.get(table, ())
+        for table, kind in TABLES.items():
+            self._copied[table] += [decode(kind, row) for row in frame[table]]
         if frame["more"]:
             return
         copied, self._copied = self._copied, {table: [] for table in TABLES}
         before, self.cursor = self.cursor, frame["cursor"]
-        for table, kind in TABLES.items():
+        for table, rows in copied.items():
             mirror = getattr(self, table)
             mirror.clear()
-            mirror.update((row["id"], decode(kind, row)) for row in copied[table])
+            mirror.update((row.id, row) for row in rows)
         if self._loaded and before < self.cursor:
             self._held = []
             self._chore(self._catch_up(before, self.cursor))
@@ -449,9 +449,9 @@ class Coordinator:
         rows: dict[str, Any] = {}
         for table, kind in TABLES.items():
             if frame.get(table):
-                changed = tuple(decode(kind, row) for row in frame[table])
-                getattr(self, table).update((row.id, row) for row in changed)
-                rows[table] = changed
+                fresh = tuple(decode(kind, row) for row in frame[table])
+                getattr(self, table).update((row.id, row) for row in fresh)
+                rows[table] = fresh
         events = tuple(map(_heard, frame["events"]))
         self._push(Change(kind="turn", cursor=self.cursor, events=events, **rows))
 
