@@ -74,7 +74,7 @@ class RunningHub:
         async with self.open("/v1/coordinator") as line:
             await line.say("hello", **fields)
             line.welcome = await line.hear("welcome")
-            line.snapshot = await line.hear("snapshot")
+            line.snapshot = await line.hear_snapshot()
             yield line
 
     def stop(self) -> int:
@@ -95,6 +95,7 @@ class Line:
         self.socket = socket
         self.welcome: dict[str, Any] = {}
         self.snapshot: dict[str, Any] = {}
+        self.acked = 0
 
     async def say(self, kind: str, **fields: Any) -> None:
         await self.socket.send(json.dumps({"type": kind, **fields}))
@@ -103,9 +104,21 @@ class Line:
         """Return the next frame of a kind; figures in between are passed over."""
         while True:
             frame: dict[str, Any] = json.loads(await self.socket.recv())
+            if frame["type"] == "ack":
+                self.acked = frame["seq"]
             if frame["type"] == kind:
                 return frame
             assert frame["type"] in ("stats", "turn", "ack", "mail"), frame
+
+    async def hear_snapshot(self) -> dict[str, Any]:
+        """Return a whole snapshot: its cursor, and the rows of all its frames."""
+        rows: dict[str, Any] = {}
+        while True:
+            frame = await self.hear("snapshot")
+            for table in ("agents", "helps", "tasks", "broadcasts"):
+                rows.setdefault(table, []).extend(frame[table])
+            if not frame["more"]:
+                return {"cursor": frame["cursor"], **rows}
 
     async def request(self, do: str, **args: Any) -> dict[str, Any]:
         await self.say("request", id=do, do=do, args=args)
