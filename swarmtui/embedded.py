@@ -5,6 +5,7 @@ process does, however that ends. Nothing it says reaches the terminal: its words
 log, and the last of them become the error when it fails to start.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ PATIENCE = 15.0
 FAREWELL = 5.0
 """Seconds that it may take to leave by itself."""
 _STEP = 0.02
+_FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
 def announced(pid: int, environ: Mapping[str, str] | None = None) -> Discovered | None:
@@ -57,7 +59,7 @@ class Companion:
         self.name = name
         self._log = log
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with log.open("wb") as words:
+        with os.fdopen(os.open(log, _FRESH, 0o600), "wb") as words:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter
                 [sys.executable, "-m", *args],
                 stdin=subprocess.PIPE,

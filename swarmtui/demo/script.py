@@ -96,8 +96,10 @@ class Errand:
     text: str
     """The title of the task, or what is said."""
     where: str = ""
-    """The agents it is for, as a filter."""
+    """Whom a broadcast is for, as a filter."""
     task: str = ""
+    skill: str = ""
+    """What the agent should be able to do; whoever waits longest gets it."""
 
 
 def parts(agents: int, seed: int) -> tuple[Part, ...]:
@@ -239,8 +241,8 @@ def errands(seed: int) -> Iterator[Errand]:
             after=after,
             do="assign",
             text=job.title,
-            where=f"cap:{job.skill}",
             task=next(ids),
+            skill=job.skill,
         )
 
     def broadcast(after: float) -> Errand:

@@ -1,0 +1,203 @@
+"""Performs the script: every part is a real agent, and reacts like one.
+
+A process of its own: ``python -m swarmtui.demo.play AGENTS SEED``. It finds the hub the
+way every agent does, and ends when its standard input does.
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+
+from agentkit.agent import Agent, Mail
+from agentkit.coordinator import Coordinator
+from agentkit.errors import AgentkitError
+from agentkit.rows import Agent as AgentRow
+from agentkit.rows import HelpRequest
+from swarmtui.demo.script import Act, Errand, Part, errands, life, parts
+from swarmtui.limits import lift_file_limit
+
+AT_ONCE = 64
+"""How many agents may be connecting at the same time."""
+
+
+class Player:
+    """One agent: follows its part, and lets itself be interrupted.
+
+    Args:
+        part: who it is.
+        acts: what it does if nobody interferes.
+        seed: of how it reacts.
+    """
+
+    def __init__(self, part: Part, acts: Iterator[Act], seed: int) -> None:
+        self.part = part
+        self._acts = acts
+        self._rng = Random(f"{seed} {part.id} reacts")  # noqa: S311  # a play
+        self._cues: asyncio.Queue[Mail] = asyncio.Queue()
+        self._task = ""
+        self._cost = part.cost
+        self._completed = part.completed
+
+    async def play(self, door: asyncio.Semaphore) -> None:
+        """Connect, and act until the part ends."""
+        agent = Agent(self.part.id, capabilities=self.part.role.skills)
+        agent.on_task(self._cue)
+        agent.on_answer(self._cue)
+        agent.on_helper(self._cue)
+        agent.on_broadcast(self._listen)
+        async with door:
+            await agent.__aenter__()
+        try:
+            await self._act_on(agent)
+        finally:
+            await agent.__aexit__(None, None, None)
+
+    async def _act_on(self, agent: Agent) -> None:
+        for act in self._acts:
+            cue = await self._cue_within(act.after)
+            if cue is not None:
+                await self._react(agent, cue)
+            elif act.report is None:
+                return
+            else:
+                await self._perform(agent, act)
+
+    async def _cue(self, mail: Mail) -> None:
+        self._cues.put_nowait(mail)
+
+    async def _listen(self, _mail: Mail) -> None:
+        await self._think(0.3, 2.5)
+
+    async def _cue_within(self, seconds: float) -> Mail | None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await self._cues.get()
+        return None
+
+    async def _think(self, least: float, most: float) -> None:
+        await asyncio.sleep(self._rng.uniform(least, most))
+
+    async def _perform(self, agent: Agent, act: Act) -> None:
+        self._task = act.task or self._task
+        self._cost = round(self._cost + act.earns, 2)
+        match act.report:
+            case "idle":
+                await agent.idle(cost=self._cost, completed=self._completed)
+            case "busy":
+                await agent.busy(self._task, message=act.message, cost=self._cost)
+            case "completed":
+                await self._complete(agent)
+            case "blocked":
+                await agent.blocked(act.message, cost=self._cost)
+            case "help":
+                await agent.help(
+                    act.message,
+                    choices=act.choices,
+                    severity=act.severity,
+                    cost=self._cost,
+                )
+
+    async def _react(self, agent: Agent, cue: Mail) -> None:
+        await self._think(0.5, 1.6)
+        match cue.kind:
+            case "answer":
+                said = f"going on with “{cue.body['text']}”"
+                await agent.busy(self._task, message=said)
+            case "helper":
+                await agent.busy(self._task, message=f"helping {cue.body['agent']}")
+                await self._think(4, 9)
+                await self._complete(agent)
+            case _:
+                self._task = cue.ref
+                title = str(cue.body.get("title", ""))
+                await agent.busy(cue.ref, message=title)
+                await self._think(5, 14)
+                await self._complete(agent)
+
+    async def _complete(self, agent: Agent) -> None:
+        self._completed += 1
+        await agent.completed(self._task, cost=self._cost, completed=self._completed)
+
+
+@dataclass(frozen=True, slots=True)
+class Director:
+    """The coordinator of the play: does the errands, one after the other."""
+
+    swarm: Coordinator
+    seed: int
+
+    async def direct(self) -> None:
+        """Do one errand after the other."""
+        for errand in errands(self.seed):
+            await asyncio.sleep(errand.after)
+            with suppress(AgentkitError):
+                await self._run(errand)
+
+    async def _run(self, errand: Errand) -> None:
+        match errand.do:
+            case "broadcast":
+                await self.swarm.broadcast(errand.text, where=errand.where)
+            case "assign":
+                agent = self._longest_idle(errand.skill)
+                if agent is not None:
+                    await self.swarm.assign(agent.id, errand.task, title=errand.text)
+            case "answer":
+                request = self._open_question()
+                if request is not None:
+                    await self.swarm.answer(request.id, errand.text)
+
+    def _longest_idle(self, skill: str) -> AgentRow | None:
+        """Return who waits longest among those with the skill, else of all."""
+        idle = [agent for agent in self.swarm.agents.values() if agent.ticket]
+        fit = [agent for agent in idle if skill in agent.capabilities]
+        return min(fit or idle, key=lambda agent: agent.ticket, default=None)
+
+    def _open_question(self) -> HelpRequest | None:
+        """Return the oldest question without choices; those are for the audience."""
+        plain = (one for one in self.swarm.helps.values() if _is_open_question(one))
+        return min(plain, key=lambda request: request.opened, default=None)
+
+
+def _is_open_question(request: HelpRequest) -> bool:
+    asked = request.kind == "help" and not request.choices
+    return asked and request.state == "open"
+
+
+async def perform(agents: int, seed: int) -> None:
+    """Play until standard input ends."""
+    door = asyncio.Semaphore(AT_ONCE)
+    async with Coordinator() as swarm, asyncio.TaskGroup() as group:
+        roles = [
+            group.create_task(Player(part, life(part, agents, seed), seed).play(door))
+            for part in parts(agents, seed)
+        ]
+        roles.append(group.create_task(Director(swarm, seed).direct()))
+        await _curtain()
+        for role in roles:
+            role.cancel()
+
+
+async def _curtain() -> None:
+    """Wait until standard input ends."""
+    ended = asyncio.Event()
+
+    class Lifeline(asyncio.Protocol):
+        def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+            ended.set()
+
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(Lifeline, sys.stdin)
+    await ended.wait()
+
+
+def main(args: Sequence[str]) -> None:
+    """Read how many agents there are, and the seed."""
+    lift_file_limit()
+    asyncio.run(perform(int(args[0]), int(args[1])))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
