@@ -325,8 +325,8 @@ class Coordinator:
                 return _judged(await reply)
         except TimeoutError:
             raise HubUnavailable(
-                f"the hub at {self.url} did not answer {do} within {self._timeout:g} s: it "
-                "may have done it; look before you try again"
+                f"the hub at {self.url} did not answer {do} within {self._timeout:g} "
+                "s: it may have done it; look before you try again"
             ) from None
         finally:
             del self._pending[number]

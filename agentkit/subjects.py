@@ -36,13 +36,13 @@ def read_pattern(pattern: str) -> tuple[str, ...]:
     for segment in segments:
         if not segment:
             raise Invalid(
-                f"The pattern {pattern!r} has an empty segment: write words with one "
-                "dot between them, as in agent.busy."
+                f"the pattern {pattern!r} has an empty segment: write words with one "
+                "dot between them, as in agent.busy"
             )
         if "*" in segment and segment not in ("*", "**"):
             raise Invalid(
-                f"The pattern {pattern!r} has {segment!r}, but * and ** stand only for "
-                "whole segments, as in agent.* or agent.**."
+                f"the pattern {pattern!r} has {segment!r}, but * and ** stand only for "
+                "whole segments, as in agent.* or agent.**"
             )
     return segments
 

@@ -1,0 +1,433 @@
+"""The client for agents: reports up, mail down, over one WebSocket.
+
+    async with Agent("a1", capabilities=["video"]) as agent:
+
+        @agent.on_task
+        async def work(mail: Mail) -> None:
+            await agent.busy(mail.ref)
+            ...
+            await agent.completed(mail.ref)
+
+        await agent.idle()
+        await agent.run_forever()
+
+Reports never wait for the hub: they go to the outbox, and from there in order, each
+with effect exactly once, whenever the hub is there. Mail is acknowledged as it arrives;
+a handler that is slow delays only mail of its own kind.
+"""
+
+import asyncio
+import json
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from agentkit import places
+from agentkit.codec import dumps
+from agentkit.errors import AgentkitError, HubUnavailable
+from agentkit.inbox import Handler, Inbox, Mail
+from agentkit.link import Keeper, Link
+from agentkit.outbox import FileOutbox, Outbox
+from agentkit.rows import Report, Severity
+from agentkit.settings import Endpoint, KitSettings, endpoint, load
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+__all__ = ["Agent", "Mail"]
+
+log = logging.getLogger(__name__)
+
+GOODBYE = 2.0
+"""Seconds that leaving waits for the hub to store what was said."""
+
+
+class Agent:
+    """One agent. Use it as an async context manager.
+
+    Entering tries the hub once; when none is there it goes on trying behind.
+
+    Args:
+        id: who the agent is; else ``SWARMTUI_AGENT``, else the project and the host.
+        capabilities: what it can do; else ``SWARMTUI_CAPABILITIES``.
+        hub: where the hub is; else as the settings say, looked up at each connection.
+        durable: keep the outbox in a file, so that reports survive the process. One
+            process at a time can be the agent then.
+
+    Raises:
+        HubRefused: on entering, when the hub does not want us.
+        Conflict: on entering, when another process has the agent's outbox.
+    """
+
+    def __init__(
+        self,
+        id: str | None = None,  # noqa: A002 - what it is
+        *,
+        capabilities: Iterable[str] | None = None,
+        hub: Endpoint | None = None,
+        durable: bool = False,
+    ) -> None:
+        kit = load(KitSettings).values
+        self.id = id or kit.agent or places.default_agent(str(Path.cwd()))
+        able = kit.capabilities if capabilities is None else capabilities
+        self.capabilities = tuple(able)
+        """What it can do; assign to it, and the next report carries the change."""
+        self._told = self.capabilities
+        self._durable = durable
+        self._outbox = Outbox()
+        self._inbox = Inbox(self._settle)
+        self._keeper = Keeper(lambda: hub or endpoint(), "/v1/agent", self._stir)
+        self._task: asyncio.Task[None] | None = None
+        self._socket: ClientConnection | None = None
+        self._notes: deque[Mapping[str, Any]] = deque()
+        """Frames beside the reports; what is lost with a connection is said again."""
+        self._fresh = asyncio.Event()
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._answers: dict[str, asyncio.Future[str]] = {}
+
+    async def __aenter__(self) -> Self:
+        if self._durable:
+            self._outbox = await asyncio.to_thread(FileOutbox.of, self.id)
+        for desk in self._inbox.desks.values():
+            desk.open()
+        self._task = asyncio.create_task(self._keeper.run(self._session))
+        self._task.add_done_callback(self._ended)
+        try:
+            await self._until(lambda: self.link.state in ("live", "waiting"))
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Say goodbye and end; a durable outbox keeps what the hub has not stored."""
+        if self._socket is not None:
+            with suppress(AgentkitError):
+                await self.flush(GOODBYE)
+            self._note({"type": "bye"})
+            with suppress(TimeoutError, AgentkitError):
+                async with asyncio.timeout(GOODBYE):
+                    await self._until(lambda: self._socket is None)
+        for desk in self._inbox.desks.values():
+            desk.close()
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError, AgentkitError):
+                await self._task
+        self._keeper.close()
+        self._outbox.close()
+
+    @property
+    def link(self) -> Link:
+        """How the connection to the hub is."""
+        return self._keeper.link
+
+    # --- reports ---
+
+    async def idle(self, **details: Any) -> None:
+        """Say that it waits for work; for `details` see `report`."""
+        await self.report("idle", **details)
+
+    async def busy(self, task: str, **details: Any) -> None:
+        """Say that it works on a task; for `details` see `report`."""
+        await self.report("busy", task=task, **details)
+
+    async def completed(self, task: str, **details: Any) -> None:
+        """Say that a task is done and it is idle again; for `details` see `report`."""
+        await self.report("completed", task=task, **details)
+
+    async def blocked(self, reason: str, **details: Any) -> None:
+        """Say that it cannot go on; for `details` see `report`."""
+        await self.report("blocked", message=reason, **details)
+
+    async def help(self, question: str, **details: Any) -> None:
+        """Ask for help without waiting; the answer comes to `on_answer`."""
+        await self.report("help", message=question, **details)
+
+    async def report(
+        self,
+        report: Report,
+        *,
+        task: str | None = None,
+        message: str | None = None,
+        cost: float | None = None,
+        completed: int | None = None,
+        severity: Severity | None = None,
+        choices: Sequence[str] = (),
+        help_id: str = "",
+    ) -> None:
+        """Report a status; what is left out keeps the value that the hub knows.
+
+        Returns when the report is in the outbox: at once, or when it is durable on the
+        disk. It does not wait for the hub.
+
+        Args:
+            report: the status.
+            task: what it is about.
+            message: the reason, or the question.
+            cost: US dollars spent so far.
+            completed: tasks completed so far.
+            severity: of a question or blocker.
+            choices: the answers to choose from.
+            help_id: the help request that this may open; the hub makes one otherwise.
+
+        Raises:
+            HubRefused: the hub has ended the connection for good.
+        """
+        self._check()
+        said = {
+            "task": task,
+            "message": message,
+            "cost": cost,
+            "completed": completed,
+            "severity": severity,
+            "choices": list(choices) or None,
+            "id": help_id or None,
+            "capabilities": self._news(),
+        }
+        frame = {
+            "report": report,
+            "reported_at": datetime.now(UTC).isoformat(),
+            **{name: value for name, value in said.items() if value is not None},
+        }
+        if self._durable:
+            await asyncio.to_thread(self._outbox.add, frame)
+        else:
+            self._outbox.add(frame)
+        self._fresh.set()
+
+    async def ask(
+        self,
+        question: str,
+        *,
+        choices: Sequence[str] = (),
+        timeout: float | None = None,  # noqa: ASYNC109 - a person's time, not a call's
+        severity: Severity | None = None,
+        task: str | None = None,
+    ) -> str:
+        """Ask a person and wait for the answer.
+
+        Raises:
+            TimeoutError: nobody answered within `timeout` seconds; the question stays
+                open, and an answer that comes later goes to `on_answer`.
+            HubRefused: the hub has ended the connection for good.
+        """
+        key = f"h-{os.urandom(8).hex()}"
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._answers[key] = answer
+        try:
+            await self.report(
+                "help",
+                task=task,
+                message=question,
+                severity=severity,
+                choices=choices,
+                help_id=key,
+            )
+            async with asyncio.timeout(timeout):
+                await self._until(answer.done)
+            return answer.result()
+        except TimeoutError:
+            raise TimeoutError(
+                f"nobody answered {question!r} within {timeout:g} s: it stays open"
+            ) from None
+        finally:
+            del self._answers[key]
+
+    async def flush(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109
+        """Wait until the hub has stored everything that was said so far.
+
+        Raises:
+            HubUnavailable: it has not within `timeout` seconds; the reports stay in the
+                outbox.
+            HubRefused: the hub has ended the connection for good.
+        """
+        last = self._outbox.last
+        try:
+            async with asyncio.timeout(timeout):
+                await self._until(lambda: self._outbox.stored >= last)
+        except TimeoutError:
+            raise HubUnavailable(
+                f"{len(self._outbox)} reports of {self.id} are not stored after "
+                f"{timeout:g} s: {self.link.error or 'the hub is slow'}"
+            ) from None
+
+    async def run_forever(self) -> None:
+        """Let the handlers work until the hub ends the connection for good.
+
+        Raises:
+            HubRefused: it did; the text says why.
+        """
+        await self._until(lambda: False)
+
+    # --- handlers ---
+
+    def on_task(self, handler: Handler) -> Handler:
+        """Have tasks handled; a task is done when `completed` says so."""
+        return self._register("task", handler)
+
+    def on_broadcast(self, handler: Handler) -> Handler:
+        """Have broadcasts handled; one is done when the handler returns."""
+        return self._register("broadcast", handler)
+
+    def on_answer(self, handler: Handler) -> Handler:
+        """Have answers handled that no `ask` waits for."""
+        return self._register("answer", handler)
+
+    def on_helper(self, handler: Handler) -> Handler:
+        """Have calls to help another agent handled."""
+        return self._register("helper", handler)
+
+    def _register(self, kind: str, handler: Handler) -> Handler:
+        self._inbox.desks[kind].register(handler)
+        return handler
+
+    async def _settle(self, mail: Mail, error: Exception | None) -> None:
+        """Tell the hub how a handler ended.
+
+        A task that failed blocks the agent, so that a person looks. Other mail that
+        failed is not done, and the ledger shows it: a status would hide what the agent
+        works on or asks.
+        """
+        if error is None and mail.kind != "task":
+            self._mark_done(mail)
+        elif error is not None and mail.kind == "task":
+            reason = f"the handler of the task failed: {type(error).__name__}: {error}"
+            with suppress(AgentkitError):
+                await self.blocked(reason[:2000], task=mail.ref)
+
+    def _mark_done(self, mail: Mail) -> None:
+        self._inbox.note_done(mail)
+        self._note({"type": "done", "seq": mail.seq})
+
+    # --- the connection ---
+
+    async def _session(self, socket: "ClientConnection") -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        await socket.send(dumps(self._hello()))
+        welcome = json.loads(await socket.recv())
+        accepted = welcome["accepted"]
+        if not self._outbox.stored <= accepted <= self._outbox.last:
+            # the hub does not know this spool, or another past of it: it was replaced
+            self._outbox.renew()
+            return
+        self._outbox.drop(accepted)
+        self._notes.clear()
+        self._notes.extend({"type": "done", "seq": seq} for seq in self._inbox.done)
+        self._socket = socket
+        self._keeper.live()
+        sender = asyncio.create_task(self._send(socket, accepted))
+        try:
+            while True:
+                self._hear(json.loads(await socket.recv()))
+        finally:
+            self._socket = None
+            sender.cancel()
+            with suppress(asyncio.CancelledError, ConnectionClosed):
+                await sender
+
+    def _hello(self) -> dict[str, Any]:
+        said = {
+            "type": "hello",
+            "agent": self.id,
+            "spool": self._outbox.spool,
+            "got": self._inbox.got,
+        }
+        return (
+            {**said, "capabilities": self.capabilities} if self.capabilities else said
+        )
+
+    async def _send(self, socket: "ClientConnection", sent: int) -> None:
+        """Send what is there, and again whenever there is more."""
+        while True:
+            self._fresh.clear()
+            while self._notes:
+                await socket.send(dumps(self._notes.popleft()))
+            for seq, report in self._outbox.after(sent):
+                await socket.send(dumps({"type": "notify", "seq": seq, **report}))
+                sent = seq
+            await self._fresh.wait()
+
+    def _hear(self, frame: Mapping[str, Any]) -> None:
+        match frame["type"]:
+            case "ack":
+                self._outbox.drop(frame["seq"])
+                self._stir()
+            case "refused":
+                log.error(
+                    "the hub refused report %d of %s: %s",
+                    frame["seq"],
+                    self.id,
+                    frame["detail"],
+                )
+            case "mail":
+                self._receive(frame)
+
+    def _receive(self, frame: Mapping[str, Any]) -> None:
+        mail = self._inbox.take(frame)
+        self._note({"type": "ack", "upto": frame["seq"]})
+        if mail is None:
+            return
+        answer = self._answers.get(mail.ref) if mail.kind == "answer" else None
+        if answer is None or answer.done():
+            self._inbox.deliver(mail)
+            return
+        answer.set_result(mail.text)
+        self._mark_done(mail)
+        self._stir()
+
+    def _note(self, frame: Mapping[str, Any]) -> None:
+        self._notes.append(frame)
+        self._fresh.set()
+
+    def _news(self) -> list[str] | None:
+        """Return the capabilities if they have changed since they were last told."""
+        if self.capabilities == self._told:
+            return None
+        self._told = self.capabilities
+        return list(self.capabilities)
+
+    # --- waiting ---
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            self._check()
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._waiters.discard(waiter)
+
+    def _stir(self) -> None:
+        """Let whoever waits look again."""
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _check(self) -> None:
+        """Raise what ended the connection for good, if anything did."""
+        if self._task is None or not self._task.done() or self._task.cancelled():
+            return
+        if error := self._task.exception():
+            raise error
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()):
+            log.error("agent %s is no longer connected: %s", self.id, error)
+        self._stir()
