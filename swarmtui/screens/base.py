@@ -159,7 +159,7 @@ class SwarmScreen(Screen[None]):
         else:
             self.show(delta)
         self._report(delta.events)
-        if delta.agents or delta.helps or delta.stats or delta.reset:
+        if delta.joined or delta.helps or delta.stats or delta.reset:
             self._show_counts()
         if delta.link:
             self._show_standing()

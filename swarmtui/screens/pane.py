@@ -34,6 +34,8 @@ class Pane(VerticalScroll, can_focus=False):
         super().__init__(id="pane")
         self.row: str | None = None
         self._text = Static(id="pane-text")
+        self._height = -1
+        """In lines; as long as it stays, nothing has to be laid out anew."""
         self._events: Sequence[Logged] | None = None
         self._mail: Sequence[Delivery] = ()
         self._asking: Timer | None = None
@@ -65,7 +67,10 @@ class Pane(VerticalScroll, can_focus=False):
         """Draw what is known."""
         width = self._text.size.width
         if self.display and width:
-            self._text.update(self.content(width))
+            content = self.content(width)
+            height = content.plain.count("\n")
+            self._text.update(content, layout=height != self._height)
+            self._height = height
 
     def on_resize(self) -> None:
         """Draw for the new width."""

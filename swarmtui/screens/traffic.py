@@ -84,7 +84,7 @@ SUBJECTS = (
     Column[Rate](
         key="total",
         title="SEEN",
-        width=6,
+        width=7,
         right=True,
         text=lambda rate, _: short(rate.total),
         sort=lambda rate: rate.total,
@@ -138,7 +138,7 @@ class TrafficScreen(SwarmScreen):
                 SUBJECTS,
                 self._subjects,
                 id="subjects",
-                empty="no messages yet",
+                empty="none yet",
                 version=lambda rate: (rate.rate, rate.total),
                 sort=Sort("subject"),
             )
@@ -149,7 +149,7 @@ class TrafficScreen(SwarmScreen):
                 MESSAGES,
                 kept=TRAFFIC,
                 id="messages",
-                empty="nothing goes over the wire",
+                empty="no messages since the dashboard opened",
             )
             with VerticalScroll(id="message", can_focus=False):
                 yield Static(id="json")
@@ -341,7 +341,7 @@ def pressure(stats: Stats) -> Content:
 
 
 def _row(name: str, figure: str, rate: str) -> str:
-    return f"{fit(name, 19)} {fit(figure, 7, right=True)} {fit(rate, 6, right=True)}"
+    return f"{fit(name, 17)} {fit(rate, 6, right=True)} {fit(figure, 7, right=True)}"
 
 
 def _latency(stats: Stats, width: int) -> Content:

@@ -13,10 +13,14 @@ COUNTED = ("idle", "busy", "blocked", "help", "lost")
 STROKES = {"idle": "─", "busy": "━", "blocked": "╍", "help": "█", "lost": "┄"}
 """What the bar is drawn with: it can be read without colours."""
 
-SIDE = 44
+SIDE = 36
 """The cells of the sparks beside the counts."""
-SIDE_FROM = 110
+SIDE_FROM = 116
 """The width from which on the sparks are there."""
+PACE = 18
+"""The cells of the pace beside the counts where there is one row."""
+MOST = 6
+"""The cells of a figure; a greater one pushes what follows."""
 GOAL_MS = 10.0
 """The latency that fills a cell of the spark: what is promised to be kept."""
 
@@ -88,7 +92,7 @@ class Pulse(LineWidget):
         return (*left, Span(" " * gap), *self._right(y))
 
     def _single(self, cells: int) -> Line:
-        counts = self._states(2)
+        counts = self._states(self._gap(cells - PACE))
         rate = f"{count(round(self._rate))}/s  {millis(self._delay)} ms"
         gap = cells - line_width(counts) - len(rate)
         return (*counts, Span(" " * gap + rate, "dim")) if gap > 1 else counts
@@ -116,22 +120,26 @@ class Pulse(LineWidget):
         return self._delays[-1] if self._delays else 0.0
 
     def _states(self, gap: int) -> Line:
+        """Return the counts; each keeps its place while its figure changes."""
         spans: list[Span] = []
         for name in COUNTED:
             number = self._counts.get(name, 0)
+            words = f"{state(name)} {count(number)}"
             spans += (
-                Span(self._words(name), _ink(name, number), name),
-                Span(" " * gap),
+                Span(words, _ink(name, number), name),
+                Span(" " * (self._room(name) - len(words) + gap)),
             )
-        return spans
+        return spans[:-1]
 
-    def _words(self, name: str) -> str:
-        return f"{state(name)} {count(self._counts.get(name, 0))}"
+    def _room(self, name: str) -> int:
+        """Return the cells for a state with the greatest figure that it may get."""
+        digits = len(count(sum(self._counts.values())))
+        return len(state(name)) + 1 + min(digits, MOST)
 
     def _gap(self, cells: int) -> int:
         """Return the blanks between states that spread them over the width."""
-        taken = sum(len(self._words(name)) for name in COUNTED)
-        return max(2, min(8, (cells - taken) // len(COUNTED)))
+        taken = sum(self._room(name) for name in COUNTED)
+        return max(1, min(6, (cells - taken) // len(COUNTED)))
 
     def _bar(self, cells: int) -> Line:
         amounts = [self._counts.get(name, 0) for name in COUNTED]
@@ -148,7 +156,7 @@ class Pulse(LineWidget):
         spans = []
         for name in COUNTED:
             share = f"  {self._counts.get(name, 0) / total:.1%}"
-            spans.append(Span(share.ljust(len(self._words(name)) + gap), "faint"))
+            spans.append(Span(share.ljust(self._room(name) + gap), "faint"))
         return spans
 
 
