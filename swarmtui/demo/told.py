@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 
 from agentkit.coordinator import Coordinator, Heard
-from agentkit.protocol import AgentConnected, AgentDisconnected, AgentReported
 from agentkit.settings import Endpoint
 from swarmtui import output
 from swarmtui.asking import picture
@@ -18,6 +17,8 @@ CLOSING = (
     Column("agents", right=True),
     Column("who", flexible=True),
 )
+USUAL = {"agent.idle", "agent.connected", "agent.disconnected", "help.asked"}
+"""What everybody does, or is said twice; it gets no line."""
 NAMES = 60
 """Characters that the names in the closing table may take."""
 
@@ -38,17 +39,9 @@ async def narrate(hub: Endpoint, seconds: float) -> None:
 async def _follow(swarm: Coordinator, said: Counter[str]) -> None:
     async for change in swarm.changes():
         for heard in change.events:
-            said[heard.event.subject] += 1
-            if _worth_a_line(heard):
+            said[heard.subject] += 1
+            if is_news(heard.subject) and heard.subject not in USUAL:
                 output.line(_line(heard))
-
-
-def _worth_a_line(heard: Heard) -> bool:
-    """Leave out that everybody comes, and is idle at first."""
-    event = heard.event
-    if isinstance(event, AgentReported):
-        return event.report != "idle"
-    return is_news(event) and not isinstance(event, AgentConnected | AgentDisconnected)
 
 
 def _line(heard: Heard) -> str:
