@@ -102,7 +102,8 @@ class SwarmApp(App[None], inherit_bindings=False):
         self.run_worker(self._follow(), group="feed", exit_on_error=False)
         self._set_pace()
         self.set_interval(1.0, self._second)
-        self.call_after_refresh(_settle)
+        if not self.is_headless:
+            self.call_after_refresh(_settle)
 
     async def _follow(self) -> None:
         """Follow the hub; leave when it does not want us at all."""
@@ -112,6 +113,10 @@ class SwarmApp(App[None], inherit_bindings=False):
         except AgentkitError as error:
             if not self.model.loaded:
                 self.exit(return_code=error.exit_code, message=str(error))
+
+    async def on_unmount(self) -> None:
+        """Close the connection while there is still a loop to do it on."""
+        await self.swarm.close()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give every theme the colours that have a meaning here."""

@@ -39,11 +39,11 @@ def _badge(console: Console) -> str:
 def _trouble(console: Console, link: Link | None, now: datetime) -> str:
     if link is None or not link.error:
         return f"connecting to {safe(console.address)}"
-    parts = [safe(link.error).rstrip(".")]
-    if link.retry_at is not None:
-        left = max(0, round((link.retry_at - now).total_seconds()))
-        parts.append(f"trying again in {left} s" if left else "trying again")
-    return "; ".join(parts)
+    if link.retry_at is None:
+        return safe(link.error)
+    left = max(0, round((link.retry_at - now).total_seconds()))
+    again = f"trying again in {left} s" if left else "trying again"
+    return f"{again}: {safe(link.error)}"
 
 
 def no_agents(console: Console) -> str:

@@ -20,6 +20,7 @@ class TableScreen(SwarmScreen):
         Binding("tab", "other_table", "Other table", show=False),
     ]
 
+    _touched = False
     unit: ClassVar[str] = ""
     """What the rows of the first table are, in the plural."""
 
@@ -36,6 +37,18 @@ class TableScreen(SwarmScreen):
         focused = self.focused
         return focused if isinstance(focused, LineTable) else self.tables[0]
 
+    def on_key(self) -> None:
+        """Note that the cursor is where the person wants it."""
+        self._touched = True
+
+    on_click = on_key
+
+    def _rest_on_top(self) -> None:
+        """Leave the cursor on the first row until somebody takes it elsewhere."""
+        if not self._touched:
+            for table in self.tables:
+                table.index = 0
+
     def total(self) -> int:
         """Return how many rows the first table would show without a filter."""
         return len(self.tables[0].rows)
@@ -45,6 +58,7 @@ class TableScreen(SwarmScreen):
         now = self.console.now()
         for table in self.tables:
             table.flush(now)
+        self._rest_on_top()
         pane = self.pane
         if pane is not None and pane.concerns(delta):
             pane.changed()
@@ -56,6 +70,7 @@ class TableScreen(SwarmScreen):
             table.rebuild(now)
             table.flush(now)
             table.refresh()
+        self._rest_on_top()
         self._show_status()
 
     def age(self) -> None:

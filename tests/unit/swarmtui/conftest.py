@@ -46,12 +46,16 @@ class StillSwarm(Coordinator):
     def __init__(self, *agents: Agent, link: Link | None = None) -> None:
         super().__init__(Endpoint("http://127.0.0.1:8765"), batch_ms=100)
         self.agents = {one.id: one for one in agents}
-        self.link = link or Link("live")
+        self._still_link = link or Link("live")
         self.hub = {"started": (NOW - timedelta(hours=3, minutes=12)).isoformat()}
         self.given: list[tuple[str, ...]] = []
         """The orders that were given, in words."""
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
-        self._cursor = 100
+
+    @property
+    def link(self) -> Link:
+        """The link that the test wants."""
+        return self._still_link
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,7 +66,7 @@ class StillSwarm(Coordinator):
     async def changes(self) -> AsyncIterator[Change]:  # type: ignore[override]
         """Yield the snapshot, then what `change` and `relink` are told."""
         if self.link.state == "live":
-            yield self.snapshot()
+            yield self._whole()
         else:
             yield Change(kind="link")
         while True:
@@ -95,17 +99,27 @@ class StillSwarm(Coordinator):
 
     def relink(self, link: Link) -> None:
         """Change the link to the hub; live comes with a snapshot."""
-        self.link = link
+        self._still_link = link
         live = link.state == "live"
-        self._changes.put_nowait(self.snapshot() if live else Change(kind="link"))
+        self._changes.put_nowait(self._whole() if live else Change(kind="link"))
 
-    async def assign(self, agent: str, id: str = "", **fields: Any) -> TaskAssigned:  # type: ignore[override]  # noqa: A002
+    def _whole(self) -> Change:
+        return Change(
+            kind="snapshot",
+            agents=tuple(self.agents.values()),
+            helps=tuple(self.helps.values()),
+            tasks=tuple(self.tasks.values()),
+            broadcasts=tuple(self.broadcasts.values()),
+        )
+
+    async def assign(  # type: ignore[override]
+        self, agent: str, task: str = "", *, title: str = "", **_: Any
+    ) -> TaskAssigned:
         """Note the order and hold the task."""
-        title = fields["title"]
-        self.given.append(("assign", agent, id, title))
-        self.change(task(id, agent, title=title))
+        self.given.append(("assign", agent, task, title))
+        self.change(Task(id=task, agent=agent, title=title, state="sent", created=NOW))
         return TaskAssigned(
-            at=NOW, agent=agent, task=id, title=title, body={}, by="you"
+            at=NOW, agent=agent, task=task, title=title, body={}, by="you"
         )
 
     async def take(self, help: str, **_: Any) -> Any:  # noqa: A002
