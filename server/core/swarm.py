@@ -72,7 +72,8 @@ class Swarm:
         for cast in sorted(tables.broadcasts.values(), key=lambda row: row.version):
             swarm.put_broadcast(cast)
         swarm.spools.update(tables.spools)
-        swarm.receipts.update(tables.receipts)
+        for receipt in tables.receipts.values():
+            swarm.put_receipt(receipt)
         swarm.cursor = cursor
         swarm.take()
         return swarm

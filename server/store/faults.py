@@ -87,4 +87,4 @@ def _of_sqlite(error: sqlite3.Error) -> str:
 
 
 def _sentence(path: Path, words: str) -> str:
-    return f"The store {path} {words}."
+    return f"the store {path} {words}"

@@ -35,9 +35,9 @@ class StoreLock:
         except BlockingIOError:
             holder = os.read(self._file, 20).decode(errors="replace").strip()
             raise StoreError(
-                f"The store {store} is in use by the hub with process id "
+                f"the store {store} is in use by the hub with process id "
                 f"{holder or 'unknown'}: use that hub, stop it, or name another folder "
-                "with --data-dir."
+                "with --data-dir"
             ) from None
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)

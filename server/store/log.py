@@ -30,8 +30,8 @@ def next_cursor(last: int, events: Iterable[Logged]) -> int:
     for cursor, _ in events:
         if cursor != last + 1:
             raise StoreError(
-                f"The turn brings event {cursor} but the log ends with {last}: "
-                "load the store again before you write to it."
+                f"the turn brings event {cursor} but the log ends with {last}: "
+                "load the store again before you write to it"
             )
         last = cursor
     return last

@@ -188,4 +188,4 @@ class SQLiteStore:
         return self._writer
 
     def _closed(self) -> StoreError:
-        return StoreError(f"The store {self._path} is not open: start the hub again.")
+        return StoreError(f"the store {self._path} is not open: start the hub again")

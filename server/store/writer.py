@@ -58,15 +58,15 @@ class Writer:
             self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
         elif self._number("PRAGMA application_id") != APPLICATION:
             raise StoreError(
-                f"The store {path} is a database of another program: name another "
-                "folder with --data-dir."
+                f"the store {path} is a database of another program: name another "
+                "folder with --data-dir"
             )
         version = self._number("PRAGMA user_version")
         if version != VERSION:
             raise StoreError(
-                f"The store {path} has version {version}, but this hub reads version "
+                f"the store {path} has version {version}, but this hub reads version "
                 f"{VERSION}: install the newer swarmtui that wrote it, or name another "
-                "folder with --data-dir."
+                "folder with --data-dir"
             )
 
     def load(self) -> tuple[int, Tables]:

@@ -50,8 +50,8 @@ async def refusal(store: SQLiteStore) -> str:
     with pytest.raises(StoreError) as refused:
         await store.open()
     text = str(refused.value)
-    assert text.startswith("The store ")
-    assert text.endswith(".")
+    assert text.startswith("the store ")
+    assert not text.endswith(".")
     assert "\n" not in text
     return text
 

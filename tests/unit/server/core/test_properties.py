@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentkit.errors import SwarmError
@@ -90,7 +90,9 @@ commands: st.SearchStrategy[Command] = st.one_of(
     st.just(Tick()),
     st.just(Start(version="1")),
 )
-few = settings(max_examples=50, deadline=None)
+few = settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 histories = st.lists(
     st.tuples(commands, st.sampled_from([0, 0, 1, 60, 400, 1800])),
     min_size=25,
@@ -302,7 +304,7 @@ def facts(swarm: Swarm) -> object:
 def test_the_history_strategy_reaches_every_kind_of_event() -> None:
     seen: set[str] = set()
 
-    @settings(max_examples=500, deadline=None, database=None, derandomize=True)
+    @settings(few, max_examples=500, database=None, derandomize=True)
     @given(histories)
     def look(history: list[tuple[Command, int]]) -> None:
         seen.update(event.subject for event in run(history)[1])
