@@ -5,6 +5,7 @@ way every agent does, and ends when its standard input does.
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -83,21 +84,22 @@ class Player:
     async def _perform(self, agent: Agent, act: Act) -> None:
         self._task = act.task or self._task
         self._cost = round(self._cost + act.earns, 2)
+        figures = {"cost": self._cost, "completed": self._completed}
         match act.report:
             case "idle":
-                await agent.idle(cost=self._cost, completed=self._completed)
+                await agent.idle(**figures)
             case "busy":
-                await agent.busy(self._task, message=act.message, cost=self._cost)
+                await agent.busy(self._task, message=act.message, **figures)
             case "completed":
                 await self._complete(agent)
             case "blocked":
-                await agent.blocked(act.message, cost=self._cost)
+                await agent.blocked(act.message, **figures)
             case "help":
                 await agent.help(
                     act.message,
                     choices=act.choices,
                     severity=act.severity,
-                    cost=self._cost,
+                    **figures,
                 )
 
     async def _react(self, agent: Agent, cue: Mail) -> None:
@@ -168,29 +170,21 @@ def _is_open_question(request: HelpRequest) -> bool:
 
 async def perform(agents: int, seed: int) -> None:
     """Play until standard input ends."""
+    await asyncio.get_running_loop().connect_read_pipe(Curtain, sys.stdin)
     door = asyncio.Semaphore(AT_ONCE)
     async with Coordinator() as swarm, asyncio.TaskGroup() as group:
-        roles = [
-            group.create_task(Player(part, life(part, agents, seed), seed).play(door))
-            for part in parts(agents, seed)
-        ]
-        roles.append(group.create_task(Director(swarm, seed).direct()))
-        await _curtain()
-        for role in roles:
-            role.cancel()
+        for part in parts(agents, seed):
+            player = Player(part, life(part, agents, seed), seed)
+            group.create_task(player.play(door))
+        group.create_task(Director(swarm, seed).direct())
 
 
-async def _curtain() -> None:
-    """Wait until standard input ends."""
-    ended = asyncio.Event()
+class Curtain(asyncio.Protocol):
+    """Falls when standard input ends."""
 
-    class Lifeline(asyncio.Protocol):
-        def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-            ended.set()
-
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(Lifeline, sys.stdin)
-    await ended.wait()
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """Leave at once: the hub goes too, so nobody has to say goodbye."""
+        os._exit(0)
 
 
 def main(args: Sequence[str]) -> None:
