@@ -168,7 +168,7 @@ def _json(body: bytes) -> Any:
     if not body:
         raise UnprocessableError([_error("missing", "body", "Field required", None)])
     try:
-        return json.loads(body)
+        return json.loads(body, parse_constant=str)
     except json.JSONDecodeError as error:
         invalid = _error("json_invalid", "body", "JSON decode error", {})
         invalid["loc"] = ("body", error.pos)
@@ -217,9 +217,9 @@ def _error(kind: str, where: str, text: str, value: object) -> dict[str, Any]:
 def refusal(error: RequestError | AgentkitError) -> tuple[int, bytes]:
     """Return status and body of a refusal in the shape of FastAPI."""
     if isinstance(error, UnprocessableError):
-        return 422, json.dumps(
-            {"detail": error.errors}, default=str, separators=(",", ":")
-        ).encode()
+        told = {"detail": error.errors}
+        text = json.dumps(told, default=str, ensure_ascii=False, separators=(",", ":"))
+        return 422, text.encode()
     if isinstance(error, RequestError):
         return error.status, dumps({"detail": str(error)})
     if isinstance(error, Invalid):

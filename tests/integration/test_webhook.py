@@ -305,6 +305,16 @@ def test_a_bad_value_is_refused(
     assert error["input"] == value
 
 
+def test_a_cost_that_is_no_number_is_refused(hub: RunningHub) -> None:
+    body = b'{"session_id":"bad","status":"x","timestamp":0,"cost_spent":NaN}'
+    headers = {"content-type": "application/json"}
+
+    reply = hub.http.post("/agent/busy", content=body, headers=headers)
+
+    assert reply.status_code == 422
+    assert reply.json()["detail"][0]["type"] == "finite_number"
+
+
 def test_a_message_that_is_too_long_is_refused(hub: RunningHub) -> None:
     reply = hub.post("/agent/busy", said("bad", message="x" * 20_000))
 

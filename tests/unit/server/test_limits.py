@@ -1,0 +1,66 @@
+"""Rates: so many at once, so many a second."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.limits import SWEEP_EVERY, Rates
+
+
+def test_a_burst_passes_and_the_next_must_wait() -> None:
+    rates = Rates(rate=2, burst=3)
+
+    waits = [rates.take("a", 0.0) for _ in range(4)]
+
+    assert waits == [0.0, 0.0, 0.0, 0.5]
+
+
+def test_tokens_come_back_at_the_rate() -> None:
+    rates = Rates(rate=2, burst=3)
+    for _ in range(3):
+        rates.take("a", 0.0)
+
+    assert rates.take("a", 0.5) == 0.0
+    assert rates.take("a", 0.5) == 0.5
+
+
+def test_asking_too_early_costs_nothing() -> None:
+    rates = Rates(rate=1, burst=1)
+    rates.take("a", 0.0)
+
+    for _ in range(5):
+        assert rates.take("a", 0.5) > 0
+
+    assert rates.take("a", 1.0) == 0.0
+
+
+def test_one_does_not_use_up_anothers() -> None:
+    rates = Rates(rate=1, burst=1)
+    rates.take("a", 0.0)
+
+    assert rates.take("b", 0.0) == 0.0
+
+
+def test_whoever_has_been_quiet_is_forgotten() -> None:
+    rates = Rates(rate=1, burst=10)
+    for number in range(100):
+        rates.take(f"a{number}", 0.0)
+
+    rates.take("new", SWEEP_EVERY + 1)
+
+    assert len(rates) == 1
+
+
+@given(
+    st.floats(0.1, 1000),
+    st.integers(1, 100),
+    st.lists(st.floats(0, 1), max_size=200),
+)
+def test_no_more_than_burst_and_rate_ever_pass(
+    rate: float, burst: int, gaps: list[float]
+) -> None:
+    rates, now, passed = Rates(rate, burst), 0.0, 0
+    for gap in gaps:
+        now += gap
+        passed += rates.take("a", now) == 0.0
+
+    assert passed <= burst + rate * now + 1e-6
