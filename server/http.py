@@ -1,41 +1,20 @@
-"""The routes as a table, and the door of HTTP."""
+"""The routes as a table: webhook endpoints, `/v1`, and the hub's own health."""
 
-import logging
-from collections.abc import Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from agentkit.errors import AgentkitError, SwarmError
 from server import api, replies, webhook, wire
-from server.agent_socket import agent_socket
 from server.asgi import (
-    CODES,
-    PROBLEM,
-    Head,
     Reply,
-    RequestError,
     dumps,
-    problem,
-    respond,
 )
-from server.auth import WEBHOOK, Role, allow
-from server.coordinator_socket import coordinator_socket
+from server.auth import Role
 from server.follow import events_or_stream
 from server.metrics import metrics
 from server.office import Office
 from server.openapi import Description
 from server.questions import QUESTIONS
-from server.routes import Call, Door, Route, Routes
-from server.ws import Endpoint, deny, serve_socket
-
-log = logging.getLogger(__name__)
-
-SOCKETS: Final[Mapping[str, Endpoint]] = {
-    "/v1/agent": agent_socket,
-    "/v1/coordinator": coordinator_socket,
-}
+from server.routes import Call, Route
 
 
 async def healthz(office: Office, _call: Call) -> Reply:
@@ -282,100 +261,3 @@ HEALTH: Final = tuple(
 )
 
 ROUTES: Final = (*webhook.ROUTES, *API, *HEALTH)
-
-
-class Edge:
-    """The ASGI application: finds the route, checks who asks, answers refusals."""
-
-    def __init__(self, office: Office) -> None:
-        self._office = office
-        self._routes = Routes(ROUTES)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request or one WebSocket."""
-        if scope["type"] == "websocket":
-            await self._socket(scope, receive, send)
-            return
-        reply = await self._answer(scope, receive)
-        if isinstance(reply, Reply):
-            await respond(send, reply.status, reply.body, reply.headers, reply.kind)
-        else:
-            await reply(scope, receive, send)
-
-    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = SOCKETS.get(scope["path"])
-        if endpoint is not None:
-            await serve_socket(self._office, endpoint, scope, receive, send)
-            return
-        await receive()
-        paths = " and ".join(SOCKETS)
-        refusal = RequestError(404, f"no WebSocket is here: there are {paths}")
-        await deny(send, refusal)
-
-    async def _answer(self, scope: Scope, receive: Receive) -> Reply | ASGIApp:
-        methods, params = self._routes.find(scope)
-        door = next(iter(methods.values())).door if methods else _door(scope)
-        call = Call(scope, receive, Head(scope), params)
-        try:
-            route = self._enter(call, methods, door)
-            return await route.run(self._office, call)
-        except (RequestError, AgentkitError) as error:
-            return _refuse(door, error)
-        except Exception:
-            log.exception("a request failed: %s %s", scope["method"], scope["path"])
-            return _refuse(door, DEFECT)
-
-    def _enter(self, call: Call, methods: dict[str, Route], door: Door) -> Route:
-        """Check that it is us who is meant, what is wanted, and who asks."""
-        gate, webhook_for = self._office.gate, self._office.settings.webhook
-        gate.admit(call.head)
-        if not methods or (door == "webhook" and webhook_for == "off"):
-            raise _nothing_here(door, call.scope["path"])
-        route = methods.get(call.scope["method"])
-        if route is None:
-            allowed = ", ".join(sorted(methods)).encode()
-            raise RequestError(405, "Method Not Allowed", ((b"allow", allowed),))
-        if door == "webhook" and webhook_for == "open":
-            call.principal = WEBHOOK
-        elif route.roles:
-            call.principal = gate.who(call.head)
-            allow(call.principal, *route.roles)
-        return route
-
-
-DEFECT: Final = RequestError(
-    500, "the hub met an error of its own: its log has the details, send again"
-)
-
-
-def _door(scope: Scope) -> Door:
-    return "api" if scope["path"].startswith("/v1") else "webhook"
-
-
-def _nothing_here(door: Door, path: str) -> RequestError:
-    if door == "webhook":
-        return RequestError(404, "Not Found")
-    return RequestError(404, f"nothing is at {path}: /openapi.json lists what is")
-
-
-def _refuse(door: Door, error: AgentkitError) -> Reply:
-    if door == "webhook":
-        status, body = webhook.refusal(error)
-        return Reply(body, status, _extra(error))
-    status, code = _told(error)
-    return Reply(problem(status, code, str(error)), status, _extra(error), PROBLEM)
-
-
-def _told(error: AgentkitError) -> tuple[int, str]:
-    if isinstance(error, RequestError):
-        return error.status, CODES.get(error.status, "error")
-    if isinstance(error, SwarmError):
-        return error.http_status, error.code
-    return 503, error.code
-
-
-def _extra(error: AgentkitError) -> Any:
-    if isinstance(error, RequestError):
-        who = ((b"www-authenticate", b"Bearer"),) if error.status == 401 else ()
-        return (*error.headers, *who)
-    return () if isinstance(error, SwarmError) else ((b"retry-after", b"1"),)

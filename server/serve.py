@@ -22,7 +22,7 @@ from agentkit.errors import AgentkitError, HubError
 from agentkit.settings import paths, private_folder
 from server.auth import Gate, Keys
 from server.connection import Connection
-from server.http import Edge
+from server.edge import Edge
 from server.hub import Hub
 from server.limits import Rates
 from server.mailroom import Mailroom
