@@ -12,11 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
+import uvloop
+
 from agentkit.agent import Agent, Mail
 from agentkit.coordinator import Coordinator
 from agentkit.errors import AgentkitError
 from agentkit.rows import Agent as AgentRow
 from agentkit.rows import HelpRequest
+from agentkit.settings import Endpoint, endpoint
 from swarmtui.demo.script import Act, Errand, Part, errands, life, parts
 from swarmtui.limits import lift_file_limit
 
@@ -31,10 +34,14 @@ class Player:
         part: who it is.
         acts: what it does if nobody interferes.
         seed: of how it reacts.
+        hub: where it reports; looked up once for all.
     """
 
-    def __init__(self, part: Part, acts: Iterator[Act], seed: int) -> None:
+    def __init__(
+        self, part: Part, acts: Iterator[Act], seed: int, hub: Endpoint
+    ) -> None:
         self.part = part
+        self._hub = hub
         self._acts = acts
         self._rng = Random(f"{seed} {part.id} reacts")  # noqa: S311  # a play
         self._cues: asyncio.Queue[Mail] = asyncio.Queue()
@@ -44,7 +51,8 @@ class Player:
 
     async def play(self, door: asyncio.Semaphore) -> None:
         """Connect, and act until the part ends."""
-        agent = Agent(self.part.id, capabilities=self.part.role.skills)
+        skills = self.part.role.skills
+        agent = Agent(self.part.id, capabilities=skills, hub=self._hub)
         agent.on_task(self._cue)
         agent.on_answer(self._cue)
         agent.on_helper(self._cue)
@@ -172,9 +180,10 @@ async def perform(agents: int, seed: int) -> None:
     """Play until standard input ends."""
     await asyncio.get_running_loop().connect_read_pipe(Curtain, sys.stdin)
     door = asyncio.Semaphore(AT_ONCE)
-    async with Coordinator() as swarm, asyncio.TaskGroup() as group:
+    hub = endpoint()
+    async with Coordinator(hub) as swarm, asyncio.TaskGroup() as group:
         for part in parts(agents, seed):
-            player = Player(part, life(part, agents, seed), seed)
+            player = Player(part, life(part, agents, seed), seed, hub)
             group.create_task(player.play(door))
         group.create_task(Director(swarm, seed).direct())
 
@@ -190,7 +199,8 @@ class Curtain(asyncio.Protocol):
 def main(args: Sequence[str]) -> None:
     """Read how many agents there are, and the seed."""
     lift_file_limit()
-    asyncio.run(perform(int(args[0]), int(args[1])))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(perform(int(args[0]), int(args[1])))
 
 
 if __name__ == "__main__":
