@@ -4,6 +4,12 @@ Nothing is imported until it is used, so that ``agentkit notify`` stays as quick
 socket it writes to. Public names: `Agent`, `Coordinator`, `notify`.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentkit.agent import Agent
+    from agentkit.coordinator import Coordinator
+    from agentkit.oneshot import notify
+
 __version__ = "0.1.0"
 
 _HOME = {

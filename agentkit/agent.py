@@ -256,13 +256,14 @@ class Agent:
                 outbox.
             HubRefused: the hub has ended the connection for good.
         """
-        last = self._outbox.last
+        outbox = self._outbox
+        taken = outbox.taken
         try:
             async with asyncio.timeout(timeout):
-                await self._until(lambda: self._outbox.stored >= last)
+                await self._until(lambda: outbox.taken - len(outbox) >= taken)
         except TimeoutError:
             raise HubUnavailable(
-                f"{len(self._outbox)} reports of {self.id} are not stored after "
+                f"{len(outbox)} reports of {self.id} are not stored after "
                 f"{timeout:g} s: {self.link.error or 'the hub is slow'}"
             ) from None
 

@@ -36,6 +36,8 @@ class Outbox:
         """The name of the spool."""
         self.last = 0
         """The number of the newest report; 0 before the first."""
+        self.taken = 0
+        """How many reports it has taken, whichever spool they were in."""
         self._reports: dict[int, Report] = {}
 
     def __len__(self) -> int:
@@ -50,6 +52,7 @@ class Outbox:
     def add(self, report: Report) -> int:
         """Take a report and return its number."""
         self.last += 1
+        self.taken += 1
         self._reports[self.last] = report
         return self.last
 
@@ -95,6 +98,7 @@ class FileOutbox(Outbox):
             self.spool, self.last = found
             rows = self._db.execute("select seq, body from reports order by seq")
             self._reports = {seq: json.loads(body) for seq, body in rows}
+            self.taken = len(self._reports)
         else:
             self._rewrite()
 
