@@ -4,10 +4,7 @@ from functools import cache
 from typing import Final
 
 from server import api, replies, webhook, wire
-from server.asgi import (
-    Reply,
-    dumps,
-)
+from server.asgi import Reply, dumps
 from server.auth import Role
 from server.follow import events_or_stream
 from server.metrics import metrics

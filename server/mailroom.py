@@ -68,6 +68,8 @@ class Mailroom:
         self.hub = hub
         self.recipients: dict[str, Recipient] = {}
         self._letters: deque[Letter] = deque()
+        self._handed: deque[Delivery] = deque()
+        self._marking = False
         self._wake = asyncio.Event()
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._chores: set[asyncio.Task[Any]] = set()
@@ -204,9 +206,20 @@ class Mailroom:
                 await self._wake.wait()
             size = min(CHUNK, len(self._letters))
             chunk = [self._letters.popleft() for _ in range(size)]
-            handed = [mail.delivery for mail in chunk if self._offer(mail)]
-            self._run(self.mark_sent(handed))
+            self._handed += [mail.delivery for mail in chunk if self._offer(mail)]
+            if self._handed and not self._marking:
+                self._marking = True
+                self._run(self._mark_handed())
             await asyncio.sleep(0)
+
+    async def _mark_handed(self) -> None:
+        """Record what was handed out, in small turns that hold up nobody."""
+        try:
+            while self._handed:
+                size = min(CHUNK, len(self._handed))
+                await self.mark_sent([self._handed.popleft() for _ in range(size)])
+        finally:
+            self._marking = False
 
     def _offer(self, letter: Letter) -> bool:
         recipient = self.recipients.get(letter.delivery.agent)
