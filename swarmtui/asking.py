@@ -66,13 +66,14 @@ def hub_meant() -> Endpoint:
 
 
 def answering(hub: Endpoint) -> Endpoint:
-    """Return a hub that answers.
+    """Return a hub that answers, and answers us.
 
     Raises:
         HubError: it does not; the text says what helps.
     """
     with Caller(hub, KNOCK) as caller, suppress(HubUnavailable):
         caller.request("GET", "/healthz")
+        caller.get("agents", limit=1)
     return hub
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import click
 
@@ -110,16 +110,21 @@ Exit codes
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 @click.option("--url", metavar="URL", help="The hub to look at.")
 @click.option("--token-file", metavar="FILE", help="Holds the token for that hub.")
+@click.option("--ca-file", metavar="FILE", help="Certificates to trust, in PEM.")
+@click.option("--theme", metavar="NAME", help="The colours of the dashboard.")
 @click.pass_context
-def cli(ctx: click.Context, /, **flags: Any) -> None:
+def cli(ctx: click.Context, /, theme: str | None, **flags: str | None) -> int:
     """A live console for people who coordinate swarms of AI agents.
 
     Without a command it opens the dashboard: over the hub that answers, or over one of
     its own that ends with it.
     """
     ctx.obj = {name: value for name, value in flags.items() if value is not None}
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(_load("dashboard:dashboard"), **ctx.obj)
+    if ctx.invoked_subcommand is not None:
+        return 0
+    from swarmtui.commands.dashboard import dashboard
+
+    return dashboard(theme)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

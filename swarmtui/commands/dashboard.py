@@ -8,27 +8,19 @@ import click
 
 from agentkit.errors import Invalid
 from agentkit.settings import Endpoint, KitSettings, load, paths
-from swarmtui.asking import answering, answers, hub_meant, hub_options, token_options
+from swarmtui.asking import answering, answers, hub_meant, token_options
 from swarmtui.embedded import Companion, announced
 from swarmtui.preferences import Preferences
 
 
-@click.command()
-@hub_options
-@click.option("--theme", help="The colours.")
-def dashboard(*, theme: str | None) -> int:
-    """Open the dashboard.
-
-    Over the hub that is set, else over the one that runs on this machine, else over
-    one of its own, which ends with it.
-    """
+def dashboard(theme: str | None = None) -> int:
+    """Open the dashboard: over the hub that is set, else the one here, else our own."""
     chosen = _ready_to_draw(theme)
     flags = click.get_current_context().ensure_object(dict)
     if load(KitSettings, flags=flags).values.url:
-        return _show(answering(hub_meant()), chosen)
-    found = hub_meant()
-    if answers(found):
-        return _show(found, chosen)
+        return show(answering(hub_meant()), chosen, embedded=False)
+    if answers(hub_meant()):
+        return show(hub_meant() if flags else None, chosen, embedded=False)
     return _show_own(chosen)
 
 
@@ -42,11 +34,17 @@ def attach(ctx: click.Context, *, address: str, theme: str | None) -> int:
     chosen = _ready_to_draw(theme)
     url = address if "://" in address else f"http://{address}"
     ctx.ensure_object(dict)["url"] = url
-    return _show(answering(hub_meant()), chosen)
+    return show(answering(hub_meant()), chosen, embedded=False)
 
 
-def show(hub: Endpoint, chosen: Preferences, *, embedded: bool) -> int:
-    """Draw until the person leaves; return the exit code."""
+def show(hub: Endpoint | None, chosen: Preferences, *, embedded: bool) -> int:
+    """Draw until the person leaves; return the exit code.
+
+    Args:
+        hub: the hub to show; None is the one of this machine, wherever it comes back.
+        chosen: how to draw.
+        embedded: the hub ends with the dashboard.
+    """
     from agentkit.coordinator import Coordinator
     from swarmtui.app import SwarmApp
 
@@ -56,17 +54,13 @@ def show(hub: Endpoint, chosen: Preferences, *, embedded: bool) -> int:
     return app.return_code or 0
 
 
-def _show(hub: Endpoint, chosen: Preferences) -> int:
-    return show(hub, chosen, embedded=False)
-
-
 def _show_own(chosen: Preferences) -> int:
     log = paths().logs / "hub.log"
     with Companion("the hub", ["swarmtui", "serve", "--embedded"], log) as hub:
         import swarmtui.app  # noqa: F401  # while the hub starts as well
 
         hub.until(lambda: announced(hub.pid))
-        return show(hub_meant(), chosen, embedded=True)
+        return show(None, chosen, embedded=True)
 
 
 def _ready_to_draw(theme: str | None) -> Preferences:

@@ -232,6 +232,8 @@ REFUSALS = [
     (["status", "--token-file", "/nowhere"], 2, "/nowhere"),
     (["attach", "http://127.0.0.1:1"], 2, "needs a terminal"),
     ([], 2, "needs a terminal"),
+    (["--url", "http://127.0.0.1:1"], 2, "needs a terminal"),
+    (["--theme", "pink"], 2, "swarm-night"),
 ]
 
 
@@ -349,7 +351,7 @@ class Terminal:
 
     def until(self, text: str) -> None:
         while text not in self.said:
-            self.said += os.read(self.inside, 4096).decode()
+            self.said += os.read(self.inside, 4096).decode(errors="replace")
 
     def type(self, text: str) -> None:
         os.write(self.inside, text.encode())
@@ -357,7 +359,7 @@ class Terminal:
     def end(self) -> int:
         with suppress(OSError):
             while more := os.read(self.inside, 4096):
-                self.said += more.decode()
+                self.said += more.decode(errors="replace")
         os.close(self.inside)
         return self.process.wait(30)
 
@@ -398,6 +400,43 @@ def test_a_dumb_terminal_gets_the_plain_table(
     dumb.end()
 
     assert "\x1b" not in dumb.said
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["attach", "127.0.0.1:1"], 1, "swarmtui serve"),
+        (["--url", "http://127.0.0.1:1"], 1, "swarmtui serve"),
+    ],
+)
+def test_a_dashboard_over_nothing_is_one_sentence(
+    args: list[str], code: int, said: str, terminal: Callable[..., Terminal]
+) -> None:
+    shown = terminal(*args)
+
+    assert shown.end() == code
+    assert said in shown.said
+    assert len(shown.said.strip().splitlines()) == 1
+
+
+def test_a_dashboard_that_may_not_look_is_one_sentence(
+    swarm: Any, terminal: Callable[..., Terminal]
+) -> None:
+    shown = terminal("attach", swarm.url, SWARMTUI_TOKEN="wrong")
+
+    assert shown.end() == 5
+    assert "token" in shown.said
+
+
+def test_the_dashboard_opens_over_the_hub_that_runs_and_closes_on_q(
+    swarm: Any, terminal: Callable[..., Terminal]
+) -> None:
+    shown = terminal(columns=120)
+    shown.until("api-1")
+    shown.type("q")
+
+    assert shown.end() == 0
+    assert swarm.process.poll() is None
 
 
 def test_a_fan_out_names_the_count_and_asks(terminal: Callable[..., Terminal]) -> None:

@@ -61,7 +61,8 @@ def eventually(holds: Callable[[], bool]) -> bool:
 
 def test_a_companion_hub_answers_until_it_is_closed(home: Path) -> None:
     with start(home, "--port=0") as hub:
-        there = Endpoint(found(hub).url)
+        announcement = found(hub)
+        there = Endpoint(announcement.url, announcement.token)
         answered = answers(there)
 
     assert answered
