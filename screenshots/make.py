@@ -1,0 +1,204 @@
+"""Draw the dashboard's pictures from the demo swarm, as SVG and as PNG.
+
+    uv run screenshots/make.py [NAME …]
+
+A real hub and the demo's agents run beside it; the dashboard runs without a terminal,
+is driven by keys, and exports what it shows. With names only these pictures are made.
+The PNGs want the fonts Fira Code, DejaVu Sans and Symbola to be installed.
+"""
+# ruff: noqa: INP001  # a program, not a package
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import resvg_py
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from agentkit.coordinator import Coordinator
+from agentkit.settings import Endpoint
+from swarmtui.app import SwarmApp
+from swarmtui.demo.stage import private_hub, stage
+from swarmtui.preferences import Preferences
+
+FOLDER = Path(__file__).parent
+WIDE, SMALL = (120, 36), (80, 24)
+AGENTS, SEED = 96, 7
+LIVELY = 14.0
+"""Seconds until there is something to see in every view."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One picture: which keys lead to it, and which lead away again."""
+
+    name: str
+    keys: tuple[str, ...] = ()
+    """Keys in Textual's names; what begins with ``=`` is typed as text."""
+    back: tuple[str, ...] = ()
+    rest: float = 1.3
+    """Seconds before it is taken."""
+
+
+VIEWS = (
+    Shot("fleet", ("1", "j", "j", "j", "j"), rest=2.2),
+    Shot("queue", ("2",)),
+    Shot("help", ("3",), rest=1.8),
+    Shot("traffic", ("4",), rest=3.0),
+    Shot("message", ("4", *["up"] * 6), ("escape",)),
+)
+SHEETS = (
+    Shot(
+        "assign",
+        ("2", "space", "space", "space", "a", "=captions for lesson 13"),
+    ),
+    Shot("assign-ledger", ("enter",), ("escape", "escape"), rest=2.5),
+    Shot("broadcast", ("1", "b", "=freeze main until 21:00", "tab", "=state:busy")),
+    Shot("broadcast-ledger", ("enter",), ("escape",), rest=0.5),
+    Shot("answer", ("3", "g", "r")),
+    Shot("answered", ("1",), rest=1.5),
+    Shot("why", ("1", "w"), ("escape",)),
+    Shot("filter", ("1", "slash", "=state:busy cap:python cost>2"), ("escape",)),
+    Shot("palette", ("ctrl+p", "=he"), ("escape",)),
+    Shot("keys", ("question_mark",), ("escape",)),
+)
+
+
+# --- Pictures ------------------------------------------------------------------------
+
+
+def save(app: SwarmApp, name: str) -> None:
+    """Write what the app shows as SVG and PNG."""
+    svg = app.export_screenshot(title="swarmtui", simplify=True)
+    (FOLDER / f"{name}.svg").write_text(svg, "utf-8")
+    # Rich asks for Arial, and the converter has no fallback for a title.
+    drawn = svg.replace("font-family: arial", "font-family: DejaVu Sans")
+    png = resvg_py.svg_to_bytes(svg_string=drawn, monospace_family="Fira Code")
+    (FOLDER / f"{name}.png").write_bytes(bytes(png))
+    sys.stderr.write(f"{name}\n")
+
+
+async def press(pilot: Pilot[None], keys: tuple[str, ...]) -> None:
+    """Press keys, and type what begins with ``=``."""
+    for key in keys:
+        if key.startswith("="):
+            field = pilot.app.focused
+            if isinstance(field, Input):
+                field.clear()
+            await pilot.press(*map(_named, key[1:]))
+        else:
+            await pilot.press(key)
+        await pilot.pause(0.1)
+
+
+def _named(sign: str) -> str:
+    return {" ": "space"}.get(sign, sign)
+
+
+@asynccontextmanager
+async def shown(
+    hub: Endpoint, size: tuple[int, int], theme: str = "swarm-night"
+) -> AsyncIterator[tuple[SwarmApp, Pilot[None]]]:
+    """Run the dashboard over a hub without a terminal."""
+    app = SwarmApp(
+        Coordinator(hub, batch_ms=100), settings=Preferences(theme=theme, bell=False)
+    )
+    async with app.run_test(size=size) as pilot:
+        while not app.model.loaded:
+            await pilot.pause(0.05)
+        yield app, pilot
+
+
+async def take(
+    app: SwarmApp, pilot: Pilot[None], shots: tuple[Shot, ...], suffix: str = ""
+) -> None:
+    """Take pictures one after the other."""
+    for shot in shots:
+        await press(pilot, shot.keys)
+        await pilot.pause(shot.rest)
+        if wanted(shot.name):
+            save(app, shot.name + suffix)
+        await press(pilot, shot.back)
+
+
+def wanted(name: str) -> bool:
+    """Say whether a picture is to be written; with no names on the line, all are."""
+    return not sys.argv[1:] or name in sys.argv[1:]
+
+
+# --- Scenes --------------------------------------------------------------------------
+
+
+async def everything(hub: Endpoint) -> None:
+    """Every view and every sheet, in both sizes."""
+    for size, suffix in ((WIDE, ""), (SMALL, "-80x24")):
+        async with shown(hub, size) as (app, pilot):
+            await pilot.pause(2.5)
+            await take(app, pilot, VIEWS, suffix)
+            await take(app, pilot, SHEETS, suffix)
+
+
+async def themes(hub: Endpoint) -> None:
+    """The fleet by day, and in colours that everybody can tell apart."""
+    for theme in ("swarm-day", "swarm-clear"):
+        async with shown(hub, WIDE, theme) as (app, pilot):
+            await pilot.pause(2.5)
+            name = f"fleet-{theme.removeprefix('swarm-')}"
+            await take(app, pilot, (Shot(name, ("j", "j", "j", "j")),))
+
+
+async def overloaded(hub: Endpoint) -> None:
+    """The dashboard when drains take too long."""
+    async with shown(hub, WIDE) as (app, pilot):
+        await pilot.pause(2.5)
+        while app.pace.rate > 2:
+            app.pace.note(1.0)
+        await take(app, pilot, (Shot("overloaded", ("1",)),))
+
+
+async def empty() -> None:
+    """A hub that no agent has spoken to."""
+    with TemporaryDirectory() as home, private_hub(Path(home)) as hub:
+        for size, suffix in ((WIDE, ""), (SMALL, "-80x24")):
+            async with shown(hub, size) as (app, pilot):
+                await take(app, pilot, (Shot("empty"),), suffix)
+
+
+async def disconnected() -> None:
+    """The dashboard when its hub has gone away."""
+    for size, suffix in ((WIDE, ""), (SMALL, "-80x24")):
+        with ExitStack() as running:
+            hub = running.enter_context(stage(AGENTS, SEED))
+            await asyncio.sleep(LIVELY / 2)
+            async with shown(hub, size) as (app, pilot):
+                await pilot.pause(1.0)
+                running.close()
+                await take(app, pilot, (Shot("disconnected", rest=3.0),), suffix)
+
+
+async def main() -> None:
+    """Make every picture that is wanted."""
+    with stage(AGENTS, SEED) as hub:
+        await asyncio.sleep(LIVELY)
+        if any(wanted(shot.name) for shot in VIEWS + SHEETS):
+            await everything(hub)
+        if wanted("fleet-day") or wanted("fleet-clear"):
+            await themes(hub)
+        if wanted("overloaded"):
+            await overloaded(hub)
+    if wanted("empty"):
+        await empty()
+    if wanted("disconnected"):
+        await disconnected()
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as home:
+        os.environ["SWARMTUI_HOME"] = home
+        asyncio.run(main())
