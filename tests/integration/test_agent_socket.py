@@ -331,6 +331,7 @@ async def test_a_ping_left_unanswered_closes_and_unlinks(start: Start) -> None:
         b"Sec-WebSocket-Key: c3dhcm10dWktc3dhcm10dQ==\r\n"
         b"Authorization: Bearer %b\r\n\r\n" % hub.token.encode()
     )
+    await reader.readuntil(b"\r\n\r\n")
     hello = b'{"type":"hello","agent":"mute","spool":"s"}'
     writer.write(bytes([0x81, 0x80 | len(hello), 0, 0, 0, 0]) + hello)
 
