@@ -46,6 +46,8 @@ class Player:
         self._rng = Random(f"{seed} {part.id} reacts")  # noqa: S311  # a play
         self._cues: asyncio.Queue[Mail] = asyncio.Queue()
         self._task = ""
+        self._rests = False
+        """It is idle, so that only new work can follow."""
         self._cost = part.cost
         self._completed = part.completed
 
@@ -66,6 +68,8 @@ class Player:
 
     async def _act_on(self, agent: Agent) -> None:
         for act in self._acts:
+            if self._rests and act.report != "busy":
+                continue  # the end of a piece of work that was interrupted
             cue = await self._cue_within(act.after)
             if cue is not None:
                 await self._react(agent, cue)
@@ -90,6 +94,7 @@ class Player:
         await asyncio.sleep(self._rng.uniform(least, most))
 
     async def _perform(self, agent: Agent, act: Act) -> None:
+        self._rests = False
         self._task = act.task or self._task
         self._cost = round(self._cost + act.earns, 2)
         figures = {"cost": self._cost, "completed": self._completed}
@@ -116,6 +121,7 @@ class Player:
             case "answer":
                 said = f"going on with “{cue.body['text']}”"
                 await agent.busy(self._task, message=said)
+                self._rests = False
             case "helper":
                 await agent.busy(self._task, message=f"helping {cue.body['agent']}")
                 await self._think(4, 9)
@@ -129,6 +135,7 @@ class Player:
 
     async def _complete(self, agent: Agent) -> None:
         self._completed += 1
+        self._rests = True
         await agent.completed(self._task, cost=self._cost, completed=self._completed)
 
 

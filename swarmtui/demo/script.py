@@ -50,7 +50,7 @@ _FIRST_WAIT: dict[Lot, tuple[float, float]] = {
     "stuck": (60, 150),
     "asks": (60, 150),
     "blocked": (15, 40),
-    "idle": (4, 40),
+    "idle": (4, 30),
 }
 """Between how many seconds it takes until they go on, if nobody helps."""
 
@@ -196,7 +196,7 @@ def _days(part: Part, rng: Random, pace: float) -> Iterator[Act]:
             rest = rng.uniform(8, 40)
         else:
             yield Act(after=took, report="completed", earns=_spent(rng))
-            rest = rng.uniform(2, 16)
+            rest = rng.uniform(2, 11)
         yield _works(part, rng, rest * pace)
 
 
@@ -255,8 +255,8 @@ def errands(seed: int) -> Iterator[Errand]:
     yield assign(0.6)
     yield Errand(after=3.2, do="answer", text=next(answers))
     while True:
-        yield assign(rng.uniform(4, 9))
-        yield assign(rng.uniform(4, 9))
+        yield assign(rng.uniform(3, 7))
+        yield assign(rng.uniform(3, 7))
         yield broadcast(rng.uniform(10, 20))
-        yield assign(rng.uniform(4, 9))
+        yield assign(rng.uniform(3, 7))
         yield Errand(after=rng.uniform(5, 10), do="answer", text=next(answers))

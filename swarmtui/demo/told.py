@@ -2,8 +2,10 @@
 
 import asyncio
 from collections import Counter
+from typing import get_args
 
 from agentkit.coordinator import Coordinator, Heard
+from agentkit.rows import Report
 from agentkit.settings import Endpoint
 from swarmtui import output
 from swarmtui.asking import picture
@@ -58,7 +60,7 @@ def _close(model: Model, said: Counter[str]) -> None:
     body = [_row(model, name) for name in STATES if model.counts[name]]
     output.table(CLOSING, body)
     output.line()
-    reports = sum(n for subject, n in said.items() if subject.startswith("agent."))
+    reports = sum(said[f"agent.{report}"] for report in get_args(Report))
     spent = sum(agent.cost for agent in model.agents.values())
     done = sum(task.state == "done" for task in model.tasks.values())
     output.line(
