@@ -121,7 +121,7 @@ class Agent:
             self._note({"type": "bye"})
             with suppress(TimeoutError, AgentkitError):
                 async with asyncio.timeout(GOODBYE):
-                    await self._until(lambda: self._socket is None)
+                    await self._until(lambda: not self._notes or not self._socket)
         for desk in self._inbox.desks.values():
             desk.close()
         if self._task is not None:
@@ -358,7 +358,9 @@ class Agent:
         while True:
             self._fresh.clear()
             while self._notes:
-                await socket.send(dumps(self._notes.popleft()))
+                await socket.send(dumps(self._notes[0]))
+                self._notes.popleft()
+            self._stir()
             for seq, report in self._outbox.after(sent):
                 await socket.send(dumps({"type": "notify", "seq": seq, **report}))
                 sent = seq
