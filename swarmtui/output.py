@@ -143,22 +143,24 @@ def table(columns: Sequence[Column], body: Iterable[Sequence[str]]) -> None:
 
 
 def fitted(columns: Sequence[Column], natural: Sequence[int], room: int) -> list[int]:
-    """Return the width of each column so that all fit; 0 leaves a column out."""
-    widths = list(natural)
+    """Return the width of each column so that all fit; 0 leaves a column out.
+
+    Columns that can be spared are left out until the rest could fit; then the widest
+    flexible ones give way, those that could be spared before the others.
+    """
+    widths = [min(taken, room) for taken in natural]
     for n in sorted(range(len(columns)), key=lambda n: -columns[n].spare):
-        if _excess(_tightest(columns, widths), room) <= 0:
-            break
-        if columns[n].spare:
+        if columns[n].spare and _excess(_tightest(columns, widths), room) > 0:
             widths[n] = 0
-    while (excess := _excess(widths, room)) > 0:
-        loosest = max(
-            (n for n, column in enumerate(columns) if column.flexible),
-            key=lambda n: widths[n],
-            default=None,
-        )
-        if loosest is None or widths[loosest] <= NARROWEST:
-            break
-        widths[loosest] -= min(excess, _slack(columns, widths, loosest))
+    for _ in range(_excess(widths, room)):
+        loose = [
+            n
+            for n, column in enumerate(columns)
+            if column.flexible and widths[n] > NARROWEST
+        ]
+        if loose:
+            widest = max(loose, key=lambda n: (columns[n].spare > 0, widths[n]))
+            widths[widest] -= 1
     return widths
 
 
@@ -172,16 +174,6 @@ def _tightest(columns: Sequence[Column], widths: Sequence[int]) -> list[int]:
 def _excess(widths: Sequence[int], room: int) -> int:
     shown = [taken for taken in widths if taken]
     return sum(shown) + len(GAP) * (len(shown) - 1) - room
-
-
-def _slack(columns: Sequence[Column], widths: Sequence[int], loosest: int) -> int:
-    """Return how much the widest flexible column may give before the next is wider."""
-    others = [
-        widths[n]
-        for n, column in enumerate(columns)
-        if column.flexible and n != loosest and widths[n] < widths[loosest]
-    ]
-    return max(1, widths[loosest] - max([NARROWEST, *others]))
 
 
 def _joined(

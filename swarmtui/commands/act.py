@@ -92,8 +92,9 @@ def broadcast(*, text: str, where: str | None, yes: bool, form: Form) -> None:
     _agreed("Tell", _chosen(ask(look), where or ""), yes=yes)
     sent = ask(lambda swarm: swarm.broadcast(text, where=where or ""))
     if form == "table":
-        words.say(f"told {plural(len(sent.recipients), 'agent')}; who has it:")
-        output.line(f"swarmtui deliveries {sent.broadcast}")
+        told = plural(len(sent.recipients), "agent")
+        words.say(f"told {told}; see swarmtui deliveries {sent.broadcast}")
+        output.line(sent.broadcast)
     else:
         output.as_json(broadcast=sent)
 

@@ -52,6 +52,20 @@ def test_a_flexible_column_gives_way_before_another_is_left_out() -> None:
     assert fitted(COLUMNS, (9, 30, 8), 40) == [9, 19, 8]
 
 
+def test_of_two_flexible_columns_the_wider_gives_way() -> None:
+    two = (Column("a", flexible=True), Column("b", flexible=True))
+
+    assert fitted(two, (60, 20), 62) == [40, 20]
+    assert fitted(two, (60, 20), 42) == [20, 20]
+    assert fitted(two, (60, 20), 32) == [15, 15]
+
+
+def test_what_can_be_spared_gives_way_before_what_cannot() -> None:
+    two = (Column("question", flexible=True), Column("choices", True, True, 1))
+
+    assert fitted(two, (60, 40), 80) == [60, 18]
+
+
 def test_a_wide_terminal_changes_nothing() -> None:
     assert fitted(COLUMNS, (9, 30, 8), 200) == [9, 30, 8]
 
