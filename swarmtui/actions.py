@@ -212,8 +212,11 @@ ACTIONS: tuple[Action, ...] = (
 
 
 def bindings(scope: Scope) -> list[BindingType]:
-    """Return the bindings of one scope, in the order of the registry."""
-    return [action.binding for action in ACTIONS if action.scope == scope]
+    """Return the bindings of one scope; a view's are followed by those of any view."""
+    scopes = (scope, "view") if scope in VIEWS else (scope,)
+    return [
+        action.binding for one in scopes for action in ACTIONS if action.scope == one
+    ]
 
 
 def in_scope(scope: Scope) -> list[Action]:

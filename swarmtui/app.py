@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, ClassVar, TypeVar, cast
@@ -85,6 +86,7 @@ class SwarmApp(App[None], inherit_bindings=False):
         self._embedded = embedded
         self._feed = Feed(swarm, self.model)
         self._gate = Gate()
+        self._open = AsyncExitStack()
         self._last_view: Scope = "fleet"
         self._given = Need.NOTHING
         self._said_title = ""
@@ -108,15 +110,15 @@ class SwarmApp(App[None], inherit_bindings=False):
     async def _follow(self) -> None:
         """Follow the hub; leave when it does not want us at all."""
         try:
-            async with self.swarm:
-                await self._feed.run()
+            await self._open.enter_async_context(self.swarm)
+            await self._feed.run()
         except AgentkitError as error:
             if not self.model.loaded:
                 self.exit(return_code=error.exit_code, message=str(error))
 
     async def on_unmount(self) -> None:
-        """Close the connection while there is still a loop to do it on."""
-        await self.swarm.close()
+        """Close the connection; not in the worker, which is cancelled half-way."""
+        await self._open.aclose()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give every theme the colours that have a meaning here."""

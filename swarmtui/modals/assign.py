@@ -22,8 +22,11 @@ SHOWN = 6
 """How many conflicts, failures or ledger lines are shown."""
 
 
-class AssignSheet(Sheet[None]):
-    """Who receives, which task, what stands in the way; then the ledger."""
+class AssignSheet(Sheet[bool]):
+    """Who receives, which task, what stands in the way; then the ledger.
+
+    Dismissed with whether anything was sent.
+    """
 
     heading = "Assign a task"
     keys: ClassVar = (("enter", "Assign"), ("tab", "Next field"), ("esc", "Cancel"))
@@ -82,6 +85,10 @@ class AssignSheet(Sheet[None]):
         notes = self.query_one("#notes", Static)
         notes.update(_lines(lines))
         notes.display = bool(lines)
+
+    def action_leave(self) -> None:
+        """Close, and say whether anything was sent."""
+        self.dismiss(bool(self._sent))
 
     def _handouts(self) -> list[Handout]:
         task = self.query_one("#task", Input).value.strip()

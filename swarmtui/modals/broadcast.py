@@ -9,11 +9,13 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from agentkit.errors import AgentkitError, BadFilter
+from agentkit.protocol import BroadcastSent
 from swarmtui.modals.confirm import CountInput
 from swarmtui.modals.ledger import Ledger
 from swarmtui.modals.sheet import Sheet, field
 from swarmtui.model import Delta, first_names
 from swarmtui.orders import Progress, audience, must_confirm
+from swarmtui.text import clip, plural, safe
 
 NAMES = 110
 
@@ -30,6 +32,7 @@ class BroadcastSheet(Sheet[None]):
         self._heading = heading
         self._count = -1
         """How many would receive; -1 when the filter cannot be read."""
+        self._sending = False
         self._sent = ""
 
     def form(self) -> ComposeResult:
@@ -79,8 +82,9 @@ class BroadcastSheet(Sheet[None]):
 
     @on(Input.Submitted)
     async def _submit(self) -> None:
-        if self._sent or not self._complete():
+        if self._sending or not self._complete():
             return
+        self._sending = True
         text = self.query_one("#text", Input).value.strip()
         where = self.query_one("#to", Input).value.strip()
         try:
@@ -89,8 +93,9 @@ class BroadcastSheet(Sheet[None]):
             self.query_one("#names", Static).update(
                 Content.styled(str(error), "$st-help")
             )
+            self._sending = False
             return
-        self._show_ledger(sent, text)
+        self._show_ledger(sent)
 
     def _complete(self) -> bool:
         counts = self.query(CountInput)
@@ -103,12 +108,13 @@ class BroadcastSheet(Sheet[None]):
             return False
         return self._count > 0
 
-    def _show_ledger(self, sent: str, text: str) -> None:
+    def _show_ledger(self, sent: BroadcastSent) -> None:
         """Turn the form into the ledger of what was sent."""
-        self._sent = sent
+        self._sent = sent.broadcast
         for line in self.query(".field, #confirm, #names"):
             line.display = False
-        self.show_heading(f"“{text}” to {self._count:,} agents")
+        to = plural(len(sent.recipients), "agent")
+        self.show_heading(f"“{clip(sent.text, 50)}” to {to}")
         self.query_one("#ledger").display = True
         self.show_keys((("esc", "Close"),))
         self.set_focus(None)
@@ -135,6 +141,5 @@ def _who(ids: list[str]) -> Content:
     """Return how many, and the first names."""
     if not ids:
         return Content.styled("nobody matches; change the filter", "$st-blocked")
-    unit = "agent" if len(ids) == 1 else "agents"
-    names = ", ".join(first_names(ids, NAMES))
-    return Content.assemble((f"{len(ids):,} {unit}", "bold"), f"  {names}")
+    names = safe(", ".join(first_names(ids, NAMES)))
+    return Content.assemble((plural(len(ids), "agent"), "bold"), f"  {names}")

@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from swarmtui.console import Console, console
 from swarmtui.model import Delta
+from swarmtui.text import safe
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class Sheet(ModalScreen[T]):
 
     def show_heading(self, text: str) -> None:
         """Change the title."""
-        self.query_one("#heading", Static).update(Content(text))
+        self.query_one("#heading", Static).update(Content(safe(text)))
 
     def action_leave(self) -> None:
         """Close without effect."""

@@ -23,7 +23,11 @@ class AgentScreen(TableScreen):
 
     def action_assign(self) -> None:
         """Hand a task to whoever is chosen."""
-        self.app.push_screen(AssignSheet(self.chosen()))
+        self.app.push_screen(AssignSheet(self.chosen()), self._assigned)
+
+    def _assigned(self, sent: bool | None) -> None:
+        if sent:
+            self.tables[0].clear_marks()
 
     def action_message(self) -> None:
         """Tell whoever is chosen something."""

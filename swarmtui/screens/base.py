@@ -17,7 +17,7 @@ from textual.widgets import Static
 
 from agentkit.coordinator import Heard
 from agentkit.filters import compile_filter
-from swarmtui.actions import Action, Need, Scope, bindings, offered
+from swarmtui.actions import Action, Need, Scope, offered
 from swarmtui.console import Console, console
 from swarmtui.modals.broadcast import BroadcastSheet
 from swarmtui.model import Delta
@@ -51,7 +51,6 @@ class SwarmScreen(Screen[None]):
     """
 
     CSS_PATH: ClassVar[list[str | PurePath]] = [Path(__file__).with_name("base.tcss")]
-    BINDINGS: ClassVar = bindings("view")
 
     scope: ClassVar[Scope]
     _news: Heard | None = None

@@ -124,8 +124,8 @@ TASKS: tuple[Column[Task], ...] = (
     Column(
         key="task",
         title="TASK",
-        width=12,
-        flex=1,
+        width=10,
+        flex=3,
         text=lambda task, _: safe(f"{task.id} {task.title}"),
         sort=lambda task: task.id,
     ),
@@ -140,8 +140,8 @@ TASKS: tuple[Column[Task], ...] = (
     Column(
         key="with",
         title="WITH",
-        width=14,
-        flex=1,
+        width=8,
+        flex=2,
         text=lambda task, _: safe(task.agent),
         sort=lambda task: task.agent,
         style=lambda _: "dim",

@@ -60,8 +60,10 @@ class HelpScreen(TableScreen):
         super().show(delta)
 
     def total(self) -> int:
-        """Return how many requests are open."""
-        return sum(one.is_open for one in self.console.model.helps.values())
+        """Return how many requests there are to show."""
+        return sum(
+            one.is_open or self.settled for one in self.console.model.helps.values()
+        )
 
     def empty(self, _table: LineTable[Any]) -> str:
         """Say that nobody needs help."""

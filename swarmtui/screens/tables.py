@@ -146,18 +146,10 @@ class TableScreen(SwarmScreen):
         self.filter_bar.show(
             len(table.order),
             self.total(),
-            self._sorted(table),
             marked,
             frozen,
             unit=self.unit,
         )
-
-    def _sorted(self, table: LineTable[Any]) -> str:
-        if table.sort is None:
-            return ""
-        arrow = "↓" if table.sort.falling else "↑"
-        title = next(one.title for one in table.columns if one.key == table.sort.key)
-        return f"{title.lower()} {arrow}"
 
     # --- Actions ---------------------------------------------------------------------
 

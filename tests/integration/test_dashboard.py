@@ -195,4 +195,4 @@ async def test_it_works_in_a_small_terminal(fresh: RunningHub) -> None:
 async def test_a_terminal_too_small_asks_for_room(fresh: RunningHub) -> None:
     async with dashboard(fresh, (50, 12)) as (app, _):
         assert app.screen.query_one("#small").display
-        assert not view(app).table.display
+        assert not view(app).query_one("#body").display

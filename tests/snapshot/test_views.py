@@ -1,0 +1,136 @@
+"""What every view and sheet looks like, over a swarm that stands still."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pytest_textual_snapshot import SVGImageExtension
+from syrupy.assertion import SnapshotAssertion
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from agentkit.coordinator import Link
+from swarmtui.app import SwarmApp
+from swarmtui.preferences import Preferences
+from swarmtui.screens.tables import TableScreen
+from tests.unit.swarmtui.conftest import NOW, StillSwarm, lively
+
+WIDE = (120, 36)
+SMALL = (80, 24)
+
+
+@pytest.fixture(autouse=True)
+def _still(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Stop what depends on the machine: the time zone and the blinking cursor."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    monkeypatch.setattr(Input, "_toggle_cursor", lambda _self: None)
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def svg(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """Compare with the picture of before."""
+    return snapshot.use_extension(SVGImageExtension)
+
+
+async def until(ready: Callable[[], Any], pilot: Pilot[None]) -> None:
+    """Wait until something holds and is drawn."""
+    async with asyncio.timeout(20):
+        while not ready():
+            await asyncio.sleep(0.02)
+    await pilot.pause()
+
+
+def settled(app: SwarmApp) -> bool:
+    """Say whether everything that was asked for has arrived."""
+    view = app.view
+    if view is None or not view.ready or app._feed.backlog:
+        return False
+    if not isinstance(view, TableScreen) or view.pane is None:
+        return True
+    empty = not view.pane.display or view.pane.row is None
+    return empty or not app.model.live or view.pane._events is not None
+
+
+async def picture(
+    keys: str = "",
+    *,
+    size: tuple[int, int] = WIDE,
+    theme: str = "swarm-night",
+    swarm: StillSwarm | None = None,
+    loaded: bool = True,
+) -> str:
+    """Press keys one after the other and return the screen."""
+    app = SwarmApp(
+        lively() if swarm is None else swarm,
+        clock=lambda: NOW,
+        settings=Preferences(theme=theme, bell=False),
+    )
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(lambda: app.model.loaded == loaded and app.model.link, pilot)
+        await until(lambda: settled(app), pilot)
+        for key in keys.split():
+            await pilot.press(key)
+            await until(lambda: settled(app), pilot)
+        _settle_second(app)
+        await pilot.pause()
+        return app.export_screenshot(title="swarmtui", simplify=True)
+
+
+def _settle_second(app: SwarmApp) -> None:
+    """Let what comes once a second come now."""
+    if app.view is not None:
+        app.view.second()
+
+
+VIEWS = {
+    "fleet": ("", WIDE),
+    "fleet-small": ("", SMALL),
+    "fleet-filtered": ("slash s t a t e : i d l e enter space space", WIDE),
+    "fleet-opened-small": ("enter", SMALL),
+    "queue": ("2", WIDE),
+    "queue-small": ("2", SMALL),
+    "help": ("3", WIDE),
+    "help-small": ("3 o", SMALL),
+    "assign": ("space space space a", WIDE),
+    "assign-small": ("a", SMALL),
+    "ledger": ("space space a g o enter", WIDE),
+    "broadcast": ("b", WIDE),
+    "broadcast-wrong": ("b tab s t a t e : i d l", WIDE),
+    "answer": ("3 r", WIDE),
+    "snooze": ("3 z", WIDE),
+    "helper": ("3 a", WIDE),
+    "why": ("w", WIDE),
+    "keys": ("question_mark", WIDE),
+    "goto": ("colon 0 0 1", WIDE),
+}
+"""The keys that lead to each picture, and the size of the terminal."""
+
+
+@pytest.mark.parametrize("name", VIEWS)
+async def test_views_and_sheets(name: str, svg: SnapshotAssertion) -> None:
+    keys, size = VIEWS[name]
+
+    assert await picture(keys, size=size) == svg
+
+
+@pytest.mark.parametrize("theme", ["swarm-day", "swarm-clear", "ansi-dark"])
+async def test_themes(theme: str, svg: SnapshotAssertion) -> None:
+    assert await picture(theme=theme) == svg
+
+
+async def test_an_empty_fleet_says_how_to_begin(svg: SnapshotAssertion) -> None:
+    assert await picture(swarm=StillSwarm()) == svg
+
+
+async def test_a_hub_that_never_answered(svg: SnapshotAssertion) -> None:
+    link = Link("waiting", "no hub answers here", NOW + timedelta(seconds=4))
+    still = StillSwarm(link=link)
+
+    assert await picture(swarm=still, loaded=False) == svg
