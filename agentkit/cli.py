@@ -14,7 +14,13 @@ BUDGET = 1.0
 
 def main() -> int:
     """Run the command that the arguments ask for; return its exit code."""
-    words = sys.argv[1:]
+    try:
+        return _main(sys.argv[1:])
+    except KeyboardInterrupt:
+        return 130
+
+
+def _main(words: list[str]) -> int:
     key, deadline = os.urandom(16).hex(), time.monotonic() + BUDGET
     if words and words[0] == "notify":
         from agentkit import quick

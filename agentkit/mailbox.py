@@ -48,14 +48,17 @@ class Mailbox:
             read = 0
         return read if read <= newest else 0  # else it is of another hub
 
-    def poll(self, after: int, until: float) -> Iterator[list[dict[str, Any]]]:
-        """Yield what comes above `after`, as it comes; end when the time is over.
+    def poll(
+        self, until: float, after: int | None = None
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Yield what comes, as it comes; end when the time is over.
 
         Keeps trying while the hub is away.
 
         Args:
-            after: a sequence number; what is not done above it is handed out.
             until: by `time.monotonic`, when to end.
+            after: a sequence number; what is not done above it is handed out. Left
+                out, it is the bookmark.
 
         Raises:
             HubError: the hub has not answered for the whole time.
@@ -65,6 +68,7 @@ class Mailbox:
         away: HubError | None = None
         while (left := until - time.monotonic()) > 0:
             try:
+                after = self.bookmark() if after is None else after
                 mail = self._read(after, min(left, POLL))
             except (HubUnreachable, HubUnavailable, ConnectionLost) as error:
                 away = error

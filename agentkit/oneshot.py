@@ -145,5 +145,5 @@ def _drain(hub: Endpoint, spool: Spool, newest: Letter, timeout: float) -> Sent:
 
 def _post(caller: Caller, letter: Letter) -> None:
     if caller.left <= 0:
-        raise HubUnavailable("there was no time left to ask the hub")
+        raise HubUnavailable("the hub did not answer in time")
     caller.post("agents", letter.agent, "status", body=letter.body, key=letter.key)

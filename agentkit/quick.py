@@ -44,8 +44,9 @@ def notify(words: list[str], key: str, deadline: float) -> bool:
         key: the idempotency key of the request.
         deadline: by `time.monotonic`, when to give up.
     """
-    if os.environ.get("SWARMTUI_DISABLE") == "1":
-        return True
+    disabled = os.environ.get("SWARMTUI_DISABLE")
+    if disabled:
+        return disabled == "1"
     try:
         report, options = _read(words)
         agent, body = _body(report, options, os.environ)

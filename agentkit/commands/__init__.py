@@ -37,7 +37,7 @@ class Attempt:
 
 
 def run(words: Sequence[str], *, key: str, deadline: float) -> int:
-    """Run a command and return its exit code; nothing is raised.
+    """Run a command and return its exit code; no error is raised.
 
     Args:
         words: the arguments of ``agentkit``.
@@ -60,8 +60,6 @@ def run(words: Sequence[str], *, key: str, deadline: float) -> int:
     except OSError as error:
         words_to(f"{error.strerror or error}: {error.filename or 'the disk'}")
         return 1
-    except KeyboardInterrupt:
-        return 130
     return code
 
 

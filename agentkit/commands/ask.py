@@ -82,7 +82,7 @@ def _answer(args: Namespace, settings: KitSettings, agent: str, question: str) -
 
 def _await(box: Mailbox, question: str, until: float) -> dict[str, Any] | None:
     """Return the answer when it comes; all other mail stays where it is."""
-    for mail in box.poll(0, until):
+    for mail in box.poll(until, 0):
         for item in mail:
             if item["kind"] == "answer" and item["ref"] == question:
                 return item

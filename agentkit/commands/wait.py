@@ -33,8 +33,7 @@ def run(args: Namespace) -> int:
     settings = output.settings_of(args)
     box = Mailbox(endpoint(settings), output.agent_of(settings))
     until = time.monotonic() + (math.inf if args.timeout is None else args.timeout)
-    after = 0 if args.again else box.bookmark()
-    for mail in box.poll(after, until):
+    for mail in box.poll(until, 0 if args.again else None):
         for item in mail:
             output.data({name: item[name] for name in item if name != "type"})
         _sign(box, mail)
