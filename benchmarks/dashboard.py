@@ -81,7 +81,7 @@ class Watch:
             watch.frames.append(perf_counter() - start)
             watch.first = watch.first or monotonic()
 
-        Screen._compositor_refresh = timed  # type: ignore[method-assign]  # noqa: SLF001
+        Screen._compositor_refresh = timed  # type: ignore[method-assign, assignment]  # noqa: SLF001
 
 
 class Reference(App[None]):

@@ -105,6 +105,9 @@ def _put_aside(event: HelpSnoozed | HelpWoken | HelpEscalated | HelpResolved) ->
         case HelpEscalated():
             return Told("blocked", "escalated", "blocked for too long")
         case HelpResolved():
+            if event.by == event.agent:
+                note = event.note.removeprefix(event.agent).strip()
+                return Told("done", "resolved", note)
             return Told("done", "resolved", f"{event.note}{_by(event.by)}".strip())
 
 

@@ -4,7 +4,6 @@ Plain Python, no Textual. A message is an event of the hub's log with its direct
 its two ends; size and milliseconds are those of the request that led to it.
 """
 
-import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -65,10 +64,10 @@ def route(event: Event) -> tuple[Way, str, str]:
             one = len(agents) == 1
             return "out", "hub", agents.pop() if one else plural(len(agents), "agent")
         case _:
-            agent = getattr(event, "agent", "hub")
+            agent, by = getattr(event, "agent", "hub"), getattr(event, "by", "")
             if isinstance(event, _FROM_AGENT):
                 return "in", agent, "hub"
-            return "hub", getattr(event, "by", "") or "hub", agent
+            return "hub", by or "hub", "desk" if by == agent else agent
 
 
 class Message:
@@ -129,8 +128,22 @@ class Message:
         return dumps(self.frame)
 
     def pretty(self) -> str:
-        """Return the frame as JSON on many lines; each is still to be made safe."""
-        return json.dumps(json.loads(self.line), ensure_ascii=False, indent=2)
+        """Return the frame as JSON, a line for each field of frame and event.
+
+        The lines hold what agents said: each is still to be made safe to draw.
+        """
+        outer = [
+            f"  {dumps(name)}: {_field(value)}" for name, value in self.frame.items()
+        ]
+        return "{\n" + ",\n".join(outer) + "\n}"
+
+
+def _field(value: Any) -> str:
+    """Return a field of a frame as JSON; an event's own fields get a line each."""
+    if not isinstance(value, dict):
+        return dumps(value)
+    inner = [f"    {dumps(name)}: {dumps(one)}" for name, one in value.items()]
+    return "{\n" + ",\n".join(inner) + "\n  }"
 
 
 # --- Filter --------------------------------------------------------------------------
@@ -258,14 +271,15 @@ class Tally:
         self._seconds: deque[Counter[str]] = deque([Counter()], maxlen=self.SECONDS + 1)
 
     def add(self, messages: Iterable[Message]) -> None:
-        """Count messages."""
-        names = Counter[str]()
+        """Count messages, whenever they came."""
+        self.totals.update(message.subject for message in messages)
+
+    def pace(self, messages: Iterable[Message]) -> None:
+        """Count messages that came just now, for the rates."""
         for message in messages:
-            names[message.subject] += 1
+            self._seconds[-1][message.subject] += 1
             if isinstance(message.heard.event, AgentReported):
-                names[f"via {message.heard.event.via}"] += 1
-        self.totals.update(names)
-        self._seconds[-1].update(names)
+                self._seconds[-1][f"via {message.heard.event.via}"] += 1
 
     def second(self) -> None:
         """Begin the next second."""
@@ -279,5 +293,4 @@ class Tally:
 
     def subjects(self) -> dict[str, Rate]:
         """Return the rate of each subject seen."""
-        seen = (name for name in self.totals if not name.startswith("via "))
-        return {name: self.rate(name) for name in sorted(seen)}
+        return {name: self.rate(name) for name in sorted(self.totals)}

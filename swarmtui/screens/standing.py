@@ -58,7 +58,7 @@ def no_agents(console: Console) -> str:
         "\n"
         "connect the first one from any shell on this machine:\n"
         "\n"
-        f"{FIRST_AGENT}\n"
+        f"$ {FIRST_AGENT}\n"
         "\n"
         "y copies the command"
     )

@@ -142,8 +142,8 @@ class TrafficScreen(SwarmScreen):
                 version=lambda rate: (rate.rate, rate.total),
                 sort=Sort("subject"),
             )
-            yield Static(id="links", classes="part")
-            yield Static(id="pressure", classes="part")
+            yield Static(id="links")
+            yield Static(id="pressure")
         with Vertical(id="wire"):
             yield LineLog[Message](
                 MESSAGES,
@@ -183,7 +183,7 @@ class TrafficScreen(SwarmScreen):
 
     def show(self, delta: Delta) -> None:
         """Add the messages that came."""
-        self._add(delta.events)
+        self._tally.pace(self._add(delta.events))
         if delta.stats:
             self._show_latency()
         if delta.link:
@@ -202,14 +202,14 @@ class TrafficScreen(SwarmScreen):
         self._show_figures()
         self._show_state()
 
-    def _add(self, events: Iterable[Heard]) -> None:
-        """Add the events that are newer than those added before."""
-        messages = [Message(heard) for heard in events if heard.cursor > self._cursor]
-        if not messages:
-            return
-        self._cursor = messages[-1].heard.cursor
-        self._tally.add(messages)
-        self.messages.extend(messages)
+    def _add(self, events: Iterable[Heard]) -> list[Message]:
+        """Add the events that are newer than those added before, and return them."""
+        new = [Message(heard) for heard in events if heard.cursor > self._cursor]
+        if new:
+            self._cursor = new[-1].heard.cursor
+            self._tally.add(new)
+            self.messages.extend(new)
+        return new
 
     def _show_figures(self) -> None:
         fresh = self._tally.subjects()
@@ -254,8 +254,7 @@ class TrafficScreen(SwarmScreen):
         self._message = event.entry
         self.set_class(event.entry is not None, "-looking")
         if event.entry is not None:
-            text = "\n".join(safe(line) for line in event.entry.pretty().splitlines())
-            self.query_one("#json", Static).update(Content(text))
+            self.query_one("#json", Static).update(_coloured(event.entry.pretty()))
         self._show_state()
         self.refresh_bindings()
 
@@ -309,6 +308,16 @@ def _ink(subject: str) -> str:
     return _INKS.get(subject, "")
 
 
+def _coloured(text: str) -> Content:
+    """Return JSON with its names dimmed; every line safe to draw."""
+    lines = []
+    for line in text.splitlines():
+        name, colon, value = safe(line).partition('": ')
+        parts = (name + colon, "$ink-dim"), value
+        lines.append(Content.assemble(*parts) if colon else Content(name))
+    return Content("\n").join(lines)
+
+
 def _pace(rate: float) -> str:
     """Return a rate, with a digit below one."""
     if not rate:
@@ -341,7 +350,7 @@ def pressure(stats: Stats) -> Content:
 
 
 def _row(name: str, figure: str, rate: str) -> str:
-    return f"{fit(name, 17)} {fit(rate, 6, right=True)} {fit(figure, 7, right=True)}"
+    return f"{fit(name, 18)} {fit(rate, 6, right=True)} {fit(figure, 7, right=True)}"
 
 
 def _latency(stats: Stats, width: int) -> Content:

@@ -36,7 +36,7 @@ class FilterInput(Input):
     """One line to type in, with the filters typed before on ``up``."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "Keep"),
+        Binding("enter", "submit", "Keep", key_display="enter"),
         Binding("escape", "give_up", "Back"),
         Binding("up", "recall(-1)", "Earlier"),
         Binding("down", "recall(1)", "Later", show=False),
@@ -168,8 +168,9 @@ class FilterBar(Horizontal):
 
     def show(self, shown: int, total: int, *notes: str, unit: str = "") -> None:
         """Say how many rows are on show, and notes such as ``sort cost ↓``."""
-        words = f"{count(shown)} of {count(total)}" if shown != total else count(total)
-        spans = [Span(f"{words} {unit}".rstrip(), "" if shown != total else "dim")]
+        some = bool(self.text.strip()) and shown < total
+        words = f"{count(shown)} of {count(total)}" if some else count(shown)
+        spans = [Span(f"{words} {unit}".rstrip(), "" if some else "dim")]
         spans += [Span(f"   {note}", "dim") for note in notes if note]
         self._status = spans
         if not self.has_class("-wrong"):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from textual.binding import ActiveBinding
 from textual.screen import Screen
+from textual.widgets import Input
 
 from swarmtui.widgets.lines import Line, LineWidget, Span, line_width
 
@@ -49,9 +50,16 @@ class KeysBar(LineWidget):
         return (*start, Span(" " * gap), *end) if right else start
 
     def _shown(self) -> Iterator[ActiveBinding]:
-        """Yield each action that is to be shown once, with its first key."""
+        """Yield each action that is to be shown once, with its first key.
+
+        While something is typed, only the keys of the line that it is typed in.
+        """
         seen = set()
+        focused = self.screen.focused
+        typing = isinstance(focused, Input)
         for active in self.screen.active_bindings.values():
+            if typing and active.node is not focused:
+                continue
             if active.binding.show and active.binding.action not in seen:
                 seen.add(active.binding.action)
                 yield active

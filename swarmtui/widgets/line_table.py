@@ -10,7 +10,6 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from rich.segment import Segment
 from textual.binding import Binding
 from textual.cache import LRUCache
 from textual.events import Click, Resize
@@ -48,7 +47,8 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
     Args:
         columns: What is shown of a row, from left to right.
         rows: The rows by id. It is kept, not copied: change it, then say so.
-        empty: Text for the middle of a table without rows; lines are kept as given.
+        empty: Text for the middle of a table without rows; lines are kept as given,
+            those that begin with ``$ `` are commands.
         below: Makes a second line for each row, as spans without indent.
         version: Tells whether a row changed; equal versions are drawn alike.
         sort: The order to begin with.
@@ -351,7 +351,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
     def _draw(
         self, row: R, ground: str, cells: int, here: bool, marked: bool
     ) -> tuple[Strip, ...]:
-        flat = self._flat(here=here)
+        flat = self._flat(row, here=here)
         spans = [self._gutter(here, marked)]
         for column, room in self._shown:
             ink = column.style(row) if column.style else ""
@@ -367,11 +367,16 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         ]
         return first, self._strip(second, ground, cells)
 
-    def _flat(self, *, here: bool) -> str | None:
+    def _flat(self, row: R, *, here: bool) -> str | None:
         """Return the one ink of a whole row, where its own inks must not be used."""
-        if self.dimmed:
+        if self.dimmed or self._leaves(row):
             return "faint"
         return "row-cursor-ink" if here and self.app.current_theme.ansi else None
+
+    def _leaves(self, row: R) -> bool:
+        """Say whether a row will be gone with the next rebuild, or when let go."""
+        predicate = self._order.predicate
+        return predicate is not None and not predicate(row, self._now)
 
     def _gutter(self, here: bool, marked: bool) -> Span:
         if marked:
@@ -397,9 +402,9 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         if not 0 <= line < len(lines):
             return Strip.blank(cells, self.inks())
         indent = max(1, (cells - max(map(len, lines))) // 2)
-        text = " " * indent + lines[line]
-        segments = [Segment(text, self.inks("dim" if line else ""))]
-        return Strip(segments).adjust_cell_length(cells, self.inks())
+        command = lines[line].startswith("$ ")
+        ink = "primary" if command else "dim" if line else ""
+        return draw([Span(" " * indent + lines[line], ink)], self.inks, cells)
 
     # --- Layout and style ------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from swarmtui.widgets.lines import Line, LineWidget, Span, line_width
 from swarmtui.widgets.spark import spark_line
 
 COUNTED = ("idle", "busy", "blocked", "help", "lost")
-STROKES = {"idle": "─", "busy": "━", "blocked": "╍", "help": "█", "lost": "┄"}
+STROKES = {"idle": "─", "busy": "━", "blocked": "╍", "help": "▲", "lost": "┄"}
 """What the bar is drawn with: it can be read without colours."""
 
 SIDE = 36

@@ -9,18 +9,18 @@ LEVELS = "▁▂▃▄▅▆▇█"
 
 
 def spark(values: Sequence[float], cells: int, *, top: float = 0.0) -> str:
-    """Return the last values as one line of exactly so many cells, the newest last.
+    """Return the last values as one line of exactly so many cells, the oldest first.
 
     Args:
         values: Not negative.
-        cells: One cell for each value; where values are missing it stays blank.
+        cells: One cell for each value; what is left over stays blank.
         top: The least value that fills a cell, so that small figures stay small.
     """
     shown = list(values[-cells:]) if cells > 0 else []
     highest = max([*shown, top]) or 1
     steps = len(LEVELS) - 1
     drawn = "".join(LEVELS[round(value / highest * steps)] for value in shown)
-    return drawn.rjust(cells)
+    return drawn.ljust(cells)
 
 
 def bar(share: float, cells: int) -> str:

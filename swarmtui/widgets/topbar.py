@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from swarmtui.text import clip, fit
 from swarmtui.widgets.lines import Line, LineWidget, Span, line_width
 
-TROUBLE = "background bold on:st-blocked"
+TROUBLE = "background on:st-blocked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class TopBar(LineWidget):
         text = fit(clip(standing.trouble, room), room)
         return (
             Span(" ◌ ", TROUBLE),
-            Span(text, TROUBLE),
+            Span(text, f"{TROUBLE} bold"),
             Span(f" {standing.clock} ", TROUBLE),
         )
 

@@ -68,8 +68,15 @@ async def test_the_status_says_how_many_are_left(host: Host) -> None:
     bar = FilterBar(compile_filter)
     app, hook = host(bar)
     async with app.run_test(size=(100, 3), **hook) as pilot:
-        bar.show(12, 10_000, "sort cost ↓", "2 marked")
+        status = app.screen.query_one("_Status")
+        bar.show(10_000, 10_000, "cost ↓", unit="agents")
+        everybody = status.render_line(0).text.strip()
+        bar.put("cap:video")
         await pilot.pause()
-        status = app.screen.query_one("_Status").render_line(0).text
+        bar.show(12, 10_000, "cost ↓", "2 marked", unit="agents")
 
-        assert status.strip() == "12 of 10,000   sort cost ↓   2 marked"
+        assert everybody == "10,000 agents   cost ↓"
+        assert (
+            status.render_line(0).text.strip()
+            == "12 of 10,000 agents   cost ↓   2 marked"
+        )

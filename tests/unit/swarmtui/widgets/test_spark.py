@@ -19,8 +19,8 @@ def test_a_spark_takes_exactly_its_cells(
     assert len(spark(values, cells, top=top)) == cells
 
 
-def test_the_newest_value_is_last_and_the_greatest_fills_its_cell() -> None:
-    assert spark([0, 5, 10], 5) == f"  {LEVELS[0]}{LEVELS[4]}{LEVELS[-1]}"
+def test_the_oldest_value_is_first_and_the_greatest_fills_its_cell() -> None:
+    assert spark([0, 5, 10], 5) == f"{LEVELS[0]}{LEVELS[4]}{LEVELS[-1]}  "
     assert spark([9, 9, 0, 10], 2) == f"{LEVELS[0]}{LEVELS[-1]}"
 
 
@@ -56,7 +56,7 @@ async def test_a_spark_line_has_label_figure_and_spark(
     async with app.run_test(size=(24, 3), **hook):
         widget.show("msg/s", "1,625", [1, 2, 4])
 
-        assert lines(widget) == [f"msg/s    1,625       {spark([1, 2, 4], 3)}"]
+        assert lines(widget) == [f"msg/s    1,625 {spark([1, 2, 4], 3)}"]
 
 
 async def test_a_histogram_has_a_line_for_each_bucket(host: Host, lines: Lines) -> None:
