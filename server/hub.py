@@ -216,6 +216,19 @@ class Hub:
         answer: Outcome[T | None] = outcome
         return answer
 
+    def post(self, command: Command, *, size: int = 0) -> asyncio.Future[Outcome[None]]:
+        """Decide a command like `submit`, for callers that do not wait in a task.
+
+        What goes wrong is in the future that is returned, never raised here.
+        """
+        wish = _Wish(command, self._future(), size=size)
+        self.stats.arrived(size)
+        try:
+            self._enqueue(wish)
+        except StoreError as error:
+            wish.answer.set_exception(error)
+        return wish.answer
+
     async def ask(self, query: Query[T]) -> T:
         """Look at the swarm once everything that queued up before is on disk."""
         question = _Question(query, self._future())
