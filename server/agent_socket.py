@@ -1,8 +1,8 @@
 """``/v1/agent``: the connection of one agent. Reports up, mailbox down."""
 
 import asyncio
-from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from agentkit.protocol import Ack, Done, Link, Logged, Notify, ReportRefused, Un
 from server.asgi import dumps
 from server.connection import BAD_FRAME, NOT_YOURS, REPLACED, RESTARTING
 from server.core import Swarm
+from server.hub import Outcome
 from server.limits import Bucket
 from server.mailroom import Recipient
 from server.office import Office
@@ -64,7 +65,7 @@ class Session:
         self._connection = socket.connection
         self._recipient = Recipient(self._agent, socket.connection, hello.get("got", 0))
         self._bucket = Bucket(office.settings.agent_burst, monotonic())
-        self._flying: set[asyncio.Task[None]] = set()
+        self._flying: set[asyncio.Future[Outcome[None]]] = set()
         self._stored = self._acked = 0
 
     async def run(self) -> None:
@@ -124,11 +125,13 @@ class Session:
         match frame.pop("type"):
             case "notify":
                 await self._take_breath()
-                self._fly(self._report(frame, size))
+                spool = self._hello["spool"]
+                wish = Notify(agent=self._agent, spool=spool, via="ws", **frame)
+                self._fly(wish, size)
             case "ack":
-                self._fly(self._receipt(Ack(agent=self._agent, **frame), size))
+                self._fly(Ack(agent=self._agent, **frame), size)
             case "done":
-                self._fly(self._receipt(Done(agent=self._agent, **frame), size))
+                self._fly(Done(agent=self._agent, **frame), size)
             case _:
                 self._connection.end = "it said goodbye"
 
@@ -139,35 +142,38 @@ class Session:
         while wait := self._bucket.take(rate, burst, monotonic()):  # noqa: ASYNC110
             await asyncio.sleep(wait)
 
-    def _fly(self, work: Coroutine[Any, Any, None]) -> None:
+    def _fly(self, wish: Notify | Ack | Done, size: int) -> None:
         """Begin something without waiting; the hub keeps the order of what began."""
-        task = asyncio.create_task(self._land(work))
-        self._flying.add(task)
-        task.add_done_callback(self._flying.discard)
+        answer = self._office.hub.post(wish, size=size)
+        self._flying.add(answer)
+        answer.add_done_callback(partial(self._land, wish))
 
-    async def _land(self, work: Coroutine[Any, Any, None]) -> None:
+    def _land(
+        self, wish: Notify | Ack | Done, answer: asyncio.Future[Outcome[None]]
+    ) -> None:
         """Close the connection when a frame has no effect: nothing may follow it."""
-        try:
-            await work
-        except SwarmError as refusal:
-            self._connection.close(BAD_FRAME, str(refusal))
-        except StoreError as failure:
-            self._connection.close(RESTARTING, str(failure))
+        self._flying.discard(answer)
+        match answer.exception():
+            case None if isinstance(wish, Notify):
+                self._report_landed(wish.seq, answer.result().events)
+            case None:
+                pass
+            case Conflict() if not isinstance(wish, Notify):
+                pass  # A task is done when its report says so: this came early.
+            case SwarmError() as refusal:
+                self._connection.close(BAD_FRAME, str(refusal))
+            case StoreError() as failure:
+                self._connection.close(RESTARTING, str(failure))
+            case defect:
+                raise defect
 
-    async def _report(self, frame: dict[str, Any], size: int) -> None:
-        wish = Notify(agent=self._agent, spool=self._hello["spool"], via="ws", **frame)
-        outcome = await self._office.hub.submit(wish, size=size)
-        match outcome.events:
+    def _report_landed(self, seq: int, events: tuple[Logged, ...]) -> None:
+        match events:
             case (Logged(_, ReportRefused() as refused), *_):
                 self._refuse(refused)
         if self._stored == self._acked:
             asyncio.get_running_loop().call_soon(self._acknowledge)
-        self._stored = max(self._stored, wish.seq)
-
-    async def _receipt(self, wish: Ack | Done, size: int) -> None:
-        # A task is done when its report says so: saying it here is early, not wrong.
-        with suppress(Conflict):
-            await self._office.hub.submit(wish, size=size)
+        self._stored = max(self._stored, seq)
 
     # --- what goes down ---
 
