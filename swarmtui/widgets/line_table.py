@@ -29,6 +29,7 @@ R = TypeVar("R")
 
 EPOCH = datetime.fromtimestamp(0).astimezone()
 SECOND = timedelta(seconds=1)
+CURSOR = "▌"
 
 
 def version_of(row: Any) -> Hashable:
@@ -337,10 +338,13 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         here = index == self.index
         ground = self._ground(index, here=here)
         marked = id_ in self.marks
-        key = (id_, self._version(row), ages, ground, marked, here, self.dimmed, cells)
+        flat = self._flat(row, here=here)
+        key = (id_, self._version(row), ages, ground, flat, marked, here, cells)
         strips = self._lines.get(key)
         if strips is None:
-            strips = self._lines[key] = self._draw(row, ground, cells, here, marked)
+            gutter = self._gutter(here, marked)
+            strips = self._draw(row, ground, cells, flat, gutter)
+            self._lines[key] = strips
         return strips
 
     def _ground(self, index: int, *, here: bool) -> str:
@@ -349,10 +353,9 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         return "on:row-alt" if index & 1 else ""
 
     def _draw(
-        self, row: R, ground: str, cells: int, here: bool, marked: bool
+        self, row: R, ground: str, cells: int, flat: str | None, gutter: Span
     ) -> tuple[Strip, ...]:
-        flat = self._flat(row, here=here)
-        spans = [self._gutter(here, marked)]
+        spans = [gutter]
         for column, room in self._shown:
             ink = column.style(row) if column.style else ""
             text = fit(column.text(row, self._now), room, right=column.right)
@@ -360,7 +363,8 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         first = self._strip(spans, ground, cells)
         if not self._below:
             return (first,)
-        second = [Span("▌  " if here else "   ", "primary")]
+        bar = gutter.text if gutter.text == CURSOR else " "
+        second = [Span(f"{bar}  ", "primary")]
         second += [
             Span(span.text, span.ink if flat is None else flat)
             for span in self._below(row, self._now)
@@ -381,7 +385,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
     def _gutter(self, here: bool, marked: bool) -> Span:
         if marked:
             return Span("◆", "primary bold")
-        return Span("▌" if here else " ", "primary")
+        return Span(CURSOR if here else " ", "primary")
 
     def _strip(self, spans: Line, ground: str, cells: int) -> Strip:
         return draw(spans, self.inks, cells, ground).simplify()

@@ -193,6 +193,28 @@ async def test_a_filter_shows_only_what_it_lets_through(
         assert any("nothing matches" in line for line in lines(table))
 
 
+async def test_a_row_that_is_about_to_leave_fades(
+    host: Host, rows: dict[str, Any], row: Any, now: datetime
+) -> None:
+    table = LineTable(COLUMNS, rows)
+    app, hook = host(table)
+
+    def ink() -> Any:
+        return list(table.render_line(2))[1].style
+
+    async with app.run_test(size=SIZE, **hook):
+        table.show_only(lambda one, _: one.size < 100, now)
+        before = ink()
+        rows["r01"] = row("r01", size=100, version=1)
+        table.mark_dirty("r01")
+        table.flush(now)
+        leaving = ink()
+        table.show_only(None, now)
+
+        assert leaving != before
+        assert ink() == before
+
+
 async def test_keys_move_the_cursor_and_keep_it_in_sight(
     host: Host, rows: dict[str, Any], now: datetime
 ) -> None:
