@@ -1,0 +1,99 @@
+"""The doctor: what is well, what is not, and what to do about it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def examined(home: Path, *args: str, **env: str) -> tuple[int, dict[str, Any]]:
+    """Return the doctor's exit code and its findings by check."""
+    done = subprocess.run(
+        [sys.executable, "-m", "swarmtui", "doctor", "--json", *args],
+        check=False,
+        env={**os.environ, "SWARMTUI_HOME": str(home), **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    checks = json.loads(done.stdout)["checks"]
+    return done.returncode, {check["check"]: check for check in checks}
+
+
+def test_beside_a_running_hub_all_is_well(fresh: Any) -> None:
+    agents = fresh.get("/v1/agents").json()
+
+    code, checks = examined(fresh.home)
+
+    assert code == 0
+    assert {check["result"] for check in checks.values()} == {"ok"}
+    assert fresh.url in checks["hub"]["found"]
+    assert "token accepted" in checks["hub"]["found"]
+    assert "ms from a report to a coordinator" in checks["round trip"]["found"]
+    assert fresh.get("/v1/agents").json() == agents, "it leaves no trace"
+
+
+def test_without_a_hub_nothing_fails(tmp_path: Path) -> None:
+    code, checks = examined(tmp_path / "nothing-here-yet")
+
+    assert code == 0
+    assert checks["announced"]["found"] == "no hub runs here; swarmtui starts one"
+    assert not (tmp_path / "nothing-here-yet").exists()
+
+
+def test_a_hub_that_died_without_a_word_is_noticed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    dead = {"url": "http://127.0.0.1:1", "token": "t", "pid": gone.pid}
+    (tmp_path / "hub.json").write_text(json.dumps(dead))
+    (tmp_path / "hub.json").chmod(0o600)
+
+    code, checks = examined(tmp_path)
+
+    assert code == 0
+    assert checks["announced"]["result"] == "warn"
+    assert checks["announced"]["remedy"] == f"rm {tmp_path / 'hub.json'}"
+
+
+def test_a_store_that_others_can_read_is_noticed(tmp_path: Path) -> None:
+    store = tmp_path / "hub.db"
+    store.touch()
+    store.chmod(0o644)
+
+    _, checks = examined(tmp_path)
+
+    assert checks["files"]["result"] == "warn"
+    assert checks["files"]["remedy"] == f"chmod 600 {store}"
+
+
+def test_an_unreadable_setting_fails(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[dashboard]\ntheme = 'pink'\n")
+
+    code, checks = examined(tmp_path)
+
+    assert code == 1
+    assert checks["settings"]["result"] == "fail"
+    assert "pink" in checks["settings"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({"SWARMTUI_URL": "http://127.0.0.1:1"}, "127.0.0.1:1"),
+        ({"SWARMTUI_TOKEN": "wrong"}, "token"),
+    ],
+)
+def test_a_hub_that_cannot_be_asked_fails(
+    env: dict[str, str], said: str, fresh: Any
+) -> None:
+    code, checks = examined(fresh.home, **env)
+
+    assert code == 1
+    assert checks["hub"]["result"] == "fail"
+    assert said in checks["hub"]["found"]
+    assert checks["hub"]["remedy"]
