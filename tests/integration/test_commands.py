@@ -14,6 +14,7 @@ from pathlib import Path
 from termios import TIOCSWINSZ
 from typing import Any, NamedTuple, TypeAlias
 
+import httpx
 import pytest
 
 HOUR_OF_SHAME = ("Traceback", "Error:", "Exception")
@@ -437,6 +438,25 @@ def test_the_dashboard_opens_over_the_hub_that_runs_and_closes_on_q(
 
     assert shown.end() == 0
     assert swarm.process.poll() is None
+
+
+def test_without_a_hub_the_dashboard_brings_its_own(tmp_path: Path) -> None:
+    shown = Terminal(tmp_path, columns=120, SWARMTUI_PORT="0")
+    shown.until("no agents yet")
+    found = json.loads((tmp_path / "hub.json").read_text())
+    report = {"report": "busy", "task": "first-task"}
+    httpx.post(
+        f"{found['url']}/v1/agents/first/status",
+        json=report,
+        headers={"Authorization": f"Bearer {found['token']}"},
+        trust_env=False,
+    ).raise_for_status()
+    shown.until("first-task")
+    shown.type("q")
+
+    assert shown.end() == 0
+    assert not (tmp_path / "hub.json").exists()
+    assert (tmp_path / "hub.db").exists()
 
 
 def test_a_fan_out_names_the_count_and_asks(terminal: Callable[..., Terminal]) -> None:
