@@ -1,13 +1,12 @@
 """``/v1/agent``: the connection of one agent. Reports up, mailbox down."""
 
 import asyncio
-from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Any, Final
 
-from agentkit.errors import AgentkitError, Conflict, NotAllowed, SwarmError
-from agentkit.protocol import Ack, Done, Link, Logged, Notify, ReportRefused, Unlink
+from agentkit.errors import Conflict, NotAllowed, SwarmError
+from agentkit.protocol import Ack, Done, Link, Logged, Notify, ReportRefused
 from server.asgi import dumps
 from server.connection import BAD_FRAME, NOT_YOURS, REPLACED, RESTARTING
 from server.core import Swarm
@@ -80,10 +79,8 @@ class Session:
         """Let the hub know that the connection is gone, unless a newer one is there."""
         if self._flying:
             await asyncio.wait(self._flying)
-        if self._office.mailroom.leave(self._recipient):
-            reason = self._connection.end or "its connection ended"
-            with suppress(AgentkitError):
-                await self._office.hub.submit(Unlink(agent=self._agent, reason=reason))
+        reason = self._connection.end or "its connection ended"
+        await self._office.mailroom.leave(self._recipient, reason)
 
     # --- the beginning ---
 

@@ -11,6 +11,7 @@ import hmac
 import os
 import secrets
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -185,14 +186,15 @@ def allow(principal: Principal, *roles: Role) -> None:
 
 
 def _keep(path: Path, fresh: str) -> str:
-    """Return what a private file holds, after writing `fresh` if it is not there."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(fresh + "\n")
-    return fresh
+    """Return what a private file holds; write `fresh`, whole or not at all, if none."""
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(fresh + "\n")
+        with suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
+    return path.read_text().strip()
 
 
 def _same(one: str, other: str) -> bool:

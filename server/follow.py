@@ -1,8 +1,6 @@
 """The log as server-sent events: from a cursor, then live, without a gap."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any, Final
 
 from starlette.responses import StreamingResponse
@@ -12,8 +10,8 @@ from agentkit.errors import HubUnavailable, Invalid
 from agentkit.protocol import Logged
 from server.api import asked, fields
 from server.asgi import Reply, dumps
+from server.bell import Bell
 from server.core import Swarm
-from server.hub import Pushed
 from server.office import Office
 from server.questions import QUESTIONS, event_frame
 from server.routes import Call
@@ -22,34 +20,10 @@ from server.wire import valid
 PAGE: Final = 500
 """Events that are read from the log at once."""
 
-_page: Final = asked("events")
-
 QUIET: Final = 15.0
 """Seconds without an event until a comment shows that the line is alive."""
 
-
-class Bell:
-    """A subscriber that notes how far the log goes, and wakes who waits for more."""
-
-    __slots__ = ("_rung", "newest")
-
-    def __init__(self) -> None:
-        self.newest = 0
-        self._rung = asyncio.Event()
-
-    def push(self, pushed: Pushed) -> None:
-        """Note a turn."""
-        self.newest = pushed.cursor
-        self._rung.set()
-
-    async def wait(self) -> bool:
-        """Wait for a turn; False when all was quiet."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(QUIET):
-                await self._rung.wait()
-        rung = self._rung.is_set()
-        self._rung.clear()
-        return rung
+_page: Final = asked("events")
 
 
 async def events_or_stream(office: Office, call: Call) -> Reply | ASGIApp:
@@ -78,10 +52,11 @@ async def _follow(
 ) -> AsyncIterator[bytes]:
     """Read the log from disk whenever it grew: nothing to buffer, nothing to miss."""
     bell = Bell()
+    office.bells.add(bell)
     try:
         bell.newest = await office.hub.ask(lambda swarm: _listen(office, bell, swarm))
         yield b"retry: 1000\n\n"
-        while True:
+        while not office.stopping:
             newest = bell.newest
             found = await office.hub.store.events(after=after, limit=PAGE, **wanted)
             for logged in found:
@@ -90,11 +65,12 @@ async def _follow(
             if len(found) == PAGE:
                 continue
             after = max(after, newest)
-            if not await bell.wait():
+            if not await bell.wait(QUIET):
                 yield b": quiet\n\n"
     except HubUnavailable as failure:
         yield b"event: error\ndata: %b\n\n" % dumps(str(failure))
     finally:
+        office.bells.discard(bell)
         office.hub.unsubscribe(bell)
 
 

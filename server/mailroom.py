@@ -8,42 +8,20 @@ agent delays nobody.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import suppress
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final
 
-from agentkit.errors import AgentkitError
-from agentkit.protocol import Sent
-from agentkit.rows import Broadcast, Delivery, HelpRequest, Task
-from server.asgi import dumps
-from server.connection import CHUNK, Connection, text_frame
-from server.core import Swarm
-from server.core.tables import Tables
+from agentkit.errors import AgentkitError, HubUnavailable
+from agentkit.protocol import Sent, Unlink
+from agentkit.rows import Delivery
+from server.connection import CHUNK, RESTARTING, Connection
 from server.hub import Hub, Pushed
-
-Matter: TypeAlias = Task | Broadcast | HelpRequest
-"""What a delivery carries."""
+from server.letters import Letter, Matter, in_mailbox, matter_of, rest_of
 
 PAGE: Final = 200
 """Deliveries that are read from a mailbox at once."""
 
 log = logging.getLogger(__name__)
-
-
-class Letter(NamedTuple):
-    """A delivery, and the part of its frame that all recipients share."""
-
-    delivery: Delivery
-    rest: bytes
-
-    @property
-    def text(self) -> bytes:
-        """The `mail` frame; handing it out makes it one attempt more."""
-        return b'{"type":"mail","seq":%d,"attempt":%d,%b' % (
-            self.delivery.seq,
-            self.delivery.attempts + 1,
-            self.rest,
-        )
 
 
 class Recipient:
@@ -71,6 +49,8 @@ class Mailroom:
         self._handed: deque[Delivery] = deque()
         self._marking = False
         self._wake = asyncio.Event()
+        self._unlinked: dict[str, str] = {}
+        """Who is gone, and why, while the hub does not know it yet."""
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._chores: set[asyncio.Task[Any]] = set()
         self._clerk: asyncio.Task[None] | None = None
@@ -80,14 +60,18 @@ class Mailroom:
         await self.hub.ask(lambda _: self.hub.subscribe(self))
         self._clerk = asyncio.create_task(self._hand_out(), name="mailroom")
 
+    def release(self) -> None:
+        """Let everybody go who waits for mail: the hub is about to stop."""
+        for bells in self._waiting.values():
+            for bell in bells:
+                _ring(bell)
+
     async def close(self) -> None:
         """Stop; what was not handed out stays in the mailboxes."""
         self.hub.unsubscribe(self)
         if self._clerk:
             self._clerk.cancel()
-        for chore in (*self._chores, *filter(None, [self._clerk])):
-            with suppress(asyncio.CancelledError):
-                await chore
+            await asyncio.wait([self._clerk, *self._chores])
 
     # --- connected agents ---
 
@@ -100,12 +84,24 @@ class Mailroom:
         self.recipients[recipient.agent] = recipient
         return older.connection if older else None
 
-    def leave(self, recipient: Recipient) -> bool:
-        """Forget a connection; say whether it was still the agent's newest."""
-        if self.recipients.get(recipient.agent) is not recipient:
-            return False
-        del self.recipients[recipient.agent]
-        return True
+    async def leave(self, recipient: Recipient, reason: str) -> None:
+        """Forget a connection; unlink its agent unless a newer one is there."""
+        if self.recipients.get(recipient.agent) is recipient:
+            del self.recipients[recipient.agent]
+            await self._unlink(recipient.agent, reason)
+
+    async def settle(self) -> None:
+        """Tell the hub again who is gone, if it could not be written then."""
+        owed, self._unlinked = self._unlinked, {}
+        for agent, reason in owed.items():
+            if agent not in self.recipients:
+                await self._unlink(agent, reason)
+
+    async def _unlink(self, agent: str, reason: str) -> None:
+        try:
+            await self.hub.submit(Unlink(agent=agent, reason=reason))
+        except HubUnavailable:
+            self._unlinked[agent] = reason
 
     async def catch_up(self, recipient: Recipient) -> None:
         """Hand out what lies in the mailbox, until it is empty or the agent too slow.
@@ -120,7 +116,7 @@ class Mailroom:
             if not letters and not recipient.missed:
                 recipient.behind = False
                 return
-            handed = [mail.delivery for mail in letters if _write(recipient, mail)]
+            handed = [mail.delivery for mail in letters if self._write(recipient, mail)]
             await self.mark_sent(handed)
             if connection.congested:
                 connection.on_writable = lambda: self._resume(recipient)
@@ -128,15 +124,22 @@ class Mailroom:
 
     def _resume(self, recipient: Recipient) -> None:
         recipient.connection.on_writable = None
-        self._run(self.catch_up(recipient))
+        self._run(self._resumed(recipient))
+
+    async def _resumed(self, recipient: Recipient) -> None:
+        """Catch up; when the hub cannot, let the agent connect and begin again."""
+        try:
+            await self.catch_up(recipient)
+        except AgentkitError as failure:
+            recipient.connection.close(RESTARTING, str(failure))
 
     # --- agents that ask ---
 
     async def letters(self, agent: str, after: int, limit: int = PAGE) -> list[Letter]:
         """Read the mailbox of an agent: what is not done, in order, above `after`."""
-        found = await self.hub.ask(lambda swarm: _look(swarm, agent, after, limit))
+        found = await self.hub.ask(lambda swarm: in_mailbox(swarm, agent, after, limit))
         return [
-            Letter(row, _rest(row, matter or await self._recall(row)))
+            Letter(row, rest_of(row, matter or await self._recall(row)))
             for row, matter in found
         ]
 
@@ -194,7 +197,7 @@ class Mailroom:
                 continue
             key = (row.kind, row.ref)
             if key not in rests:
-                rests[key] = _rest(row, _matter(rows, row))
+                rests[key] = rest_of(row, matter_of(rows, row))
             self._letters.append(Letter(row, rests[key]))
         if self._letters:
             self._wake.set()
@@ -232,7 +235,15 @@ class Mailroom:
             recipient.behind = True
             recipient.connection.on_writable = lambda: self._resume(recipient)
             return False
-        return _write(recipient, letter)
+        return self._write(recipient, letter)
+
+    def _write(self, recipient: Recipient, letter: Letter) -> bool:
+        connection = recipient.connection
+        if connection.congested or not connection.is_open:
+            return False
+        self.hub.stats.pushed(1, connection.send_text(letter.text))
+        recipient.handed = letter.delivery.seq
+        return True
 
     def _run(self, chore: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(chore)
@@ -252,62 +263,3 @@ class Mailroom:
 def _ring(bell: asyncio.Future[None]) -> None:
     if not bell.done():
         bell.set_result(None)
-
-
-def _write(recipient: Recipient, letter: Letter) -> bool:
-    if recipient.connection.congested or not recipient.connection.is_open:
-        return False
-    recipient.connection.send_frame(text_frame(letter.text))
-    recipient.handed = letter.delivery.seq
-    return True
-
-
-def _look(
-    swarm: Swarm, agent: str, after: int, limit: int
-) -> list[tuple[Delivery, Matter | None]]:
-    box = swarm.mail.get(agent, {})
-    chosen = [seq for seq in sorted(box) if seq > after][:limit]
-    return [(box[seq], _matter(swarm, box[seq])) for seq in chosen]
-
-
-def _matter(rows: Swarm | Tables, row: Delivery) -> Matter | None:
-    match row.kind:
-        case "task":
-            return rows.tasks.get(row.ref)
-        case "broadcast":
-            return rows.broadcasts.get(row.ref)
-        case "answer" | "helper":
-            return rows.helps.get(row.ref)
-
-
-def _rest(row: Delivery, matter: Matter | None) -> bytes:
-    """Return what follows the number and the attempt in a `mail` frame."""
-    rest = {
-        "kind": row.kind,
-        "ref": row.ref,
-        "at": row.queued,
-        "by": matter.by if matter else "",
-        "body": _body(row, matter),
-    }
-    return dumps(rest)[1:]
-
-
-def _body(row: Delivery, matter: Matter | None) -> Mapping[str, Any]:
-    match matter:
-        case Task():
-            return (
-                {**matter.body, "title": matter.title} if matter.title else matter.body
-            )
-        case Broadcast():
-            return {"text": matter.text}
-        case HelpRequest() if row.kind == "answer":
-            return {"text": matter.answer, "question": matter.question}
-        case HelpRequest():
-            return {
-                "agent": matter.agent,
-                "question": matter.question,
-                "task": matter.task,
-                "note": matter.note,
-            }
-        case None:
-            return {}

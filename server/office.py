@@ -5,6 +5,7 @@ from time import monotonic
 
 from server.asgi import RequestError
 from server.auth import Gate
+from server.bell import Bell
 from server.connection import Connection
 from server.hub import Hub
 from server.limits import Rates
@@ -27,6 +28,16 @@ class Office:
     """Where the hub can be reached; known once its port is bound."""
     connections: set[Connection] = field(default_factory=set)
     """Every WebSocket that is open."""
+    bells: set[Bell] = field(default_factory=set)
+    """Whoever follows the log over HTTP."""
+    stopping: bool = False
+
+    def release(self) -> None:
+        """End every answer that waits for something to happen: the hub stops."""
+        self.stopping = True
+        self.mailroom.release()
+        for bell in self.bells:
+            bell.ring()
 
     def slow_down(self, agent: str) -> None:
         """Count a report of an agent against its rate.

@@ -50,6 +50,7 @@ class Pulse:
             await asyncio.sleep(max(0.0, second - loop.time()))
             self._office.hub.stats.tick()
             await self._tell()
+            await self._office.mailroom.settle()
             self._calm_down()
             if loop.time() - ping >= self._office.settings.ping_interval:
                 ping = loop.time()

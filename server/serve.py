@@ -136,6 +136,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, office: Office) -> None:
         settings = office.settings
+        self._office = office
         super().__init__(
             uvicorn.Config(
                 Edge(office),
@@ -156,6 +157,11 @@ class Server(uvicorn.Server):
                 ssl_keyfile=settings.tls_key,
             )
         )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End what waits, then let uvicorn end the rest."""
+        self._office.release()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -82,9 +82,9 @@ def _notified(report: Report) -> Run:
     async def run(office: Office, call: Call) -> Reply:
         body = await call.body()
         said = _notification(body)
-        office.slow_down(said.session_id)
         if call.principal.role == "agent":
             office.gate.require(call.principal, said.session_id)
+        office.slow_down(said.session_id)
         wish = notify_of(report, said)
         outcome = await office.hub.submit(
             wish,

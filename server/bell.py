@@ -1,0 +1,34 @@
+"""Wakes whoever reads the log as it grows."""
+
+import asyncio
+from contextlib import suppress
+
+from server.hub import Pushed
+
+
+class Bell:
+    """A subscriber that notes how far the log goes, and wakes who waits for more."""
+
+    __slots__ = ("_rung", "newest")
+
+    def __init__(self) -> None:
+        self.newest = 0
+        self._rung = asyncio.Event()
+
+    def push(self, pushed: Pushed) -> None:
+        """Note a turn."""
+        self.newest = pushed.cursor
+        self._rung.set()
+
+    def ring(self) -> None:
+        """Wake who waits, though there is nothing new."""
+        self._rung.set()
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait for a turn; False when all was quiet for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._rung.wait()
+        rung = self._rung.is_set()
+        self._rung.clear()
+        return rung

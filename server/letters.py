@@ -1,0 +1,81 @@
+"""A delivery as a frame: what it carries, written once for all who receive it."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from agentkit.rows import Broadcast, Delivery, HelpRequest, Task
+from server.asgi import dumps
+from server.core import Swarm
+from server.core.tables import Tables
+
+Matter: TypeAlias = Task | Broadcast | HelpRequest
+"""What a delivery carries."""
+
+
+class Letter(NamedTuple):
+    """A delivery, and the part of its frame that all recipients share."""
+
+    delivery: Delivery
+    rest: bytes
+
+    @property
+    def text(self) -> bytes:
+        """The `mail` frame; handing it out makes it one attempt more."""
+        return b'{"type":"mail","seq":%d,"attempt":%d,%b' % (
+            self.delivery.seq,
+            self.delivery.attempts + 1,
+            self.rest,
+        )
+
+
+def in_mailbox(
+    swarm: Swarm, agent: str, after: int, limit: int
+) -> list[tuple[Delivery, Matter | None]]:
+    """Return what is not done in a mailbox, in order, above `after`."""
+    box = swarm.mail.get(agent, {})
+    chosen = [seq for seq in sorted(box) if seq > after][:limit]
+    return [(box[seq], matter_of(swarm, box[seq])) for seq in chosen]
+
+
+def matter_of(rows: Swarm | Tables, row: Delivery) -> Matter | None:
+    """Return what a delivery carries; None when it was settled long ago."""
+    match row.kind:
+        case "task":
+            return rows.tasks.get(row.ref)
+        case "broadcast":
+            return rows.broadcasts.get(row.ref)
+        case "answer" | "helper":
+            return rows.helps.get(row.ref)
+
+
+def rest_of(row: Delivery, matter: Matter | None) -> bytes:
+    """Return what follows the number and the attempt in a `mail` frame."""
+    rest = {
+        "kind": row.kind,
+        "ref": row.ref,
+        "at": row.queued,
+        "by": matter.by if matter else "",
+        "body": _body(row, matter),
+    }
+    return dumps(rest)[1:]
+
+
+def _body(row: Delivery, matter: Matter | None) -> Mapping[str, Any]:
+    match matter:
+        case Task():
+            return (
+                {**matter.body, "title": matter.title} if matter.title else matter.body
+            )
+        case Broadcast():
+            return {"text": matter.text}
+        case HelpRequest() if row.kind == "answer":
+            return {"text": matter.answer, "question": matter.question}
+        case HelpRequest():
+            return {
+                "agent": matter.agent,
+                "question": matter.question,
+                "task": matter.task,
+                "note": matter.note,
+            }
+        case None:
+            return {}
