@@ -174,7 +174,8 @@ class SwarmApp(App[None], inherit_bindings=False):
         if self.settings.desktop:
             self._write(f"\x1b]9;{safe(words)}\x07")
         if self.scope != "help":
-            self.notify(words, title="▲ help", severity="warning", markup=False)
+            self.clear_notifications()
+            self.notify(f"▲ {words}", severity="warning", markup=False)
 
     def _set_title(self) -> None:
         words = title(len(self.model.calling))

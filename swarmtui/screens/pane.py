@@ -18,6 +18,7 @@ from agentkit.rows import Delivery
 from swarmtui import facts
 from swarmtui.console import console
 from swarmtui.model import Delta
+from swarmtui.telling import is_news
 
 REST = 0.15
 """Seconds that the cursor rests before the hub is asked."""
@@ -132,10 +133,11 @@ class AgentPane(Pane):
             return Content("")
         parts = [facts.agent_facts(agent, console(self).now(), width)]
         if self._events is not None:
+            news = [one for one in self._events if is_news(one.event.subject)]
             parts += [
                 Content(""),
                 facts.rule("history", width),
-                facts.history(self._events[: EVENTS // 2], width),
+                facts.history(news[: EVENTS // 2], width),
                 Content(""),
                 facts.rule("mailbox", width),
                 facts.mailbox(model, self._mail, width),
