@@ -82,4 +82,5 @@ def _ready_to_draw(theme: str | None) -> Preferences:
 def can_draw() -> bool:
     """Whether there is a terminal that the dashboard can draw on."""
     dumb = os.environ.get("TERM", "dumb") == "dumb"
-    return sys.stdin.isatty() and sys.stderr.isatty() and not dumb
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return all(stream.isatty() for stream in streams) and not dumb

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from agentkit.commands import COMMANDS
 from agentkit.settings import KitSettings, entries
 from server.settings import Settings
 from swarmtui.cli import WORDS
@@ -28,6 +29,11 @@ def texts() -> list[Path]:
 @pytest.mark.parametrize("word", WORDS)
 def test_every_word_is_explained(word: str) -> None:
     assert f"`swarmtui {word}" in page("docs/commands.md")
+
+
+@pytest.mark.parametrize("word", COMMANDS)
+def test_every_word_of_the_kit_is_explained(word: str) -> None:
+    assert f"`agentkit {word}" in page("docs/commands.md")
 
 
 @pytest.mark.parametrize("table", [KitSettings, Settings, Preferences])
