@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Self
 
 from agentkit.coordinator import Change, Coordinator, Heard, Link, Stats
-from agentkit.protocol import AgentReported, HelpAsked, Logged, TaskAssigned
+from agentkit.protocol import AgentReported, HelpAsked, HelpTaken, Logged, TaskAssigned
 from agentkit.rows import Agent, Broadcast, Delivery, HelpRequest, Task
 from agentkit.settings import Endpoint
 
@@ -24,20 +24,30 @@ QUESTIONS = (
 
 def agent(key: str, **fields: Any) -> Agent:
     """Return an idle agent that has just reported."""
-    given = {"status": "idle", "since": NOW, "heard": NOW, "joined": NOW} | fields
-    return Agent(id=key, **given)
+    given: dict[str, Any] = {
+        "status": "idle",
+        "since": NOW,
+        "heard": NOW,
+        "joined": NOW,
+    }
+    return Agent(id=key, **(given | fields))
 
 
 def request(key: str, asker: str = "a", **fields: Any) -> HelpRequest:
     """Return an open question."""
-    given = {"kind": "help", "state": "open", "question": "why?", "opened": NOW}
+    given: dict[str, Any] = {
+        "kind": "help",
+        "state": "open",
+        "question": "why?",
+        "opened": NOW,
+    }
     return HelpRequest(id=key, agent=asker, **(given | fields))
 
 
 def task(key: str, holder: str, **fields: Any) -> Task:
     """Return a task that has not been sent yet."""
-    given = {"state": "queued", "created": NOW} | fields
-    return Task(id=key, agent=holder, **given)
+    given: dict[str, Any] = {"state": "queued", "created": NOW}
+    return Task(id=key, agent=holder, **(given | fields))
 
 
 class StillSwarm(Coordinator):
@@ -63,7 +73,7 @@ class StillSwarm(Coordinator):
     async def close(self) -> None:
         """Have nothing to close."""
 
-    async def changes(self) -> AsyncIterator[Change]:  # type: ignore[override]
+    async def changes(self) -> AsyncIterator[Change]:
         """Yield the snapshot, then what `change` and `relink` are told."""
         if self.link.state == "live":
             yield self._whole()
@@ -112,7 +122,7 @@ class StillSwarm(Coordinator):
             broadcasts=tuple(self.broadcasts.values()),
         )
 
-    async def assign(  # type: ignore[override]
+    async def assign(
         self, agent: str, task: str = "", *, title: str = "", **_: Any
     ) -> TaskAssigned:
         """Note the order and hold the task."""
@@ -122,10 +132,12 @@ class StillSwarm(Coordinator):
             at=NOW, agent=agent, task=task, title=title, body={}, by="you"
         )
 
-    async def take(self, help: str, **_: Any) -> Any:  # noqa: A002
+    async def take(self, request: str, **_: Any) -> HelpTaken:
         """Note the order and take the request."""
-        self.given.append(("take", help))
-        self.change(replace(self.helps[help], state="taken", by="you"))
+        self.given.append(("take", request))
+        held = self.helps[request]
+        self.change(replace(held, state="taken", by="you"))
+        return HelpTaken(at=NOW, agent=held.agent, help=request, by="you")
 
     async def history(self, agent: str, **_: Any) -> list[Logged]:
         """Return a day in the life of any agent."""
