@@ -48,6 +48,7 @@ class Mailroom:
         self._letters: deque[Letter] = deque()
         self._handed: deque[Delivery] = deque()
         self._marking = False
+        self._closing = False
         self._wake = asyncio.Event()
         self._unlinked: dict[str, str] = {}
         """Who is gone, and why, while the hub does not know it yet."""
@@ -62,6 +63,7 @@ class Mailroom:
 
     def release(self) -> None:
         """Let everybody go who waits for mail: the hub is about to stop."""
+        self._closing = True
         for bells in self._waiting.values():
             for bell in bells:
                 _ring(bell)
@@ -98,6 +100,8 @@ class Mailroom:
                 await self._unlink(agent, reason)
 
     async def _unlink(self, agent: str, reason: str) -> None:
+        if self._closing:
+            return  # The next start of the hub closes every link.
         try:
             await self.hub.submit(Unlink(agent=agent, reason=reason))
         except HubUnavailable:

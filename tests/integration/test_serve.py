@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,25 @@ async def test_what_was_acknowledged_before_the_stop_is_there_after_it(
     assert accepted >= 1
     row = again.get("/v1/agents/last").json()["agent"]
     assert row["task"] == f"T{accepted}"
+
+
+async def test_a_hub_that_stops_ends_answers_that_wait(start: Start) -> None:
+    hub = start("--store", "memory")
+    hub.report("waits", "idle")
+    headers = {"authorization": f"Bearer {hub.token}", "accept": "text/event-stream"}
+    async with httpx.AsyncClient(base_url=hub.url, headers=headers) as client:
+        mailbox = asyncio.create_task(client.get("/v1/agents/waits/mailbox?wait=60"))
+        async with client.stream("GET", "/v1/events") as reply:
+            events = reply.aiter_lines()
+            assert "retry" in await anext(events)
+            hub.process.terminate()
+            rest = [line async for line in events]
+
+        assert (await mailbox).json()["mail"] == []
+    assert hub.process.wait(timeout=10) == 0
+    assert hub.process.stderr is not None
+    assert '"level": "error"' not in hub.process.stderr.read()
+    assert rest
 
 
 def test_an_embedded_hub_ends_with_whoever_started_it(start: Start) -> None:
@@ -225,16 +245,12 @@ def test_a_failing_commit_is_answered_with_503_until_it_can_be_written_again(
     start: Start,
 ) -> None:
     hub = start()
-    limit = 400_000
-    files = resource.RLIMIT_FSIZE
-    resource.prlimit(hub.process.pid, files, (limit, resource.RLIM_INFINITY))
+    allow_files_of(hub, 400_000)
     stored = 0
     while (reply := say(hub, stored + 1)).status_code == 200:
         stored += 1
 
-    resource.prlimit(
-        hub.process.pid, files, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-    )
+    allow_files_of(hub, resource.RLIM_INFINITY)
     wait_until_ready(hub)
 
     problem = reply.json()
@@ -245,17 +261,40 @@ def test_a_failing_commit_is_answered_with_503_until_it_can_be_written_again(
     assert say(hub, stored + 1).status_code == 200
 
 
+async def test_an_agent_that_goes_while_nothing_can_be_written_is_unlinked_later(
+    start: Start,
+) -> None:
+    hub = start()
+    async with hub.agent("goes"):
+        allow_files_of(hub, 1)
+        assert say(hub, 1).status_code == 503
+    allow_files_of(hub, resource.RLIM_INFINITY)
+    wait_until_ready(hub)
+
+    assert wait_for(lambda: not hub.get("/v1/agents/goes").json()["agent"]["linked"])
+
+
+def allow_files_of(hub: RunningHub, size: int) -> None:
+    """Let the hub write files of at most `size` bytes, as on a full disk."""
+    limits = (size, resource.RLIM_INFINITY)
+    resource.prlimit(hub.process.pid, resource.RLIMIT_FSIZE, limits)
+
+
 def say(hub: RunningHub, number: int) -> httpx.Response:
     said = {"report": "busy", "task": f"T{number}", "message": "x" * 10_000}
     return hub.post("/v1/agents/writes/status", said)
 
 
 def wait_until_ready(hub: RunningHub) -> None:
+    assert wait_for(lambda: hub.get("/v1/queue").status_code == 200)
+
+
+def wait_for(look: Callable[[], bool]) -> bool:
     for _ in range(200):
-        if hub.get("/v1/queue").status_code == 200:
-            return
+        if look():
+            return True
         time.sleep(0.05)
-    raise AssertionError("the hub did not recover")
+    return False
 
 
 # --- other addresses ---
