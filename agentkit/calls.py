@@ -164,7 +164,9 @@ class Caller:
 
 def path_of(*segments: str) -> str:
     """Return a path of the API from its segments, quoted."""
-    return "/v1/" + "/".join(quote(segment, safe="") for segment in segments)
+    return "/v1/" + "/".join(
+        quote(segment, safe="", errors="replace") for segment in segments
+    )
 
 
 def _connection(endpoint: Endpoint) -> HTTPConnection:
@@ -197,8 +199,14 @@ def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
 def _text_of(body: Mapping[str, Any] | None) -> bytes | None:
     if body is None:
         return None
+    try:
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise Invalid(
+            "a number in the report is not finite: send an amount of dollars"
+        ) from None
     # what a terminal gave us may not be Unicode; a hub takes nothing else
-    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    return text.encode("utf-8", "replace")
 
 
 def _object(text: bytes) -> dict[str, Any]:

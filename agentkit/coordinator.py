@@ -23,13 +23,13 @@ from agentkit.changes import Change, Changes, Heard, Stats
 from agentkit.codec import decode, decode_event, dumps
 from agentkit.errors import (
     BY_CODE,
-    AgentkitError,
     ConnectionLost,
     HubUnavailable,
     HubUnreachable,
     SwarmError,
 )
 from agentkit.link import Keeper, Link
+from agentkit.mirror import Mirror, heard
 from agentkit.protocol import (
     BroadcastSent,
     HelpAnswered,
@@ -40,7 +40,7 @@ from agentkit.protocol import (
     Logged,
     TaskAssigned,
 )
-from agentkit.rows import Agent, Broadcast, Delivery, HelpRequest, Task
+from agentkit.rows import Delivery
 from agentkit.settings import Endpoint, endpoint
 
 if TYPE_CHECKING:
@@ -49,14 +49,6 @@ if TYPE_CHECKING:
 __all__ = ["Change", "Coordinator", "Heard", "Link", "Stats"]
 
 T = TypeVar("T")
-
-TABLES: dict[str, type[Any]] = {
-    "agents": Agent,
-    "helps": HelpRequest,
-    "tasks": Task,
-    "broadcasts": Broadcast,
-}
-"""The tables that are mirrored, and their rows."""
 
 CATCH_UP = 10_000
 """Events that are asked for after a reconnection; more than that count as missed."""
@@ -87,11 +79,11 @@ class Coordinator:
         patient: bool = False,
         timeout: float = 10.0,
     ) -> None:
-        self.agents: dict[str, Agent] = {}
-        self.helps: dict[str, HelpRequest] = {}
-        self.tasks: dict[str, Task] = {}
-        self.broadcasts: dict[str, Broadcast] = {}
-        self.cursor = 0
+        self._mirror = Mirror()
+        self.agents = self._mirror.agents
+        self.helps = self._mirror.helps
+        self.tasks = self._mirror.tasks
+        self.broadcasts = self._mirror.broadcasts
         self.stats: Stats | None = None
         self.hub: Mapping[str, Any] = {}
         """What the hub says of itself: version, started, store, url."""
@@ -103,14 +95,20 @@ class Coordinator:
         self._timeout = timeout
         self._url = hub.url if hub else ""
         self._socket: ClientConnection | None = None
-        self._loaded = False
         self._task: asyncio.Task[None] | None = None
         self._iterators: WeakSet[Changes] = WeakSet()
-        self._copied: dict[str, list[Any]] = {table: [] for table in TABLES}
+        self._told = 0
+        """Events up to here were passed on."""
         self._held: list[dict[str, Any]] | None = None
+        """Turns that wait for the events before them; None when nothing does."""
         self._ids = itertools.count(1)
         self._pending: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._chores: set[asyncio.Task[None]] = set()
+
+    @property
+    def cursor(self) -> int:
+        """The rows are as of this event."""
+        return self._mirror.cursor
 
     @property
     def link(self) -> Link:
@@ -161,23 +159,12 @@ class Coordinator:
         gets a snapshot in place of what piled up. Iterating ends with the error that
         ended the connection for good.
         """
-        iterator = Changes(lambda n: self._snapshot(missed=n), self._check)
-        if self._loaded:
-            iterator.push(self._snapshot())
+        mirror = self._mirror
+        iterator = Changes(lambda n: mirror.snapshot(missed=n), self._check)
+        if mirror.loaded and self._held is None:
+            iterator.push(mirror.snapshot())
         self._iterators.add(iterator)
         return iterator
-
-    def _snapshot(self, events: tuple[Heard, ...] = (), missed: int = 0) -> Change:
-        return Change(
-            kind="snapshot",
-            cursor=self.cursor,
-            events=events,
-            missed=missed,
-            agents=tuple(self.agents.values()),
-            helps=tuple(self.helps.values()),
-            tasks=tuple(self.tasks.values()),
-            broadcasts=tuple(self.broadcasts.values()),
-        )
 
     def _check(self) -> None:
         """Raise when nothing more will come."""
@@ -363,7 +350,7 @@ class Coordinator:
     async def _first(self) -> None:
         """Wait for the first snapshot, or the first thing that goes wrong."""
         iterator = self.changes()
-        while not self._loaded:
+        while not self._mirror.loaded:
             await anext(iterator)
             if self.link.state == "waiting":
                 raise HubUnreachable(self.link.error)
@@ -397,31 +384,23 @@ class Coordinator:
         self.hub, self.role = frame.get("hub", {}), frame.get("role", "")
 
     def _hear_snapshot(self, frame: dict[str, Any]) -> None:
-        for table, kind in TABLES.items():
-            self._copied[table] += [decode(kind, row) for row in frame[table]]
-        if frame["more"]:
+        first = not self._mirror.loaded
+        if not self._mirror.copy(frame):
             return
-        copied, self._copied = self._copied, {table: [] for table in TABLES}
-        before, self.cursor = self.cursor, frame["cursor"]
-        for table, rows in copied.items():
-            mirror = getattr(self, table)
-            mirror.clear()
-            mirror.update((row.id, row) for row in rows)
-        if self._loaded and before < self.cursor:
-            self._held = []
-            self._chore(self._catch_up(before, self.cursor))
-        else:
+        if first or self.cursor <= self._told:
             self._begin(())
+        else:
+            self._held = []
+            self._chore(self._catch_up(self._told, self.cursor))
 
     async def _catch_up(self, after: int, upto: int) -> None:
         """Ask for the events that came while we were away, then go on."""
         events: list[Heard] = []
         if upto - after <= CATCH_UP:
-            with suppress(AgentkitError):
+            with suppress(SwarmError, HubUnavailable):
                 events = await self._between(after, upto)
-        missed = upto - after - len(events)
         held, self._held = self._held or (), None
-        self._begin(tuple(events), missed=missed)
+        self._begin(tuple(events), upto - after - len(events))
         for frame in held:
             self._hear_turn(frame)
 
@@ -430,30 +409,23 @@ class Coordinator:
         while after < upto:
             args = {"after": after, "before": upto + 1, "limit": PAGE}
             page = await self._ask("events", args)
-            events += map(_heard, page)
+            events += map(heard, page)
             if not page:
                 break
             after = page[-1]["cursor"]
         return events
 
-    def _begin(self, events: tuple[Heard, ...], *, missed: int = 0) -> None:
-        self._loaded = True
-        self._push(self._snapshot(events, missed=missed))
+    def _begin(self, events: tuple[Heard, ...], missed: int = 0) -> None:
+        self._told = self.cursor
+        self._push(self._mirror.snapshot(events, missed))
         self._keeper.live()
 
     def _hear_turn(self, frame: dict[str, Any]) -> None:
         if self._held is not None:
             self._held.append(frame)
             return
-        self.cursor = frame["cursor"]
-        rows: dict[str, Any] = {}
-        for table, kind in TABLES.items():
-            if frame.get(table):
-                fresh = tuple(decode(kind, row) for row in frame[table])
-                getattr(self, table).update((row.id, row) for row in fresh)
-                rows[table] = fresh
-        events = tuple(map(_heard, frame["events"]))
-        self._push(Change(kind="turn", cursor=self.cursor, events=events, **rows))
+        self._push(self._mirror.turn(frame))
+        self._told = self.cursor
 
     def _hear_reply(self, frame: dict[str, Any]) -> None:
         reply = self._pending.get(frame["id"])
@@ -465,7 +437,7 @@ class Coordinator:
         self._push(Change(kind="stats", cursor=self.cursor))
 
     def _hear_resync(self, _frame: dict[str, Any]) -> None:
-        self._copied = {table: [] for table in TABLES}
+        self._end_chores()
         if self._socket is not None:
             self._chore(_send(self._socket, {"type": "snapshot"}))
 
@@ -478,17 +450,7 @@ class Coordinator:
         for task in self._chores:
             task.cancel()
         self._held = None
-        self._copied = {table: [] for table in TABLES}
-
-
-def _heard(frame: Mapping[str, Any]) -> Heard:
-    return Heard(
-        frame["cursor"],
-        bytes=frame.get("bytes", 0),
-        ms=frame.get("ms", 0.0),
-        subject=frame["subject"],
-        data=frame["data"],
-    )
+        self._mirror.forget_copies()
 
 
 def _judged(reply: dict[str, Any]) -> dict[str, Any]:

@@ -82,28 +82,29 @@ def notify(
     if kit.disable:
         return Sent(name, delivered=False, reason="reports are disabled")
     able = kit.capabilities if capabilities is None else capabilities
-    said = {
-        "task": task,
-        "message": message,
-        "capabilities": list(able) or None,
-        "cost": cost,
-        "completed": completed,
-        "severity": severity,
-        "choices": list(choices) or None,
-        "id": help_id or None,
-    }
-    body: dict[str, Any] = {
-        "via": via,
-        "report": report,
-        "reported_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        **{name: value for name, value in said.items() if value is not None},
-    }
+    body = _body(
+        via=via,
+        report=report,
+        reported_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        task=task,
+        message=message,
+        capabilities=list(able) or None,
+        cost=cost,
+        completed=completed,
+        severity=severity,
+        choices=list(choices) or None,
+        id=help_id or None,
+    )
     letter = Letter(name, key or os.urandom(16).hex(), body)
     spool = Spool(Path(places.spool_folder(os.environ, kit.url)))
     if len(spool):
         spool.put(letter)
         return _drain(endpoint(kit), spool, letter, timeout)
     return _deliver(endpoint(kit), spool, letter, timeout)
+
+
+def _body(**said: Any) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _deliver(hub: Endpoint, spool: Spool, letter: Letter, timeout: float) -> Sent:

@@ -22,113 +22,63 @@ which names the nearest one.
 import json
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
-from urllib.parse import SplitResult, urlsplit
 
 from agentkit import places
 from agentkit.errors import Invalid
+from agentkit.readers import (
+    Read,
+    file,
+    number,
+    one_of,
+    split_address,
+    switch,
+    text,
+    web_address,
+    whole,
+    words,
+)
+
+__all__ = [
+    "DEFAULT_URL",
+    "SECTIONS",
+    "Discovered",
+    "Endpoint",
+    "KitSettings",
+    "Loaded",
+    "Paths",
+    "Setting",
+    "Source",
+    "discover",
+    "endpoint",
+    "entries",
+    "file",
+    "load",
+    "number",
+    "one_of",
+    "paths",
+    "private_folder",
+    "same_hub",
+    "setting",
+    "split_address",
+    "switch",
+    "text",
+    "web_address",
+    "whole",
+    "words",
+]
 
 T = TypeVar("T")
-Read: TypeAlias = Callable[[Any], Any]
 Layer: TypeAlias = Literal["flag", "environment", "project", "user", "default"]
 
 SECTIONS = ("hub", "dashboard")
 """The sections that other packages have in the files."""
 
 DEFAULT_URL = "http://127.0.0.1:8765"
-
-
-# --- Readers: what turns the text or the TOML value of a setting into its value -----
-
-
-def text(raw: Any) -> str:
-    """Read one line of text."""
-    if not isinstance(raw, str) or not raw.isprintable():
-        raise ValueError("is not a line of text")
-    return raw
-
-
-def words(raw: Any) -> tuple[str, ...]:
-    """Read a list, or text with commas between."""
-    items = raw.split(",") if isinstance(raw, str) else raw
-    if not isinstance(items, list | tuple):
-        raise ValueError("is not a list of words")  # noqa: TRY004
-    return tuple(word for item in items if (word := text(item).strip()))
-
-
-def switch(raw: Any) -> bool:
-    """Read yes or no: 1, true, yes, on; 0, false, no, off or nothing."""
-    said = str(raw).lower()
-    if said in ("1", "true", "yes", "on"):
-        return True
-    if said in ("0", "false", "no", "off", ""):
-        return False
-    raise ValueError("is neither true nor false")
-
-
-def file(raw: Any) -> Path:
-    """Read the path of a file or folder; ``~`` is the user's home."""
-    return Path(text(raw)).expanduser().absolute()
-
-
-def whole(low: int, high: int) -> Read:
-    """Read a whole number within bounds."""
-
-    def read(raw: Any) -> Any:
-        return _within(low, high, _number(int, raw, "is not a whole number"))
-
-    return read
-
-
-def number(low: float, high: float) -> Read:
-    """Read a number within bounds."""
-
-    def read(raw: Any) -> Any:
-        return _within(low, high, _number(float, raw, "is not a number"))
-
-    return read
-
-
-def one_of(*choices: str) -> Read:
-    """Read one of a few words."""
-
-    def read(raw: Any) -> str:
-        if raw not in choices:
-            raise ValueError(f"is none of {', '.join(choices)}")
-        return str(raw)
-
-    return read
-
-
-def web_address(raw: Any) -> str:
-    """Read the address of a hub."""
-    address = text(raw).rstrip("/")
-    split_address(address)
-    return address
-
-
-def split_address(address: str) -> SplitResult:
-    """Return the parts of a hub's address.
-
-    Raises:
-        ValueError: it is not an address that a hub can have; the text says why.
-    """
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https"):
-        raise ValueError("does not begin with http:// or https://")
-    if not parts.hostname:
-        raise ValueError("has no host name")
-    if parts.username or parts.query or parts.fragment:
-        raise ValueError("has more than a host, a port and a path")
-    try:
-        _ = parts.port
-    except ValueError:
-        raise ValueError("has a port that is not between 0 and 65535") from None
-    return parts
 
 
 # --- Tables --------------------------------------------------------------------------
@@ -202,6 +152,12 @@ class Source:
 
     def __str__(self) -> str:
         return f"{self.layer} {self.where}".rstrip()
+
+    @property
+    def place(self) -> str:
+        """Where a person would correct it."""
+        kind = {"flag": "the flag", "environment": "the variable"}
+        return f"{kind.get(self.layer, 'the file')} {self.where}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,23 +292,8 @@ def _read(name: str, entry: Setting, raw: Any, source: Source) -> Any:
         return entry.read(raw)
     except ValueError as error:
         raise Invalid(
-            f"{name} from {source} cannot be {raw!r}: it {error}. {entry.about}"
+            f"{name} cannot be {raw!r}: it {error}; correct {source.place}"
         ) from None
-
-
-def _number(kind: Callable[[Any], Any], raw: Any, otherwise: str) -> Any:
-    if isinstance(raw, bool) or (kind is int and isinstance(raw, float)):
-        raise ValueError(otherwise)
-    try:
-        return kind(raw)
-    except (TypeError, ValueError):
-        raise ValueError(otherwise) from None
-
-
-def _within(low: Any, high: Any, value: Any) -> Any:
-    if not low <= value <= high:
-        raise ValueError(f"is not between {low} and {high}")
-    return value
 
 
 # --- Files and the running hub -------------------------------------------------------

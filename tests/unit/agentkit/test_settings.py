@@ -116,12 +116,15 @@ def test_the_names_of_older_scripts_are_understood_when_ours_are_absent(
         ("[hub]\nprot = 1", "'prot', found in [hub] of {path}; did you mean port?"),
         (
             "[hub]\nport = 70000",
-            "port from user {path} cannot be 70000: it is not betw",
+            "it is not between 0 and 65535; correct the file {path}",
         ),
         ("[hub]\nport = 1.5", "cannot be 1.5: it is not a whole number"),
         ("[hub]\nport = true", "cannot be True: it is not a whole number"),
         ("[hub]\ngrace = 'x'", "cannot be 'x': it is not a number"),
-        ("[hub]\nauth = 'maybe'", "cannot be 'maybe': it is none of on, off."),
+        (
+            "[hub]\nauth = 'maybe'",
+            "cannot be 'maybe': it is none of on, off; correct the file",
+        ),
         ("[hub]\nloud = 'maybe'", "cannot be 'maybe': it is neither true nor false"),
         ("hub = 1", "In {path} hub is not a section: write [hub]."),
         ("port = = 1", "The settings file {path} is not TOML"),
