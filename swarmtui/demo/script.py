@@ -148,14 +148,16 @@ def life(part: Part, agents: int, seed: int) -> Iterator[Act]:
 
     Args:
         part: who it is.
-        agents: how many there are; the more, the less each of them says.
+        agents: how many there are; the more, the less each of them says, and the
+            rarer it is in trouble.
         seed: the same seed gives the same life.
     """
     rng = _dice(seed, part.id)
     pace = max(1.0, agents / 240)
+    trouble = min(1.0, 60 / agents)
     if part.lot == "lost":
         return iter(_farewell(part, rng))
-    return chain(_opening(part, rng, pace), _days(part, rng, pace))
+    return chain(_opening(part, rng, pace), _days(part, rng, pace, trouble))
 
 
 def _farewell(part: Part, rng: Random) -> list[Act]:
@@ -180,18 +182,18 @@ def _opening(part: Part, rng: Random, pace: float) -> list[Act]:
             return [start]
 
 
-def _days(part: Part, rng: Random, pace: float) -> Iterator[Act]:
+def _days(part: Part, rng: Random, pace: float, trouble: float) -> Iterator[Act]:
     """Yield the rest of its life: work, mostly done, now and then in trouble."""
     if part.lot in _FIRST_WAIT:
         least, most = _FIRST_WAIT[part.lot]
         yield _works(part, rng, rng.uniform(least, most) * pace)
     while True:
         took = rng.uniform(2.5, 24) * pace
-        luck = rng.random()
-        if luck < 0.04:
+        luck = rng.random() / trouble
+        if luck < 0.02:
             yield _asks(rng, took, rng.choice(QUESTIONS))
             rest = rng.uniform(60, 150)
-        elif luck < 0.10:
+        elif luck < 0.07:
             yield _blocked(rng, took, rng.choice(BLOCKERS))
             rest = rng.uniform(8, 40)
         else:
