@@ -81,6 +81,11 @@ class Settings:
     agent_burst: int = setting(
         1000, "Reports that one agent may send at once.", read=whole(1, 1_000_000)
     )
+    hello_within: float = setting(
+        10.0,
+        "Seconds that a connection may take to say who it is.",
+        read=number(0.1, 3600),
+    )
     ping_interval: float = setting(
         20.0,
         "Seconds between pings of a connection; one unanswered closes it.",

@@ -17,9 +17,6 @@ from server.wire import sentence
 
 SUBPROTOCOL: Final = "swarm.v1"
 
-HELLO_WITHIN: Final = 10.0
-"""Seconds from the opening of a connection to its first frame."""
-
 T = TypeVar("T")
 
 
@@ -34,14 +31,19 @@ class CloseError(AgentkitError):
 class Socket:
     """An accepted connection, as its endpoint sees it."""
 
-    __slots__ = ("_receive", "connection", "principal")
+    __slots__ = ("_patience", "_receive", "connection", "principal")
 
     def __init__(
-        self, connection: Connection, principal: Principal, receive: Receive
+        self,
+        connection: Connection,
+        principal: Principal,
+        receive: Receive,
+        patience: float,
     ) -> None:
         self.connection = connection
         self.principal = principal
         self._receive = receive
+        self._patience = patience
 
     async def read(self) -> str | None:
         """Wait for a text; None when the connection is closed.
@@ -64,11 +66,11 @@ class Socket:
             CloseError: it is not a hello, or did not come in time.
         """
         try:
-            async with asyncio.timeout(HELLO_WITHIN):
+            async with asyncio.timeout(self._patience):
                 text = await self.read()
         except TimeoutError:
             raise CloseError(
-                TOO_SLOW, f"no hello came within {HELLO_WITHIN:g} s: send it first"
+                TOO_SLOW, f"no hello came within {self._patience:g} s: send it first"
             ) from None
         return None if text is None else parse(shape, text)
 
@@ -106,7 +108,9 @@ async def serve_socket(
     office.connections.add(connection)
     try:
         _check_subprotocol(offered)
-        await endpoint(office, Socket(connection, _who(office, head), receive))
+        patience = office.settings.hello_within
+        socket = Socket(connection, _who(office, head), receive, patience)
+        await endpoint(office, socket)
     except CloseError as end:
         connection.close(end.close_code, str(end))
     except Invalid as end:

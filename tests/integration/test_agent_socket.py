@@ -312,6 +312,18 @@ async def test_the_first_frame_must_be_hello(hub: RunningHub) -> None:
         assert (await line.closed())[0] == 4400
 
 
+@pytest.mark.parametrize("path", ["/v1/agent", "/v1/coordinator"])
+async def test_whoever_does_not_say_hello_is_not_waited_for(
+    start: Start, path: str
+) -> None:
+    hub = start("--store", "memory", "--hello-within", "0.2")
+    async with hub.open(path) as line:
+        assert await line.closed() == (
+            4408,
+            "no hello came within 0.2 s: send it first",
+        )
+
+
 @pytest.mark.parametrize("agent", ["", "a\x1b[2J", "x" * 257])
 async def test_a_name_that_would_spoil_a_screen_is_refused(
     hub: RunningHub, agent: str
