@@ -1,8 +1,8 @@
 """Records to JSON and back: commands, events and rows as plain objects.
 
-On the wire an event is ``{"cursor": n, "subject": "agent.busy", "data": {…}}``, a row is
-the object of its fields, a time is RFC 3339 text, a tuple is an array. Unknown keys are
-left out when reading, so that an older client understands a newer hub.
+On the wire an event is ``{"cursor": n, "subject": "agent.busy", "data": {…}}``, a row
+is the object of its fields, a time is RFC 3339 text, a tuple is an array. Unknown keys
+are left out when reading, so that an older client understands a newer hub.
 """
 
 import json
@@ -91,11 +91,14 @@ def _plain(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-@cache
-def _readers(kind: type) -> dict[str, Callable[[Any], Any] | None]:
+def _find_readers(kind: type[Any]) -> dict[str, Callable[[Any], Any] | None]:
     """Return, per field, what turns its JSON into its value; None when nothing does."""
     hints = get_type_hints(kind)
     return {field.name: _reader(hints[field.name]) for field in fields(kind)}
+
+
+_readers: Callable[[type[Any]], dict[str, Callable[[Any], Any] | None]]
+_readers = cache(_find_readers)
 
 
 def _reader(hint: Any) -> Callable[[Any], Any] | None:

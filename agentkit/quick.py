@@ -32,7 +32,7 @@ REPORTS = {
 UNUSUAL = ("SWARMTUI_CA_FILE", "SWARMTUI_CLIENT_CERT", "SWARMTUI_CLIENT_KEY")
 
 
-class Unusual(Exception):  # noqa: N818 - not an error: the general way goes on
+class Unusual(Exception):
     """This is not the common case."""
 
 
