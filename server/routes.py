@@ -104,9 +104,11 @@ class Routes:
         """Return the routes of the path by method, and its parameters.
 
         Nothing is found for a path that no route has. Segments are read before they are
-        unquoted, so that an id may contain a slash.
+        unquoted, so that an id may contain a slash. A slash at the end of a path without
+        parameters makes no difference.
         """
-        fixed = self._fixed.get(scope["path"])
+        path = scope["path"]
+        fixed = self._fixed.get(path) or self._fixed.get(path.removesuffix("/"))
         if fixed is not None:
             return fixed, {}
         parts = scope["raw_path"].decode("latin-1").split("/")
