@@ -9,14 +9,16 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
-from functools import cache
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from agentkit import protocol
 from agentkit.protocol import Event, Logged
 from agentkit.rows import Report
 
 R = TypeVar("R")
+
+_Readers: TypeAlias = dict[str, Callable[[Any], Any] | None]
+_READERS: dict[type[Any], _Readers] = {}
 
 _REPORTS: tuple[str, ...] = get_args(Report)
 
@@ -91,14 +93,14 @@ def _plain(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-def _find_readers(kind: type[Any]) -> dict[str, Callable[[Any], Any] | None]:
+def _readers(kind: type[Any]) -> _Readers:
     """Return, per field, what turns its JSON into its value; None when nothing does."""
-    hints = get_type_hints(kind)
-    return {field.name: _reader(hints[field.name]) for field in fields(kind)}
-
-
-_readers: Callable[[type[Any]], dict[str, Callable[[Any], Any] | None]]
-_readers = cache(_find_readers)
+    found = _READERS.get(kind)
+    if found is None:
+        hints = get_type_hints(kind)
+        found = {field.name: _reader(hints[field.name]) for field in fields(kind)}
+        _READERS[kind] = found
+    return found
 
 
 def _reader(hint: Any) -> Callable[[Any], Any] | None:

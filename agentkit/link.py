@@ -202,5 +202,7 @@ def _is_local(url: str) -> bool:
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "it took too long"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
     text = error.strerror if isinstance(error, OSError) else ""
     return (text or str(error) or type(error).__name__).lower()
