@@ -37,15 +37,6 @@ LEASE = 1.5
 Lot: TypeAlias = Literal["lost", "stuck", "blocked", "asks", "busy", "idle"]
 """How an agent begins; `stuck` is blocked from the start, and therefore escalated."""
 
-_TROUBLE: tuple[tuple[Lot, Literal["few", "some"]], ...] = (
-    ("lost", "few"),
-    ("stuck", "few"),
-    ("blocked", "few"),
-    ("asks", "few"),
-    ("asks", "some"),
-)
-"""Who begins in trouble; everybody else works or waits."""
-
 _FIRST_WAIT: dict[Lot, tuple[float, float]] = {
     "stuck": (60, 150),
     "asks": (60, 150),
@@ -131,13 +122,14 @@ def _dice(seed: int, whose: str) -> Random:
 
 def _lots(agents: int, rng: Random) -> list[Lot]:
     """Deal the beginnings: everyone who is in trouble first, then work and rest."""
-    few = max(1, min(agents // 24, 12))
-    some = max(1, min(agents // 12, 25))
-    lots: list[Lot] = []
-    for lot, many in _TROUBLE:
-        lots += [lot] * (few if many == "few" else some)
-    rest = agents - len(lots)
-    lots += ["busy"] * (rest * 6 // 10)
+    few = max(1, min(agents // 48, 12))
+    asking = max(3, min(agents // 24, 24))
+    working = (agents - 3 * few - asking) * 6 // 10
+    lots: list[Lot] = ["lost"] * few
+    lots += ["stuck"] * few
+    lots += ["blocked"] * few
+    lots += ["asks"] * asking
+    lots += ["busy"] * working
     lots += ["idle"] * (agents - len(lots))
     rng.shuffle(lots)
     return lots
