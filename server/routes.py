@@ -104,8 +104,8 @@ class Routes:
         """Return the routes of the path by method, and its parameters.
 
         Nothing is found for a path that no route has. Segments are read before they are
-        unquoted, so that an id may contain a slash. A slash at the end of a path without
-        parameters makes no difference.
+        unquoted, so that an id may contain a slash. A slash at the end of a path
+        without parameters makes no difference.
         """
         path = scope["path"]
         fixed = self._fixed.get(path) or self._fixed.get(path.removesuffix("/"))
