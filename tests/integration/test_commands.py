@@ -459,6 +459,19 @@ def test_without_a_hub_the_dashboard_brings_its_own(tmp_path: Path) -> None:
     assert (tmp_path / "hub.db").exists()
 
 
+def test_the_demo_on_a_terminal_draws_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    shown = Terminal(
+        tmp_path / "home", "demo", columns=120, TMPDIR=str(tmp_path / "tmp")
+    )
+    shown.until("backend-01")
+    shown.type("q")
+
+    assert shown.end() == 0
+    assert not (tmp_path / "home").exists()
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
 def test_a_fan_out_names_the_count_and_asks(terminal: Callable[..., Terminal]) -> None:
     asked = terminal("broadcast", "hold on", "--where", "cap:python")
     asked.until("?")
