@@ -157,6 +157,13 @@ class Server(uvicorn.Server):
                 ssl_keyfile=settings.tls_key,
             )
         )
+        try:
+            self.config.load()
+        except OSError as error:
+            raise CannotServeError(
+                f"{settings.tls_cert} and {settings.tls_key} are not a certificate and "
+                f"its key in PEM ({error.strerror or error}): check both files"
+            ) from None
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End what waits, then let uvicorn end the rest."""
@@ -305,4 +312,9 @@ def main(flags: Mapping[str, Any] | None = None) -> int:
     except AgentkitError as error:
         print(f"swarmtui serve: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except Exception:
+        log.exception("the hub ended on an error of its own")
+        return 1
     return 0
