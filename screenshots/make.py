@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import resvg_py
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -30,7 +31,7 @@ from swarmtui.preferences import Preferences
 FOLDER = Path(__file__).parent
 WIDE, SMALL = (120, 36), (80, 24)
 AGENTS, SEED = 96, 7
-LIVELY = 14.0
+LIVELY = 30.0
 """Seconds until there is something to see in every view."""
 
 
@@ -61,11 +62,12 @@ SHEETS = (
     Shot("assign-ledger", ("enter",), ("escape", "escape"), rest=2.5),
     Shot("broadcast", ("1", "b", "=freeze main until 21:00", "tab", "=state:busy")),
     Shot("broadcast-ledger", ("enter",), ("escape",), rest=0.5),
-    Shot("answer", ("3", "g", "r")),
-    Shot("answered", ("1",), rest=1.5),
+    Shot("answer", ("3", "slash", "=drop the table", "enter", "r")),
+    Shot("answered", ("1",), ("escape",), rest=1.5),
     Shot("why", ("1", "w"), ("escape",)),
     Shot("filter", ("1", "slash", "=state:busy cap:python cost>2"), ("escape",)),
-    Shot("palette", ("ctrl+p", "=he"), ("escape",)),
+    Shot("filter-wrong", ("slash", "=state:busy csot>2"), ("escape",)),
+    Shot("palette", ("ctrl+p", "=help"), ("escape",)),
     Shot("keys", ("question_mark",), ("escape",)),
 )
 
@@ -98,7 +100,7 @@ async def press(pilot: Pilot[None], keys: tuple[str, ...]) -> None:
 
 
 def _named(sign: str) -> str:
-    return {" ": "space"}.get(sign, sign)
+    return _character_to_key(sign)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from swarmtui.modals.ledger import Ledger
 from swarmtui.modals.sheet import Sheet, field
 from swarmtui.model import Delta, first_names
 from swarmtui.orders import Handout, hand_out, must_confirm, progress
+from swarmtui.text import fit, width
 
 NAMES = 120
 """How many characters of names are shown."""
@@ -125,7 +126,10 @@ class AssignSheet(Sheet[bool]):
         for line in self.query(".field"):
             line.display = False
         names = ", ".join(first_names(self._agents, 40))
-        self.show_heading(f"{self._sent[0].task} → {names}")
+        tasks = self._sent[0].task
+        if len(self._sent) > 1:
+            tasks += f" to {self._sent[-1].task}"
+        self.show_heading(f"{tasks} → {names}")
         self._note([(text, "$st-help") for text in failures])
         for part in self.query("#ledger, #lines"):
             part.display = True
@@ -142,7 +146,14 @@ class AssignSheet(Sheet[bool]):
         held = self.console.model.tasks
         tasks = [held[one.task] for one in self._sent if one.task in held]
         self.query_one(Ledger).show(progress(tasks))
-        lines = [(f"{task.id}  {task.agent}  {task.state}", "") for task in tasks]
+        first, second = (
+            max((width(text) for text in column), default=0)
+            for column in ([one.id for one in tasks], [one.agent for one in tasks])
+        )
+        lines = [
+            (f"{fit(one.id, first)}  {fit(one.agent, second)}  {one.state}", "")
+            for one in tasks
+        ]
         self.query_one("#lines", Static).update(_lines(lines))
 
 

@@ -30,8 +30,8 @@ class KeysSheet(PickSheet):
         keys = self._keymap.get(action.id, action.key).split(",")
         shown = " ".join(format_key(key) for key in keys)
         prompt = Content.assemble(
-            (shown.ljust(12), "$primary bold"),
-            action.tip.ljust(46),
+            (f"{shown:<10} ", "$primary bold"),
+            f"{action.tip:<43} ",
             (action.id, "$ink-faint"),
         )
         return Entry(action.id, f"{action.tip} {action.id} {shown}".lower(), prompt)

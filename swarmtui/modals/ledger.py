@@ -10,8 +10,8 @@ WIDTH = 40
 _STEPS = (
     ("queued", "┄", "$ink-faint"),
     ("sent", "╍", "$st-idle"),
-    ("acked", "━", "$st-busy"),
-    ("done", "█", "$st-done"),
+    ("acked", "─", "$st-busy"),
+    ("done", "━", "$st-done"),
 )
 
 

@@ -25,8 +25,8 @@ def _said(agent: Agent) -> str:
 AGENT: Column[Agent] = Column(
     key="agent",
     title="AGENT",
-    width=18,
-    flex=2,
+    width=16,
+    flex=1,
     text=lambda agent, _: safe(agent.id),
     sort=lambda agent: agent.id,
 )
@@ -50,8 +50,8 @@ FOR: Column[Agent] = Column(
 DOING: Column[Agent] = Column(
     key="doing",
     title="TASK OR QUESTION",
-    width=14,
-    flex=3,
+    width=16,
+    flex=4,
     text=doing,
     sort=lambda agent: agent.task,
     style=_said,
@@ -80,7 +80,7 @@ LINK: Column[Agent] = Column(
     width=6,
     text=presence,
     sort=lambda agent: agent.heard,
-    style=lambda agent: "" if agent.linked else "dim",
+    style=lambda _: "dim",
     timed=True,
     min_width=72,
 )
@@ -171,7 +171,7 @@ def _standing(request: HelpRequest, now: datetime) -> str:
 
 def _standing_ink(request: HelpRequest) -> str:
     if request.state == "open":
-        return "help" if request.escalated else ""
+        return "blocked" if request.escalated else ""
     return "busy" if request.state == "taken" else "dim"
 
 

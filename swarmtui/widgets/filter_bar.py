@@ -91,9 +91,9 @@ class _Status(LineWidget):
 class FilterBar(Horizontal):
     """A filter as it is typed.
 
-    Each text that can be read is posted as `Changed` at once; one that cannot leaves
-    the last one in force, is underlined, and explained at the right. Enter keeps the
-    filter, escape goes back to the one that was there; both post `Left`.
+    Each text is posted as `Changed` at once; a term that cannot be read is left out,
+    underlined, and explained at the right. Enter keeps the filter, escape goes back to
+    the one that was there; both post `Left`.
 
     Args:
         compile: Makes what the screen filters with; raises `BadFilter`.
@@ -185,21 +185,27 @@ class FilterBar(Horizontal):
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
+        compiled, error = self._read(event.value)
         wrong = self.query_one(FilterInput).wrong
-        wrong.start = wrong.end = 0
-        try:
-            compiled = self._compile(event.value)
-        except BadFilter as error:
-            wrong.start = getattr(error, "start", 0)
-            wrong.end = getattr(error, "end", len(event.value))
-            self.add_class("-wrong")
+        wrong.start, wrong.end = _place(error, event.value)
+        self.set_class(error is not None, "-wrong")
+        if error is not None:
             self._explain(str(error), event.value)
-            return
-        if self.has_class("-wrong"):
-            self.remove_class("-wrong")
+        else:
             self._status_width(STATUS)
-        self._say(self._status)
+            self._say(self._status)
         self.post_message(self.Changed(self, event.value, compiled))
+
+    def _read(self, text: str) -> tuple[Any, BadFilter | None]:
+        """Compile a filter without the terms that cannot be read; return the first."""
+        first: BadFilter | None = None
+        while True:
+            try:
+                return self._compile(text), first
+            except BadFilter as error:
+                first = first or error
+                start, end = _place(error, text)
+                text = text[:start] + " " * (end - start) + text[end:]
 
     def _explain(self, text: str, value: str) -> None:
         """Say why the underlined term cannot be read, in the room that is left."""
@@ -222,3 +228,11 @@ class FilterBar(Horizontal):
         event.stop()
         self.query_one(FilterInput).value = self._before
         self.post_message(self.Left())
+
+
+def _place(error: BadFilter | None, text: str) -> tuple[int, int]:
+    """Return from where to where a text is wrong; all of it if the error cannot say."""
+    if error is None:
+        return 0, 0
+    start, end = getattr(error, "start", 0), getattr(error, "end", len(text))
+    return (start, end) if start < end else (0, len(text))

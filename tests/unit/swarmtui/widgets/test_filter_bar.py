@@ -20,10 +20,11 @@ async def test_a_filter_is_in_force_as_it_is_typed(host: Host) -> None:
         said = [message.text for message in app.of(FilterBar.Changed)]
         assert said[-1] == "cost>5"
         assert app.of(FilterBar.Changed)[-1].compiled.text == "cost>5"
-        assert "cost>" not in said
 
 
-async def test_what_cannot_be_read_is_underlined_and_explained(host: Host) -> None:
+async def test_what_cannot_be_read_is_left_out_underlined_and_explained(
+    host: Host,
+) -> None:
     bar = FilterBar(compile_filter)
     app, hook = host(bar)
     async with app.run_test(size=(100, 3), **hook) as pilot:
@@ -34,6 +35,7 @@ async def test_what_cannot_be_read_is_underlined_and_explained(host: Host) -> No
 
         assert "is not a number" in app.screen.query_one("_Status").render_line(0).text
         assert [(span.start, span.end) for span in field._value.spans] == [(5, 11)]
+        assert app.of(FilterBar.Changed)[-1].compiled.text.strip() == "busy"
 
 
 async def test_escape_goes_back_to_the_filter_that_was_there(host: Host) -> None:
