@@ -4,6 +4,7 @@ import gc
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -54,7 +55,7 @@ class SwarmApp(App[None], inherit_bindings=False):
     """
 
     TITLE = "swarmtui"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "fleet": FleetScreen,
         "queue": QueueScreen,
@@ -101,11 +102,15 @@ class SwarmApp(App[None], inherit_bindings=False):
             self.register_theme(theme)
         self.theme = self.settings.theme
         self.set_keymap(dict(self.settings.keymap))
-        self.run_worker(self._follow(), group="feed", exit_on_error=False)
         self._set_pace()
         self.set_interval(1.0, self._second)
+        self.call_after_refresh(self._start)
+
+    def _start(self) -> None:
+        """Connect, now that there is something to look at meanwhile."""
+        self.run_worker(self._follow(), group="feed")
         if not self.is_headless:
-            self.call_after_refresh(_settle)
+            _settle()
 
     async def _follow(self) -> None:
         """Follow the hub; leave when it does not want us at all."""

@@ -1,5 +1,6 @@
 """A view with one or more tables, and a pane beside them."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from textual import on
@@ -21,15 +22,18 @@ class TableScreen(SwarmScreen):
     ]
 
     _touched = False
+    _tables: Sequence[LineTable[Any]] = ()
     unit: ClassVar[str] = ""
     """What the rows of the first table are, in the plural."""
 
     # --- Tables ----------------------------------------------------------------------
 
     @property
-    def tables(self) -> list[LineTable[Any]]:
+    def tables(self) -> Sequence[LineTable[Any]]:
         """All tables, from left to right."""
-        return list(self.query(LineTable))
+        if not self._tables:
+            self._tables = tuple(self.query(LineTable))
+        return self._tables
 
     @property
     def table(self) -> LineTable[Any]:
