@@ -82,12 +82,13 @@ class Agent:
         self._durable = durable
         self._outbox = Outbox()
         self._inbox = Inbox(self._settle)
-        self._keeper = Keeper(lambda: hub or endpoint(), "/v1/agent", self._stir)
+        self._keeper = Keeper(lambda: hub or endpoint(), "/v1/agent", self._look)
         self._task: asyncio.Task[None] | None = None
         self._socket: ClientConnection | None = None
         self._notes: deque[Mapping[str, Any]] = deque()
         """Frames beside the reports; what is lost with a connection is said again."""
         self._fresh = asyncio.Event()
+        self._away = False
         self._waiters: set[asyncio.Future[None]] = set()
         self._answers: dict[str, asyncio.Future[str]] = {}
 
@@ -416,6 +417,16 @@ class Agent:
                 await waiter
             finally:
                 self._waiters.discard(waiter)
+
+    def _look(self) -> None:
+        """Tell once that the hub is away, however often it is tried."""
+        away = self.link.state == "waiting" or (
+            self._away and self.link.state == "connecting"
+        )
+        if away and not self._away:
+            log.warning("agent %s: %s; reports wait", self.id, self.link.error)
+        self._away = away
+        self._stir()
 
     def _stir(self) -> None:
         """Let whoever waits look again."""

@@ -92,8 +92,11 @@ async def test_nothing_is_lost_or_twice_when_the_hub_is_killed(start: Start) -> 
             assert await tasks_reported(swarm, "a1") == expected
 
 
-async def test_reports_do_not_wait_for_a_hub_that_is_away(start: Start) -> None:
+async def test_reports_do_not_wait_for_a_hub_that_is_away(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
     async with Agent("a1") as agent:
+        assert caplog.text.count("no hub answers at http://127.0.0.1:8765") == 1
         await agent.busy("T1")
         with pytest.raises(HubUnavailable, match="1 reports of a1 are not stored"):
             await agent.flush(0.01)
