@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,13 +22,13 @@ class Mailbox:
     """What the hub has for an agent.
 
     Args:
-        endpoint: the hub.
+        find: says where the hub is; asked again before each request.
         agent: whose mailbox it is.
     """
 
-    def __init__(self, endpoint: Endpoint, agent: str) -> None:
-        self.endpoint = endpoint
+    def __init__(self, find: Callable[[], Endpoint], agent: str) -> None:
         self.agent = agent
+        self._find = find
         self._bookmark = (
             Path(places.folder("state", os.environ)) / "inbox" / quote(agent, safe="@")
         )
@@ -40,7 +40,7 @@ class Mailbox:
             NotFound: the hub does not know the agent.
             HubError: the hub could not be asked.
         """
-        with Caller(self.endpoint, POLL) as caller:
+        with Caller(self._find(), POLL) as caller:
             newest = int(caller.get("agents", self.agent)["agent"]["mail"])
         try:
             read = int(self._bookmark.read_text())
@@ -97,11 +97,11 @@ class Mailbox:
         """
         said = {"acked": acked, "done": done or None}
         body = {name: value for name, value in said.items() if value is not None}
-        with Caller(self.endpoint, POLL) as caller:
+        with Caller(self._find(), POLL) as caller:
             caller.post("agents", self.agent, "mailbox", body=body)
 
     def _read(self, after: int, wait: float) -> list[dict[str, Any]]:
-        with Caller(self.endpoint, wait + 5) as caller:
+        with Caller(self._find(), wait + 5) as caller:
             page = caller.get(
                 "agents", self.agent, "mailbox", after=after, wait=round(wait, 3)
             )

@@ -63,7 +63,7 @@ def run(args: Namespace) -> int:
 
 def _answer(args: Namespace, settings: KitSettings, agent: str, question: str) -> int:
     timeout = math.inf if args.timeout is None else args.timeout
-    box = Mailbox(endpoint(settings), agent)
+    box = Mailbox(lambda: endpoint(settings), agent)
     item = _await(box, question, time.monotonic() + timeout)
     if item is None:
         output.words_to(

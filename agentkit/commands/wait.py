@@ -31,7 +31,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Wait for mail; return the exit code."""
     settings = output.settings_of(args)
-    box = Mailbox(endpoint(settings), output.agent_of(settings))
+    box = Mailbox(lambda: endpoint(settings), output.agent_of(settings))
     until = time.monotonic() + (math.inf if args.timeout is None else args.timeout)
     for mail in box.poll(until, 0 if args.again else None):
         for item in mail:

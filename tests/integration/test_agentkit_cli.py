@@ -418,7 +418,7 @@ def test_wait_outlives_a_restart_of_the_hub(start: Start, tmp_path: Path) -> Non
     waiting = run.start("wait", "--agent", "a1", "--timeout", "60")
     hub.process.kill()
     hub.process.wait()
-    hub = start("--port", str(hub.port))
+    hub = start()
     hub.post("/v1/broadcasts", {"text": "hello"})
     out, err = waiting.communicate(timeout=30)
 
