@@ -15,7 +15,7 @@ from swarmtui.modals.ledger import Ledger
 from swarmtui.modals.sheet import Sheet, field
 from swarmtui.model import Delta, first_names
 from swarmtui.orders import Handout, hand_out, must_confirm, progress
-from swarmtui.text import fit, width
+from swarmtui.text import fit, safe, width
 
 NAMES = 120
 """How many characters of names are shown."""
@@ -40,7 +40,7 @@ class AssignSheet(Sheet[bool]):
     def form(self) -> ComposeResult:
         """Show the recipients and ask for the task."""
         count = len(self._agents)
-        names = ", ".join(first_names(self._agents, NAMES))
+        names = safe(", ".join(first_names(self._agents, NAMES)))
         yield field("to", Static(Content(names), id="names"))
         yield field("task", Input(self.console.model.suggest_task(), id="task"))
         yield field("title", Input(placeholder="what is to be done", id="title"))
@@ -159,7 +159,7 @@ class AssignSheet(Sheet[bool]):
 
 def _lines(lines: Sequence[tuple[str, str]]) -> Content:
     """Return the first lines, and how many more there are."""
-    shown = [Content.styled(text, style) for text, style in lines[:SHOWN]]
+    shown = [Content.styled(safe(text), style) for text, style in lines[:SHOWN]]
     if len(lines) > SHOWN:
         shown.append(Content.styled(f"and {len(lines) - SHOWN:,} more", "$ink-dim"))
     return Content("\n").join(shown)
