@@ -4,12 +4,9 @@ A report takes the short way of `agentkit.quick` whenever it can; whatever is un
 and every other command, is left to `agentkit.commands`, which is imported only then.
 """
 
-import os
 import sys
-import time
 
-BUDGET = 1.0
-"""Seconds that a report may keep its caller waiting, whatever the hub does."""
+from agentkit import quick
 
 
 def main() -> int:
@@ -21,12 +18,9 @@ def main() -> int:
 
 
 def _main(words: list[str]) -> int:
-    key, deadline = os.urandom(16).hex(), time.monotonic() + BUDGET
-    if words and words[0] == "notify":
-        from agentkit import quick
-
-        if quick.notify(words[1:], key, deadline):
-            return 0
+    attempt = quick.Attempt()
+    if words and words[0] == "notify" and quick.notify(words[1:], attempt):
+        return 0
     from agentkit.commands import run
 
-    return run(words, key=key, deadline=deadline)
+    return run(words, attempt)

@@ -14,12 +14,10 @@ from typing import Any
 from agentkit import places
 from agentkit.calls import Caller
 from agentkit.errors import HubError, HubRefused, HubUnavailable, SwarmError
+from agentkit.quick import BUDGET
 from agentkit.rows import Report, Severity
 from agentkit.settings import Endpoint, KitSettings, endpoint, load
 from agentkit.spool import Letter, Spool
-
-BUDGET = 1.0
-"""Seconds that a report may keep its caller waiting."""
 
 
 @dataclass(frozen=True, slots=True)

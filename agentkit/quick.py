@@ -32,17 +32,38 @@ REPORTS = {
 UNUSUAL = ("SWARMTUI_CA_FILE", "SWARMTUI_CLIENT_CERT", "SWARMTUI_CLIENT_KEY")
 
 
+BUDGET = 1.0
+"""Seconds that the hub may keep the caller of a report waiting."""
+
+
 class Unusual(Exception):
     """This is not the common case."""
 
 
-def notify(words: list[str], key: str, deadline: float) -> bool:
-    """Send a report; False leaves it to the general way, with the same `key`.
+class Attempt:
+    """One report's request, whichever way it goes."""
+
+    def __init__(self) -> None:
+        self.key = os.urandom(16).hex()
+        """Its idempotency key."""
+        self._deadline = 0.0
+
+    def left(self) -> float:
+        """Return the seconds that are left of the budget, counted from the first call.
+
+        So a slow machine takes none of the hub's time.
+        """
+        now = time.monotonic()
+        self._deadline = self._deadline or now + BUDGET
+        return self._deadline - now
+
+
+def notify(words: list[str], attempt: Attempt) -> bool:
+    """Send a report; False leaves it to the general way, as the same attempt.
 
     Args:
         words: what follows ``agentkit notify``.
-        key: the idempotency key of the request.
-        deadline: by `time.monotonic`, when to give up.
+        attempt: the request that it makes.
     """
     disabled = os.environ.get("SWARMTUI_DISABLE")
     if disabled:
@@ -51,8 +72,8 @@ def notify(words: list[str], key: str, deadline: float) -> bool:
         report, options = _read(words)
         agent, body = _body(report, options, os.environ)
         host, port, token = _hub(os.environ)
-        request = _request(agent, body, f"{host}:{port}", token, key)
-        _exchange(host, port, request, deadline)
+        request = _request(agent, body, f"{host}:{port}", token, attempt.key)
+        _exchange(host, port, request, attempt)
     except (Unusual, OSError, ValueError, ImportError):
         return False
     if "--json" in options:
@@ -219,18 +240,18 @@ def _segment(text: str) -> str:
     )
 
 
-def _exchange(host: str, port: int, request: bytes, deadline: float) -> None:
+def _exchange(host: str, port: int, request: bytes, attempt: Attempt) -> None:
     """Send a request and wait until the hub has said that it took it."""
     import _socket
 
     line = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
     try:
-        line.settimeout(max(deadline - time.monotonic(), 0.001))
+        line.settimeout(max(attempt.left(), 0.001))
         line.connect((host, port))
         line.sendall(request)
         reply = b""
         while not reply.endswith(b"}"):
-            line.settimeout(max(deadline - time.monotonic(), 0.001))
+            line.settimeout(max(attempt.left(), 0.001))
             part = line.recv(4096)
             reply += part
             if not part or len(reply) > 65536:

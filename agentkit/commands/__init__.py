@@ -4,13 +4,13 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import ModuleType
 
 from agentkit import __version__
 from agentkit.commands import ask, notify, ping, primer, wait
 from agentkit.commands.output import words_to
 from agentkit.errors import AgentkitError
+from agentkit.quick import Attempt
 
 COMMANDS: dict[str, ModuleType] = {
     "notify": notify,
@@ -28,24 +28,15 @@ environment: SWARMTUI_URL, SWARMTUI_AGENT, SWARMTUI_CAPABILITIES, SWARMTUI_TOKEN
              SWARMTUI_TOKEN_FILE; SWARMTUI_DISABLE=1 reports nothing"""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """The request that the short way may have made already."""
-
-    key: str
-    deadline: float
-
-
-def run(words: Sequence[str], *, key: str, deadline: float) -> int:
+def run(words: Sequence[str], attempt: Attempt) -> int:
     """Run a command and return its exit code; no error is raised.
 
     Args:
         words: the arguments of ``agentkit``.
-        key: the idempotency key of the request, when the command makes one.
-        deadline: by `time.monotonic`, when a report gives up on the hub.
+        attempt: the report that the short way may have tried to send.
     """
     args = _parser().parse_args(words)
-    args.attempt = Attempt(key, deadline)
+    args.attempt = attempt
     work: Callable[[Namespace], int] = COMMANDS[args.command].run
     try:
         code = work(args)

@@ -22,6 +22,10 @@ EXAMPLES = """\
 """
 
 
+PATIENCE = 10.0
+"""Seconds that the hub may take to store the question."""
+
+
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
     parser.add_argument("text", metavar="TEXT", help="the question")
@@ -48,7 +52,7 @@ def run(args: Namespace) -> int:
         help_id=question,
         via="cli",
         key=args.attempt.key,
-        timeout=args.attempt.deadline - time.monotonic(),
+        timeout=PATIENCE,
         settings=settings,
     )
     tell(sent)

@@ -1,6 +1,5 @@
 """``agentkit notify``: one report, and what is unusual about it."""
 
-import time
 from argparse import ArgumentParser, Namespace
 
 from agentkit.commands import output
@@ -55,7 +54,7 @@ def run(args: Namespace) -> int:
         choices=args.choice,
         via="cli",
         key=args.attempt.key,
-        timeout=args.attempt.deadline - time.monotonic(),
+        timeout=args.attempt.left(),
         settings=output.settings_of(args),
     )
     tell(sent)
