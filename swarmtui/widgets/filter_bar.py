@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from rich.highlighter import Highlighter
+from rich.style import Style
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -14,7 +15,7 @@ from textual.widgets import Input, Static
 
 from agentkit.errors import BadFilter
 from swarmtui.text import clip, count, safe, width
-from swarmtui.widgets.lines import Line, LineWidget, Span
+from swarmtui.widgets.lines import Inks, Line, LineWidget, Span
 
 REMEMBERED = 50
 STATUS = 44
@@ -24,12 +25,16 @@ STATUS = 44
 class _Wrong(Highlighter):
     """Underlines the term that cannot be read."""
 
-    start = end = 0
+    def __init__(self, widget: Input) -> None:
+        self._widget = widget
+        self.start = self.end = 0
 
     def highlight(self, text: Text) -> None:
         """Underline it."""
         if self.start < self.end:
-            text.stylize("underline red", self.start, self.end)
+            error = Inks(self._widget)("error").color
+            style = Style(color=error, underline=True)
+            text.stylize(style, self.start, self.end)
 
 
 class FilterInput(Input):
@@ -46,7 +51,7 @@ class FilterInput(Input):
         """Escape was pressed."""
 
     def __init__(self, placeholder: str) -> None:
-        self.wrong = _Wrong()
+        self.wrong = _Wrong(self)
         super().__init__(
             placeholder=placeholder,
             compact=True,

@@ -106,7 +106,7 @@ class Pulse(LineWidget):
         if y == 0:
             figure = count(round(self._rate))
             return spark_line("msg/s", figure, self._rates, SIDE, top=10)
-        if y == 1:
+        if y == min(2, self.size.height - 1):
             figure = millis(self._delay)
             return spark_line("p99 ms", figure, self._delays, SIDE, top=GOAL_MS)
         return ()
