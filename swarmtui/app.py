@@ -38,6 +38,10 @@ from swarmtui.themes import THEMES, variable_defaults
 
 T = TypeVar("T")
 
+KEEP_TITLE = "\x1b[22;0t"
+GIVE_TITLE_BACK = "\x1b[23;0t"
+"""The terminal's own stack of titles (xterm's window operations)."""
+
 
 def utc_now() -> datetime:
     """Return the time."""
@@ -124,6 +128,7 @@ class SwarmApp(App[None], inherit_bindings=False):
     async def on_unmount(self) -> None:
         """Close the connection; not in the worker, which is cancelled half-way."""
         await self._open.aclose()
+        self._write(GIVE_TITLE_BACK)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give every theme the colours that have a meaning here."""
@@ -185,8 +190,9 @@ class SwarmApp(App[None], inherit_bindings=False):
     def _set_title(self) -> None:
         words = title(len(self.model.calling))
         if words != self._said_title:
+            keep = "" if self._said_title else KEEP_TITLE
             self._said_title = words
-            self._write(f"\x1b]0;{words}\x07")
+            self._write(f"{keep}\x1b]0;{words}\x07")
 
     def _write(self, sequence: str) -> None:
         if self._driver is not None and not self.is_headless:

@@ -8,7 +8,7 @@ from textual.dom import DOMNode
 
 from agentkit.coordinator import Coordinator
 from swarmtui.actions import Need
-from swarmtui.model import Delta, Model
+from swarmtui.model import Model
 from swarmtui.pace import Pace
 
 T = TypeVar("T")
@@ -39,16 +39,6 @@ class Console(Protocol):
 
     def given(self) -> Need:
         """Return what is true of the link and the swarm, for `actions.offered`."""
-
-    def show_agent(self, agent: str) -> None:
-        """Go to the fleet with the cursor on an agent."""
-
-
-class Live(Protocol):
-    """Whatever shows something that changes with the swarm."""
-
-    def tick(self, delta: Delta) -> None:
-        """Show what changed; called at most ten times a second."""
 
 
 def console(node: DOMNode) -> Console:

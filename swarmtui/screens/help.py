@@ -1,5 +1,6 @@
 """The help desk: who needs a person, the question in the row, the answer in place."""
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -22,6 +23,9 @@ from swarmtui.screens.standing import no_agents
 from swarmtui.screens.tables import TableScreen
 from swarmtui.text import clip, safe
 from swarmtui.widgets.line_table import LineTable, Sort
+
+LOOKS = (0.2, 0.8, 2.0, 5.0)
+"""Pauses in seconds before it is looked whether an answer has arrived."""
 
 
 class HelpScreen(TableScreen):
@@ -125,6 +129,17 @@ class HelpScreen(TableScreen):
         if text:
             wish = self.console.swarm.answer(request.id, text)
             await self._do(wish, f"answered {request.agent}: {clip(text, 60)}")
+            self.run_worker(self._see_delivered(request), group="answers")
+
+    async def _see_delivered(self, request: HelpRequest) -> None:
+        """Say when the answer has arrived, or that it still waits."""
+        for pause in LOOKS:
+            await asyncio.sleep(pause)
+            rows = await self.console.carry_out(self.console.swarm.ledger(request.id))
+            if any(row.kind == "answer" and row.acked for row in rows or ()):
+                self.say(f"{request.agent} has the answer", "done")
+                return
+        self.say(f"the answer waits until {request.agent} fetches its mail", "idle")
 
     async def action_take(self) -> None:
         """Tell the others that somebody sees to it."""

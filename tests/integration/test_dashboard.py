@@ -16,6 +16,7 @@ from swarmtui.modals.broadcast import BroadcastSheet
 from swarmtui.preferences import Preferences
 from swarmtui.screens.help import HelpScreen
 from swarmtui.screens.tables import TableScreen
+from swarmtui.widgets.ticker import Ticker
 from swarmtui.widgets.topbar import TopBar
 from tests.integration.conftest import RunningHub, Start
 
@@ -58,6 +59,11 @@ def task_state(app: SwarmApp, task: str) -> str:
     """Return how far a task got, as the dashboard knows."""
     held = app.model.tasks.get(task)
     return held.state if held else ""
+
+
+def news(app: SwarmApp) -> str:
+    """Return the text of the line with the news."""
+    return "".join(span.text for span in view(app).query_one(Ticker).line(0, 120))
 
 
 async def test_agents_appear_as_they_report(fresh: RunningHub) -> None:
@@ -109,6 +115,7 @@ async def test_an_answer_reaches_who_asked(fresh: RunningHub) -> None:
 
         assert await asking == "blue"
         await until(lambda: not app.model.calling, pilot)
+        await until(lambda: "a1 has the answer" in news(app), pilot)
 
 
 async def test_a_broadcast_shows_its_ledger(fresh: RunningHub) -> None:
