@@ -46,19 +46,30 @@ async def _log(
     swarm: Coordinator, after: int | None, *, follow: bool
 ) -> AsyncIterator[Logged]:
     """Yield the log after a cursor, then what comes, without gap or repeat."""
-    end = swarm.cursor
-    at = after if after is not None else (end if follow else 0)
-    while at < end:
-        page = await swarm.events(after=at, limit=PAGE)
-        for logged in page:
-            yield logged
-            at = logged.cursor
-        if not page:
-            break
+    news = swarm.changes()
+    at = after if after is not None else (swarm.cursor if follow else 0)
+    async for logged in _stored(swarm, at, swarm.cursor):
+        yield logged
+        at = logged.cursor
     if not follow:
         return
-    async for change in swarm.changes():
+    async for change in news:
+        if change.missed:
+            async for logged in _stored(swarm, at, change.cursor):
+                yield logged
+                at = logged.cursor
         for heard in change.events:
             if heard.cursor > at:
                 yield Logged(heard.cursor, heard.event)
                 at = heard.cursor
+
+
+async def _stored(swarm: Coordinator, after: int, upto: int) -> AsyncIterator[Logged]:
+    """Yield the events with cursors in (after, upto], page by page."""
+    while after < upto:
+        page = await swarm.events(after=after, before=upto + 1, limit=PAGE)
+        for logged in page:
+            yield logged
+        if not page:
+            break
+        after = page[-1].cursor
