@@ -2,8 +2,9 @@
 
 A colour has one meaning everywhere, and widgets know only the meanings: the names in
 `variables`. They are opaque, because lines are drawn cell by cell and nothing blends
-them. Our own themes set them by hand; for every other theme they are derived from its
-colours, and for ANSI themes from the sixteen of the terminal.
+them. Our own themes set them by hand. In every other theme the states keep the colours
+that they have in ours by night or by day and the rest is derived from the theme; ANSI
+themes use the sixteen colours of the terminal.
 """
 
 from textual.color import Color
@@ -181,14 +182,10 @@ def variable_defaults(theme: Theme) -> dict[str, str]:
         "row-cursor": ground.blend(colour("primary"), 0.3),
         "row-cursor-ink": ink,
         "row-blur": ground.blend(colour("primary"), 0.14),
-        "st-idle": colour("accent"),
-        "st-busy": colour("success"),
-        "st-blocked": colour("warning"),
-        "st-help": colour("error"),
-        "st-done": colour("primary"),
-        "st-lost": ink.blend(ground, 0.45),
     }
-    return {name: shade.hex6 for name, shade in derived.items()}
+    ours = (NIGHT if theme.dark else DAY).variables
+    states = {name: ours[name] for name in ours if name.startswith("st-")}
+    return states | {name: shade.hex6 for name, shade in derived.items()}
 
 
 def names() -> tuple[str, ...]:

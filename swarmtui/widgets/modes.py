@@ -75,7 +75,7 @@ class Modes(LineWidget):
         title = mode.brief if brief else mode.title
         number, number_ink = self._number(mode, abbreviate, active=active)
         return (
-            Span(f" {mode.key} ", f"primary{ground}", mode.name),
+            Span(f" {mode.key} ", ink if active else "primary", mode.name),
             Span(f"{title} ", ink, mode.name),
             Span(number and f"{number} ", number_ink + ground, mode.name),
             Span(" " if not brief else ""),

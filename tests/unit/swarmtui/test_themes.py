@@ -40,6 +40,15 @@ def test_text_stands_out_from_every_ground_of_our_themes(theme: Theme) -> None:
     assert not weak
 
 
+@pytest.mark.parametrize("name", [name for name in ALL if not ALL[name].ansi])
+def test_states_stand_out_in_every_theme(name: str) -> None:
+    colours = variables(ALL[name])
+    ground = Color.parse(ALL[name].to_color_system().generate()["background"])
+    states = [name for name in MEANINGS if name.startswith("st-")]
+
+    assert {one for one in states if contrast(colours[one], ground) < 2.5} == set()
+
+
 def test_ansi_themes_use_the_colours_of_the_terminal() -> None:
     for name in ("ansi-dark", "ansi-light"):
         assert all(colour.ansi is not None for colour in variables(ALL[name]).values())
