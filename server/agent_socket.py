@@ -5,6 +5,8 @@ from functools import partial
 from time import monotonic
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from agentkit.errors import Conflict, NotAllowed, SwarmError
 from agentkit.protocol import Ack, Done, Link, Logged, Notify, ReportRefused
 from server.asgi import dumps
@@ -70,8 +72,11 @@ class Session:
     async def run(self) -> None:
         """Welcome the agent, then take its frames until it goes."""
         await self._welcome()
-        while (text := await self._socket.read()) is not None:
-            await self._take(parse(AGENT_FRAME, text), len(text))
+        while (text := await self._next()) is not None:
+            frame = parse(AGENT_FRAME, text)
+            while wait := self._wait(frame):  # noqa: ASYNC110
+                await asyncio.sleep(wait)
+            self._take(frame, len(text))
             if len(self._flying) >= IN_FLIGHT:
                 await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
 
@@ -118,10 +123,38 @@ class Session:
 
     # --- what comes up ---
 
-    async def _take(self, frame: dict[str, Any], size: int) -> None:
+    async def _next(self) -> str | None:
+        """Wait for the next frame that was not taken in passing."""
+        self._connection.on_text = self._take_in_passing
+        try:
+            return await self._socket.read()
+        finally:
+            self._connection.on_text = None
+
+    def _take_in_passing(self, text: bytes) -> bool:
+        """Take a frame as it arrives, if there is nothing to wait for or to refuse."""
+        if len(self._flying) >= IN_FLIGHT:
+            return False
+        try:
+            frame = AGENT_FRAME.validate_json(text)
+        except ValidationError:
+            return False
+        if self._wait(frame):
+            return False
+        self._take(frame, len(text))
+        return True
+
+    def _wait(self, frame: dict[str, Any]) -> float:
+        """Return the seconds until the agent's rate allows a frame."""
+        if frame["type"] != "notify":
+            return 0.0
+        settings = self._office.settings
+        rate, burst = settings.agent_rate, settings.agent_burst
+        return self._bucket.take(rate, burst, monotonic())
+
+    def _take(self, frame: dict[str, Any], size: int) -> None:
         match frame.pop("type"):
             case "notify":
-                await self._take_breath()
                 spool = self._hello["spool"]
                 wish = Notify(agent=self._agent, spool=spool, via="ws", **frame)
                 self._fly(wish, size)
@@ -131,13 +164,6 @@ class Session:
                 self._fly(Done(agent=self._agent, **frame), size)
             case _:
                 self._connection.end = "it said goodbye"
-
-    async def _take_breath(self) -> None:
-        """Stop reading for as long as the agent is over its rate."""
-        settings = self._office.settings
-        rate, burst = settings.agent_rate, settings.agent_burst
-        while wait := self._bucket.take(rate, burst, monotonic()):  # noqa: ASYNC110
-            await asyncio.sleep(wait)
 
     def _fly(self, wish: Notify | Ack | Done, size: int) -> None:
         """Begin something without waiting; the hub keeps the order of what began."""

@@ -53,6 +53,11 @@ class Connection(WebSocketsSansIOProtocol):
 
     on_writable: Callable[[], None] | None = None
     """Called when the peer keeps up again after it did not."""
+    on_text: Callable[[bytes], bool] | None = None
+    """Offered a text when no other waits for the endpoint; says whether it took it.
+
+    What it does not take is what the endpoint receives. So a short work is done as its
+    text arrives, without waking a task, and what must wait goes the long way."""
     end: str = ""
     """Why the hub closed it, for whoever tells that it is gone."""
 
@@ -128,6 +133,22 @@ class Connection(WebSocketsSansIOProtocol):
         if not self.handshake_complete:
             extensions = cast(dict[str, Any], self.scope["extensions"])
             extensions[EXTENSION] = ref(self)
+
+    def send_receive_event_to_app(self) -> None:
+        """Queue a message for the endpoint, unless it is taken in passing."""
+        if self._taken():
+            self.frames = []
+        else:
+            super().send_receive_event_to_app()
+
+    def _taken(self) -> bool:
+        return (
+            self.on_text is not None
+            and self.curr_msg_data_type == "text"
+            and self.queue.empty()
+            and self.is_open
+            and self.on_text(b"".join(self.frames))
+        )
 
     def resume_writing(self) -> None:
         """Note that the peer keeps up again."""
