@@ -38,6 +38,8 @@ MODES = (
     Mode("help", "3", "Help", "He", calls=True),
     Mode("traffic", "4", "Traffic", "Tr"),
 )
+HOLD = 4
+"""Seconds for which what a person did stays in the news, unless somebody calls."""
 SMALLEST = (60, 16)
 """The columns and rows below which only a text asks for more room."""
 
@@ -53,6 +55,7 @@ class SwarmScreen(Screen[None]):
     CSS_PATH: ClassVar[list[str | PurePath]] = [Path(__file__).with_name("base.tcss")]
 
     scope: ClassVar[Scope]
+    _hold = 0
     _news: Heard | None = None
     _calls = False
     """What is kept for the news is a call for help."""
@@ -171,7 +174,8 @@ class SwarmScreen(Screen[None]):
             self.age()
 
     def say(self, text: str, state: str = "") -> None:
-        """Show one sentence in the news."""
+        """Show one sentence in the news, and leave it there for a moment."""
+        self._hold = HOLD
         ink = state or "dim"
         glyph = f"{GLYPHS.get(state, '·')} "
         spans = (Span(glyph, ink), Span(safe(text)))
@@ -204,7 +208,8 @@ class SwarmScreen(Screen[None]):
 
     def _show_news(self) -> None:
         """Show what was kept; once a second, so that it can be read."""
-        if self._news is None:
+        self._hold = max(0, self._hold - 1)
+        if self._news is None or (self._hold and not self._calls):
             return
         event, self._news, self._calls = self._news.event, None, False
         told = tell(event)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from agentkit.coordinator import Link
+from agentkit.coordinator import Heard, Link
 from agentkit.errors import HubRefused
+from agentkit.protocol import TaskDone
 from swarmtui.app import SwarmApp
 from swarmtui.modals.assign import AssignSheet
 from swarmtui.modals.broadcast import BroadcastSheet
@@ -20,8 +21,10 @@ from swarmtui.modals.keys import KeysSheet
 from swarmtui.modals.sheet import Sheet
 from swarmtui.pace import PATIENCE, SLOW
 from swarmtui.preferences import Preferences
+from swarmtui.screens.base import HOLD
 from swarmtui.screens.help import HelpScreen
 from swarmtui.screens.tables import TableScreen
+from swarmtui.widgets.ticker import Ticker
 from swarmtui.widgets.topbar import TopBar
 from tests.unit.swarmtui.conftest import (
     NOW,
@@ -66,6 +69,11 @@ def view(app: SwarmApp) -> TableScreen:
     """Return the view that is open."""
     assert isinstance(app.view, TableScreen)
     return app.view
+
+
+def news(app: SwarmApp) -> str:
+    """Return the text of the line with the news."""
+    return "".join(span.text for span in view(app).query_one(Ticker).line(0, 120))
 
 
 async def press(pilot: Pilot[None], keys: str) -> None:
@@ -303,6 +311,37 @@ async def test_a_call_is_said_once_however_many_come() -> None:
 
         (notice,) = app._notifications
         assert notice.message == "▲ 2 agents need you"
+
+
+async def test_what_a_person_did_stays_in_the_news_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(SwarmApp, "_second", lambda _self: None)
+    swarm = three()
+    async with shown(swarm) as (app, pilot):
+        app.tell("sent")
+        done = TaskDone(at=NOW, agent="a", task="T9")
+        swarm.hear(Heard(201, done, 10, 0.1))
+        await until(lambda: app.model.traffic, pilot)
+
+        said = []
+        for _ in range(HOLD):
+            said.append("T9" in news(app))
+            view(app).second()
+
+        assert not any(said)
+        assert "T9" in news(app)
+
+
+async def test_a_call_does_not_wait_for_its_turn_in_the_news() -> None:
+    swarm = three()
+    async with shown(swarm) as (app, pilot):
+        app.tell("sent")
+        swarm.hear(asked("a", "why?"))
+        await until(lambda: app.model.traffic, pilot)
+        view(app).second()
+
+        assert "why?" in news(app)
 
 
 async def test_overload_lowers_the_rate_and_says_so() -> None:
