@@ -106,7 +106,9 @@ def rows(
     name: str,
     records: Sequence[Any],
     columns: Sequence[Column],
+    *,
     cells: Callable[[Any], Sequence[str]],
+    data: Callable[[Any], Any] = lambda record: record,
 ) -> None:
     """Write records in the form that was asked for.
 
@@ -116,12 +118,13 @@ def rows(
         records: what to write.
         columns: the table's columns.
         cells: turns a record into the texts of these columns.
+        data: turns a record into what stands in the JSON.
     """
     if form == "json":
-        as_json(**{name: list(records)})
+        as_json(**{name: [data(record) for record in records]})
     elif form == "jsonl":
         for record in records:
-            as_jsonl(record)
+            as_jsonl(data(record))
     else:
         table(columns, [cells(record) for record in records])
 

@@ -71,7 +71,7 @@ def assign(
 
     ask(order)
     done = [{"agent": one.agent, "task": one.task} for one in handouts]
-    output.rows(form, "assigned", done, HANDED, lambda row: list(row.values()))
+    output.rows(form, "assigned", done, HANDED, cells=lambda row: list(row.values()))
 
 
 def _meant(model: Model, agent: str, where: str | None) -> list[str]:

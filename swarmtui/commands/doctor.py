@@ -282,7 +282,7 @@ def doctor(*, form: Form) -> int:
         "checks",
         told,
         COLUMNS,
-        lambda row: [row["result"], row["check"], row["found"]],
+        cells=lambda row: [row["result"], row["check"], row["found"]],
     )
     if form == "table":
         for name, found in findings:

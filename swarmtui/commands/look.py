@@ -113,14 +113,17 @@ def agents(*, where: tuple[str, ...], form: Form) -> None:
     now = utc_now()
     model = ask(look)
     chosen = sorted(audience(model, " ".join(where), now), key=lambda agent: agent.id)
-    if form == "table":
-        output.table(AGENTS, [_agent_cells(agent, now) for agent in chosen])
-    else:
-        told = [_told_agent(agent, now) for agent in chosen]
-        output.rows(form, "agents", told, AGENTS, lambda row: row)
+    output.rows(
+        form,
+        "agents",
+        chosen,
+        AGENTS,
+        cells=lambda agent: _agent_cells(agent, now),
+        data=lambda agent: _agent_data(agent, now),
+    )
 
 
-def _told_agent(agent: Agent, now: datetime) -> dict[str, Any]:
+def _agent_data(agent: Agent, now: datetime) -> dict[str, Any]:
     return {
         **encode(agent),
         "state": agent.state,
@@ -155,7 +158,7 @@ def tasks(*, form: Form) -> None:
     def cells(task: Task) -> list[str]:
         return [task.state, task.id, task.agent, ago(task.created, now), task.title]
 
-    output.rows(form, "tasks", listed, TASKS, cells)
+    output.rows(form, "tasks", listed, TASKS, cells=cells)
 
 
 @click.command("help-desk")
@@ -179,7 +182,7 @@ def help_desk(*, settled: bool, form: Form) -> None:
             " · ".join(request.choices),
         ]
 
-    output.rows(form, "help", model.desk(settled=settled), HELP, cells)
+    output.rows(form, "help", model.desk(settled=settled), HELP, cells=cells)
 
 
 @click.command()
@@ -206,7 +209,7 @@ def deliveries(*, ref: str, form: Form) -> None:
             *(ago(at, now) if at else "-" for at in times),
         ]
 
-    output.rows(form, "deliveries", ledger, DELIVERIES, cells)
+    output.rows(form, "deliveries", ledger, DELIVERIES, cells=cells)
 
 
 async def _ledger(swarm: Coordinator, ref: str) -> list[Delivery]:

@@ -29,9 +29,9 @@ SECRET = {"token"}
 def paths(*, sources: bool, form: Form) -> None:
     """Tell where files live and where settings come from."""
     if sources:
-        output.rows(form, "settings", _settings(), SOURCES, _setting_cells)
+        output.rows(form, "settings", _settings(), SOURCES, cells=_setting_cells)
     else:
-        output.rows(form, "paths", _paths(), PATHS, _path_cells)
+        output.rows(form, "paths", _paths(), PATHS, cells=_path_cells)
 
 
 def _paths() -> list[dict[str, Any]]:

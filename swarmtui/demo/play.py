@@ -123,6 +123,7 @@ class Player:
                 await agent.busy(self._task, message=said)
                 self._rests = False
             case "helper":
+                self._task = str(cue.body.get("task") or self._task)
                 await agent.busy(self._task, message=f"helping {cue.body['agent']}")
                 await self._think(4, 9)
                 await self._complete(agent)
