@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from time import monotonic, perf_counter, process_time
+from time import monotonic, perf_counter, process_time, thread_time
 
 import figures
 import uvloop
@@ -58,8 +58,11 @@ class Result:
     loaded: float
     """From the start of its process until every agent was on show."""
     frames: list[float]
+    """By the clock, waiting for a core included."""
+    drawing: list[float]
+    """CPU of each frame."""
     cpu: float
-    """Share of one core."""
+    """Of the whole process, as a share of one core."""
     rss: int
 
 
@@ -70,15 +73,16 @@ class Watch:
     """Times every frame of the process."""
 
     def __init__(self) -> None:
-        self.frames: list[float] = []
+        self.frames: list[tuple[float, float]] = []
+        """By the clock, and of the processor."""
         self.first = 0.0
         self._refresh = Screen._compositor_refresh  # noqa: SLF001
         watch = self
 
         def timed(screen: Screen[object]) -> None:
-            start = perf_counter()
+            start, cpu = perf_counter(), thread_time()
             watch._refresh(screen)
-            watch.frames.append(perf_counter() - start)
+            watch.frames.append((perf_counter() - start, thread_time() - cpu))
             watch.first = watch.first or monotonic()
 
         Screen._compositor_refresh = timed  # type: ignore[method-assign, assignment]  # noqa: SLF001
@@ -152,7 +156,8 @@ def show(options: Namespace) -> None:
         result = Result(
             first=watch.first - options.started,
             loaded=loaded - options.started,
-            frames=list(watch.frames),
+            frames=[frame for frame, _ in watch.frames],
+            drawing=[cpu for _, cpu in watch.frames],
             cpu=(process_time() - cpu) / (monotonic() - start),
             rss=figures.usage(os.getpid()).rss,
         )
@@ -255,20 +260,22 @@ async def compare(options: Namespace) -> dict[str, Result]:
 
 
 HEAD = (
-    *("", "frame p50 ms", "p95 ms", "max ms", "ratio", "frames/s", "CPU %", "ratio"),
-    *("first frame s", "fleet shown s", "RSS MB"),
+    *("", "frame p50 ms", "p95 ms", "max ms", "ratio", "of it CPU", "ratio"),
+    *("frames/s", "CPU %", "ratio", "first frame s", "fleet shown s", "RSS MB"),
 )
 
 
 def row(name: str, result: Result, reference: Result, seconds: float) -> list[str]:
     """Lay out one of them against the reference."""
-    middle = median(result.frames)
+    middle, drawing = median(result.frames), median(result.drawing)
     return [
         name,
         f"{middle * 1e3:.2f}",
         f"{figures.percentile(result.frames, 0.95) * 1e3:.1f}",
         f"{max(result.frames) * 1e3:.1f}",
         f"{middle / median(reference.frames):.3f}",
+        f"{drawing * 1e3:.2f}",
+        f"{drawing / median(reference.drawing):.3f}",
         f"{len(result.frames) / seconds:.0f}",
         f"{result.cpu:.1%}",
         f"{result.cpu / reference.cpu:.2f}",
@@ -310,7 +317,9 @@ def main() -> None:
     rows = [row(name, r, reference, options.seconds) for name, r in results.items()]
     print(figures.table(HEAD, rows))
     print(
-        figures.verdict("median frame at most 3 ms", holds=median(ours.frames) <= 3e-3)
+        figures.verdict(
+            "median frame at most 3 ms", holds=median(ours.frames) <= FRAME_BAR
+        )
     )
     print(figures.verdict("at most 10 % of a core", holds=ours.cpu <= CPU_BAR))
     print(figures.verdict("first frame within 1 s", holds=ours.first <= PAINT_BAR))
