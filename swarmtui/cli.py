@@ -5,9 +5,11 @@ shell's completion come at once. Whatever goes wrong ends here as one sentence o
 standard error and a documented exit code.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from typing import NamedTuple, NoReturn
@@ -137,6 +139,8 @@ def run(argv: Sequence[str] | None = None) -> int:
     try:
         code = cli.main(args=argv, prog_name="swarmtui", standalone_mode=False)
         sys.stdout.flush()
+    except SystemExit as leave:
+        code = leave.code
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the last resort
         return explain(error)
     return code if isinstance(code, int) else 0
@@ -149,37 +153,44 @@ def explain(error: BaseException) -> int:
         BaseException: `error` itself, when it was not foreseen and SWARMTUI_DEBUG is
             set.
     """
+    if isinstance(error, OSError):
+        _drop_stdout()
+    text, code = _verdict(error)
+    if text:
+        words.fail(text)
+    return code
+
+
+def _verdict(error: BaseException) -> tuple[str, int]:
+    """Return what is said of an error, and its exit code."""
     match error:
         case click.UsageError():
             where = error.ctx.command_path if error.ctx else "swarmtui"
-            words.fail(f"{error.format_message()} (see {where} --help)")
-            return error.exit_code
+            return f"{error.format_message()} (see {where} --help)", error.exit_code
         case click.Abort() | KeyboardInterrupt():
-            return words.INTERRUPTED
+            return "", words.INTERRUPTED
         case AgentkitError():
-            words.fail(str(error))
-            return error.exit_code
+            return str(error), error.exit_code
         case BrokenPipeError():
-            _drop_stdout()
-            return 1
+            return "", 1
         case OSError():
-            _drop_stdout()
-            words.fail(_told(error))
-            return 1
+            return _of_the_system(error), 1
     if os.environ.get("SWARMTUI_DEBUG"):
         raise error
     kind = type(error).__name__
-    words.fail(f"{kind}: {error}; this is a defect, SWARMTUI_DEBUG=1 shows where")
-    return 1
+    return f"{kind}: {error}; this is a defect, SWARMTUI_DEBUG=1 shows where", 1
 
 
-def _drop_stdout() -> None:
-    """Let the interpreter's last flush go nowhere: nobody reads any more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _told(error: OSError) -> str:
+def _of_the_system(error: OSError) -> str:
     reason = (error.strerror or str(error)).lower()
     if error.filename:
         return f"{error.filename}: {reason}; see swarmtui doctor"
-    return f"cannot write the output: {reason}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        return f"cannot write the output: {reason}"
+    return f"{reason}; see swarmtui doctor"
+
+
+def _drop_stdout() -> None:
+    """Let the interpreter's last flush go nowhere: nobody could take it."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

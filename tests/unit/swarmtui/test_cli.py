@@ -159,3 +159,26 @@ def test_completion_is_printed_for_each_shell(
 ) -> None:
     assert cli.run(["completion", shell]) == 0
     assert "_SWARMTUI_COMPLETE" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("swarmtui a", ["attach", "agents", "assign", "answer"]),
+        ("swarmtui agents --js", ["--json", "--jsonl"]),
+        ("swarmtui completion f", ["fish"]),
+    ],
+)
+def test_completion_offers_what_can_follow(
+    typed: str,
+    offered: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("_SWARMTUI_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(typed.count(" ")))
+
+    cli.run([])
+
+    assert capsys.readouterr().out.split() == [f"plain,{word}" for word in offered]
