@@ -1,9 +1,12 @@
 """The registry of actions: nothing twice, everything in reach."""
 
+from pathlib import Path
+
 import pytest
 from textual.binding import Binding
+from textual.keys import format_key
 
-from swarmtui.actions import ACTIONS, VIEWS, Need, bindings, in_scope, offered
+from swarmtui.actions import ACTIONS, VIEWS, Action, Need, bindings, in_scope, offered
 from swarmtui.app import SwarmApp
 from swarmtui.keymap import RESERVED, read_keymap
 from swarmtui.screens.fleet import FleetScreen
@@ -30,9 +33,9 @@ def test_every_action_has_its_own_id() -> None:
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.id)
-def test_somebody_does_every_action(action: object) -> None:
-    call = action.call.removeprefix("app.").partition("(")[0]  # type: ignore[attr-defined]
-    doer = DOERS[action.scope]  # type: ignore[attr-defined]
+def test_somebody_does_every_action(action: Action) -> None:
+    call = action.call.removeprefix("app.").partition("(")[0]
+    doer = DOERS[action.scope]
 
     assert hasattr(doer, f"action_{call}")
 
@@ -90,3 +93,20 @@ def test_the_same_word_may_need_other_things_elsewhere() -> None:
 def test_what_needs_nothing_is_always_offered() -> None:
     assert offered("filter", "view", Need.NOTHING) is True
     assert offered("unheard_of", "view", Need.NOTHING) is True
+
+
+def test_the_page_on_the_dashboard_lists_every_action() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "dashboard.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+
+    assert rows == [
+        f"| {keys(action)} | {action.tip} | `{action.id}` |"
+        for scope in (*VIEWS, "view", "table", "app")
+        for action in ACTIONS
+        if action.scope == scope
+    ]
+
+
+def keys(action: Action) -> str:
+    """Return the keys of an action as the page writes them."""
+    return " ".join(f"`{format_key(key)}`" for key in action.key.split(","))
