@@ -12,10 +12,11 @@ _CALM = {"help": 0, "blocked": 1, "busy": 2, "idle": 3, "lost": 4}
 
 
 def doing(agent: Agent, _now: datetime) -> str:
-    """Return the question of who waits for a person, else the task."""
+    """Return the question of who waits for a person, else the task and its message."""
     if agent.status in ("blocked", "help") and agent.message:
         return safe(f"“{agent.message}”")
-    return safe(agent.task)
+    said = agent.message if agent.status == "busy" else ""
+    return safe(f"{agent.task} {said}".strip())
 
 
 def _said(agent: Agent) -> str:
