@@ -23,6 +23,7 @@ class TableScreen(SwarmScreen):
 
     _touched = False
     _tables: Sequence[LineTable[Any]] = ()
+    _panes: Sequence[Pane] = ()
     unit: ClassVar[str] = ""
     """What the rows of the first table are, in the plural."""
 
@@ -31,7 +32,7 @@ class TableScreen(SwarmScreen):
     @property
     def tables(self) -> Sequence[LineTable[Any]]:
         """All tables, from left to right."""
-        if not self._tables:
+        if not (self.ready and self._tables):
             self._tables = tuple(self.query(LineTable))
         return self._tables
 
@@ -122,8 +123,9 @@ class TableScreen(SwarmScreen):
     @property
     def pane(self) -> Pane | None:
         """The pane beside the tables; None in views without one."""
-        found = self.query(Pane)
-        return found.first() if found else None
+        if not (self.ready and self._panes):
+            self._panes = tuple(self.query(Pane))
+        return self._panes[0] if self._panes else None
 
     @on(LineTable.Highlighted)
     def _highlighted(self, event: LineTable.Highlighted) -> None:
