@@ -31,7 +31,7 @@ def installed() -> dict[str, str]:
 def test_everything_installed_is_pinned() -> None:
     unpinned = set(installed()) - set(pins()) - INSTALLERS - {"swarmtui"}
 
-    assert not unpinned, "pin them with: uv run python tools/lock.py"
+    assert not unpinned, "pin them with: uv run python .ci/lock.py"
 
 
 def test_every_installed_version_is_the_pinned_one() -> None:

@@ -5,8 +5,8 @@ versions of everything that is installed, and no addresses. uv makes its uv.lock
 it; that file stays out of the repository because it names the registries of whoever
 made it.
 
-    uv run python tools/lock.py             # after a dependency was added or dropped
-    uv run python tools/lock.py --upgrade   # the newest versions that fit
+    uv run python .ci/lock.py             # after a dependency was added or dropped
+    uv run python .ci/lock.py --upgrade   # the newest versions that fit
 """
 
 import re
