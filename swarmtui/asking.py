@@ -129,8 +129,8 @@ def known(what: str, name: str, among: Any) -> None:
     if name in among:
         return
     near = get_close_matches(name, among, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"{len(among)} are known."
-    raise NotFound(f"There is no {what} {name!r}: {hint}")
+    hint = f"did you mean {near[0]}?" if near else f"{len(among):,} are known"
+    raise NotFound(f"there is no {what} {name!r}: {hint}")
 
 
 def utc_now() -> datetime:

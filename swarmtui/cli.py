@@ -74,8 +74,8 @@ class Words(click.Group):
         name = args[0]
         if name not in WORDS and not name.startswith("-"):
             near = get_close_matches(name, WORDS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "see swarmtui --help"
-            raise click.UsageError(f"there is no command {name!r}: {hint}")
+            hint = f": did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"there is no command {name!r}{hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(
@@ -166,7 +166,8 @@ def _verdict(error: BaseException) -> tuple[str, int]:
     match error:
         case click.UsageError():
             where = error.ctx.command_path if error.ctx else "swarmtui"
-            return f"{error.format_message()} (see {where} --help)", error.exit_code
+            text = _in_one_voice(error.format_message())
+            return f"{text} (see {where} --help)", error.exit_code
         case click.Abort() | KeyboardInterrupt():
             return "", words.INTERRUPTED
         case AgentkitError():
@@ -179,6 +180,11 @@ def _verdict(error: BaseException) -> tuple[str, int]:
         raise error
     kind = type(error).__name__
     return f"{kind}: {error}; this is a defect, SWARMTUI_DEBUG=1 shows where", 1
+
+
+def _in_one_voice(text: str) -> str:
+    """Return a text of click's as we write them: it follows our name and a colon."""
+    return text[:1].lower() + text[1:].removesuffix(".")
 
 
 def _of_the_system(error: OSError) -> str:

@@ -127,7 +127,7 @@ def _request(model: Model, ident: str) -> str:
     if agent is None:
         known("help request", ident, model.helps)
     elif not agent.help:
-        raise NotFound(f"{ident} has asked nothing: see swarmtui help-desk.")
+        raise NotFound(f"{ident} has asked nothing: see swarmtui help-desk")
     return agent.help if agent else ""
 
 
@@ -136,10 +136,10 @@ def _chosen(model: Model, where: str) -> list[str]:
     agents = sorted(agent.id for agent in audience(model, where, utc_now()))
     if not agents:
         raise NobodyError(
-            f"The filter {where!r} chooses nobody out of {len(model.agents):,}: try it "
-            "with swarmtui agents."
+            f"the filter {where!r} chooses nobody out of {len(model.agents):,}: try it "
+            "with swarmtui agents"
             if where
-            else "No agent has connected yet: see agentkit --help."
+            else "no agent has connected yet: see agentkit --help"
         )
     return agents
 
@@ -155,8 +155,8 @@ def _agreed(what: str, agents: Sequence[str], *, yes: bool) -> None:
         return
     if not words.can_ask():
         raise Conflict(
-            f"This goes to {plural(len(agents), 'agent')} and there is no terminal to "
-            "ask: add --yes if it is meant."
+            f"this goes to {plural(len(agents), 'agent')} and there is no terminal to "
+            "ask: add --yes if it is meant"
         )
     named = ", ".join(agents[:NAMED])
     more = f" and {len(agents) - NAMED:,} more" if len(agents) > NAMED else ""

@@ -73,8 +73,8 @@ def _ready_to_draw(theme: str | None) -> Preferences:
     chosen = load(Preferences, flags=flags).values
     if not can_draw():
         raise Invalid(
-            "The dashboard needs a terminal: see swarmtui status and swarmtui agents "
-            "for text, or swarmtui serve for a hub alone."
+            "the dashboard needs a terminal: see swarmtui status and swarmtui agents "
+            "for text, or swarmtui serve for a hub alone"
         )
     return chosen
 

@@ -197,7 +197,7 @@ def deliveries(*, ref: str, form: Form) -> None:
     now = utc_now()
     ledger = ask(lambda swarm: _ledger(swarm, ref))
     if not ledger:
-        raise NotFound(f"Nothing was delivered for {ref!r}: see swarmtui tasks.")
+        raise NotFound(f"nothing was delivered for {ref!r}: see swarmtui tasks")
 
     def cells(row: Delivery) -> list[str]:
         times = (row.queued, row.acked, row.done)

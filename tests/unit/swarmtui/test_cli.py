@@ -65,9 +65,9 @@ def test_every_word_has_a_command_and_its_help_begins_with_the_summary(
     ("args", "said"),
     [
         (["agnts"], "there is no command 'agnts': did you mean 'agents'?"),
-        (["xyzzy"], "there is no command 'xyzzy': see swarmtui --help"),
-        (["--colour"], "No such option"),
-        (["paths", "--jsn"], "No such option"),
+        (["xyzzy"], "there is no command 'xyzzy' (see swarmtui --help)"),
+        (["--colour"], "no such option"),
+        (["paths", "--jsn"], "no such option"),
         (["assign", "a1"], "say AGENT and TASK, or TASK and --where FILTER"),
         (["assign", "--where", "x", "a1", "T1"], "with --where say only the TASK"),
         (["events", "--after", "-1"], "-1 is not in the range"),
