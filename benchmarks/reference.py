@@ -76,7 +76,7 @@ class LinePeer(Peer):
         *lines, self.rest = self.rest.split(b"\r\n")
         for line in lines:
             if line == self.greeting or line.startswith(b"{"):
-                yield line
+                yield bytes(line)
             elif line == b"PING":
                 self.transport.write(b"PONG\r\n")
 

@@ -34,7 +34,7 @@ class Peer(asyncio.Protocol):
     def __init__(self, heard: Heard) -> None:
         self.heard = heard
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.rest = b""
+        self.rest = bytearray()
         self.ended = ""
         """Why the other side ended the connection; empty while it stands."""
         self.transport: asyncio.Transport
@@ -110,7 +110,7 @@ class WebSocketPeer(Peer):
             elif kind == CLOSE:
                 code = int.from_bytes(payload[:2], "big")
                 self.ended = f"closed with {code} {payload[2:].decode()}"
-        self.rest = self.rest[at:]
+        del self.rest[:at]
 
     def _upgrade(self) -> bool:
         head, end, rest = self.rest.partition(b"\r\n\r\n")
@@ -146,7 +146,7 @@ def frame(kind: int, payload: bytes) -> bytes:
     return struct.pack("!BBHI", kind, 0xFE, size, 0) + payload
 
 
-def parse(data: bytes, at: int) -> tuple[int, bytes, int] | None:
+def parse(data: bytearray, at: int) -> tuple[int, bytes, int] | None:
     """Return kind, payload and end of the server's frame at `at`, None until whole."""
     size = data[at + 1] if len(data) > at + 1 else 0
     start = at + HEAD.get(size, 2)
@@ -155,7 +155,7 @@ def parse(data: bytes, at: int) -> tuple[int, bytes, int] | None:
     if size in HEAD:
         size = int.from_bytes(data[at + 2 : start], "big")
     end = start + size
-    return (data[at], data[start:end], end) if end <= len(data) else None
+    return (data[at], bytes(data[start:end]), end) if end <= len(data) else None
 
 
 async def connect(
