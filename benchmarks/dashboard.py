@@ -2,12 +2,13 @@
 
     uv run benchmarks/dashboard.py [--agents 10000] [--rate 2000] [--quick]
 
-A hub with that many connected agents, which report at even times, and in turn the
-dashboard and, as the reference, the same rows in Textual's DataTable: each a process of
-its own on a pseudo terminal of 160 by 48, fed by the same client over the same
-WebSocket, drained ten times a second. A frame is the time from the start of a refresh
-until its bytes have been handed to the terminal's writer: layout, lines and escape
-sequences. CPU is that of the whole process, reading and decoding included.
+A hub with that many connected agents, which report at even times and in no order of
+their names, and in turn the dashboard and, as the reference, the same rows in Textual's
+DataTable: each a process of its own on a pseudo terminal of 160 by 48, fed by the same
+client over the same WebSocket, drained ten times a second. A frame is the time from the
+start of a refresh until its bytes have been handed to the terminal's writer: layout,
+lines and escape sequences. CPU is that of the whole process, reading and decoding
+included.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from random import Random
 from statistics import median
 from time import monotonic, perf_counter, process_time, thread_time
 
@@ -182,6 +184,7 @@ async def load(options: Namespace, server: OverWebSocket) -> AsyncIterator[list[
         partial(server.agent, index, lambda *_: None) for index in range(options.agents)
     ]
     peers = await connect(make, server.port)
+    Random(7).shuffle(peers)
     for index, peer in enumerate(peers):
         peer.say(report(1, index))
     await quiet(server.pid)
