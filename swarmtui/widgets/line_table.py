@@ -187,6 +187,8 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         due = now - self._rebuilt >= SECOND
         if (due or not self.order) and (self._stale or self._order.predicate):
             self._rebuild_now()
+        if self.cursor in dirty:
+            self._announce()
         if now - self._aged >= SECOND:
             self._aged = now
             dirty |= self._aged_rows()
@@ -293,8 +295,6 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         rows = [index for index in self._visible() if order[index] in dirty]
         for index in rows:
             self._refresh_row(index)
-        if self.cursor in dirty:
-            self._announce()
         return len(rows)
 
     def _refresh_row(self, index: int) -> None:

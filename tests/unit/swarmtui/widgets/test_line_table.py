@@ -111,6 +111,28 @@ async def test_ages_move_on_once_a_second_without_touching_other_rows(
         assert "5m" in lines(table)[3]
 
 
+async def test_a_change_of_the_row_under_the_cursor_is_told_but_not_its_age(
+    host: Host, rows: dict[str, Any], row: Any, now: datetime
+) -> None:
+    table = LineTable(COLUMNS, rows)
+    app, hook = host(table)
+    async with app.run_test(size=SIZE, **hook) as pilot:
+        table.rebuild(now)
+        table.flush(now)
+        await pilot.pause()
+        before = len(app.of(LineTable.Highlighted))
+        table.flush(now + timedelta(seconds=2))
+        await pilot.pause()
+        aged = len(app.of(LineTable.Highlighted))
+        rows["r00"] = row("r00", version=1)
+        table.mark_dirty("r00")
+        table.flush(now + timedelta(seconds=2))
+        await pilot.pause()
+
+        assert aged == before
+        assert len(app.of(LineTable.Highlighted)) == before + 1
+
+
 async def test_the_cursor_stays_with_its_row_when_the_order_changes(
     host: Host, rows: dict[str, Any], now: datetime
 ) -> None:
