@@ -247,7 +247,12 @@ def _limit(term: Term) -> float | timedelta:
         example = f"{term.key}>10m, with s, m, h or d" if timed else f"{term.key}>5"
         raise _bad(term, f"{term.value!r} is not {what}", f"write {example}")
     number = float(found[1])
-    return timedelta(seconds=number * UNITS[found[2] or "s"]) if timed else number
+    if not timed:
+        return number
+    try:
+        return timedelta(seconds=number * UNITS[found[2] or "s"])
+    except OverflowError:
+        raise _bad(term, f"{term.value} is too long", f"write {term.key}>10m") from None
 
 
 def _values(term: Term) -> list[tuple[str, bool]]:

@@ -279,9 +279,9 @@ def asked(word: str) -> Run:
     """Return what answers a question about the log."""
 
     async def run(office: Office, call: Call) -> Reply:
-        said = await fields(call)
-        found = await QUESTIONS[word].answer(office, said)
-        full = len(found) == int(said.get("limit", LIMIT))
+        question = valid(QUESTIONS[word].shape, await fields(call))
+        found = await QUESTIONS[word].ask(office, question)
+        full = len(found) == question.get("limit", LIMIT)
         after = found[-1]["cursor"] if full else None
         return Reply(dumps(EventPage(events=found, next=after)))
 

@@ -28,6 +28,11 @@ class RequestError(AgentkitError):
         self.headers = headers
 
 
+DEFECT: Final = RequestError(
+    500, "the hub met an error of its own: its log has the details, send again"
+)
+
+
 class Head:
     """The headers of a request; names are lower case."""
 

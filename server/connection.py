@@ -21,6 +21,7 @@ from websockets.http11 import Request
 EXTENSION: Final = "swarmtui.connection"
 """Under which of the scope's extensions an endpoint finds its connection."""
 
+NOT_UTF8: Final = 1007
 RESTARTING: Final = 1012
 BAD_FRAME: Final = 4400
 UNKNOWN: Final = 4401
@@ -138,6 +139,9 @@ class Connection(WebSocketsSansIOProtocol):
         """Queue a message for the endpoint, unless it is taken in passing."""
         if self._taken():
             self.frames = []
+        elif self.curr_msg_data_type == "text" and not _is_utf8(self.frames):
+            self.frames = []
+            self.close(NOT_UTF8, "a text came that is not UTF-8: send JSON as UTF-8")
         else:
             super().send_receive_event_to_app()
 
@@ -172,6 +176,14 @@ class Connection(WebSocketsSansIOProtocol):
 
     def _flush(self) -> None:
         self.transport.write(b"".join(self.conn.data_to_send()))
+
+
+def _is_utf8(frames: Iterable[bytes]) -> bool:
+    try:
+        b"".join(frames).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def shorten(reason: str) -> str:

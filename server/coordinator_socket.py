@@ -1,10 +1,11 @@
 """``/v1/coordinator``: a watcher. Snapshot and turns down, commands, questions up."""
 
 import asyncio
+import logging
 from typing import Any, Final
 
 from agentkit.errors import AgentkitError, NotFound
-from server.asgi import dumps
+from server.asgi import DEFECT, dumps
 from server.auth import allow
 from server.connection import NOT_YOURS
 from server.office import Office
@@ -15,6 +16,8 @@ from server.ws import CloseError, Socket, parse
 
 IN_FLIGHT: Final = 64
 """Requests of one watcher that are answered at the same time."""
+
+log = logging.getLogger(__name__)
 
 
 async def coordinator_socket(office: Office, socket: Socket) -> None:
@@ -56,6 +59,8 @@ class Desk:
                 self._begin(frame, len(text))
             if len(self._requests) >= IN_FLIGHT:
                 await asyncio.wait(self._requests, return_when=asyncio.FIRST_COMPLETED)
+            # Whoever does not read answers is not asked for more questions.
+            await self._socket.connection.drained()
 
     async def _welcome(self) -> None:
         hub = self._office.hub
@@ -85,6 +90,9 @@ class Desk:
             result = await self._do(frame, size)
         except AgentkitError as error:
             self._send({**reply, "ok": False, "code": error.code, "detail": str(error)})
+        except Exception:
+            log.exception("a request failed: %s", frame["do"])
+            self._send({**reply, "ok": False, "code": "error", "detail": str(DEFECT)})
         else:
             self._send({**reply, "ok": True, **result})
 

@@ -9,7 +9,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from agentkit.errors import AgentkitError, SwarmError
 from server import webhook
 from server.agent_socket import agent_socket
-from server.asgi import CODES, PROBLEM, Head, Reply, RequestError, problem, respond
+from server.asgi import (
+    CODES,
+    DEFECT,
+    PROBLEM,
+    Head,
+    Reply,
+    RequestError,
+    problem,
+    respond,
+)
 from server.auth import WEBHOOK, allow
 from server.coordinator_socket import coordinator_socket
 from server.http import ROUTES
@@ -82,11 +91,6 @@ class Edge:
             call.principal = gate.who(call.head)
             allow(call.principal, *route.roles)
         return route
-
-
-DEFECT: Final = RequestError(
-    500, "the hub met an error of its own: its log has the details, send again"
-)
 
 
 def _door(scope: Scope) -> Door:

@@ -23,6 +23,9 @@ PAGE: Final = 500
 QUIET: Final = 15.0
 """Seconds without an event until a comment shows that the line is alive."""
 
+DIGITS: Final = 20
+"""More than a cursor has."""
+
 _page: Final = asked("events")
 
 
@@ -42,8 +45,8 @@ async def events_or_stream(office: Office, call: Call) -> Reply | ASGIApp:
 
 def _last_seen(call: Call) -> int:
     text = call.head.get(b"last-event-id")
-    if text and not text.isdecimal():
-        raise Invalid(f"Last-Event-ID is {text!r}: send the cursor of an event")
+    if text and not (text.isdecimal() and len(text) < DIGITS):
+        raise Invalid(f"Last-Event-ID is {text[:60]!r}: send the cursor of an event")
     return int(text or 0)
 
 

@@ -13,9 +13,10 @@ from server.asgi import Reply, RequestError, dumps
 from server.core import Swarm
 from server.office import Office
 from server.routes import Call, Route, Run
-from server.wire import NOTIFICATION, AgentNotification, notify_of
+from server.wire import NOTIFICATION, AgentNotification, is_plain, notify_of
 
 RECEIVED: Final = b'{"status":"received"}'
+UNREADABLE: Final = "There was an error parsing the body"
 ESCALATING: Final = b'{"status":"received","action":"escalating"}'
 
 
@@ -168,13 +169,16 @@ def _json(body: bytes) -> Any:
     if not body:
         raise UnprocessableError([_error("missing", "body", "Field required", None)])
     try:
-        return json.loads(body, parse_constant=str)
+        value = json.loads(body, parse_constant=str)
     except json.JSONDecodeError as error:
         invalid = _error("json_invalid", "body", "JSON decode error", {})
         invalid["loc"] = ("body", error.pos)
         raise UnprocessableError([{**invalid, "ctx": {"error": error.msg}}]) from None
-    except (UnicodeDecodeError, RecursionError):
-        raise RequestError(400, "There was an error parsing the body") from None
+    except (ValueError, RecursionError):
+        raise RequestError(400, UNREADABLE) from None
+    if not is_plain(value):
+        raise RequestError(400, UNREADABLE)
+    return value
 
 
 def _assignment(query: Mapping[str, str], body: bytes) -> tuple[str, dict[str, Any]]:

@@ -15,12 +15,53 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, NotRequired, Required, TypeAlias
 
+import orjson
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from agentkit import protocol as p
 from agentkit.errors import Invalid
 from agentkit.rows import HelpState, Report, Severity, TaskState
+
+# --- numbers and bodies that everybody can read --------------------------------------
+
+LARGEST: Final = 2**53 - 1
+"""The largest whole number that every reader of JSON keeps exact (RFC 8259, 6)."""
+
+COSTLIEST: Final = 1e15
+"""US dollars; the costs of all agents still have a sum."""
+
+AROUND: Final = 32
+"""How deep a body may come to lie within rows, events and frames."""
+
+Number = Annotated[int, Field(ge=1, le=LARGEST)]
+FromZero = Annotated[int, Field(ge=0, le=LARGEST)]
+Stamp = Annotated[str, Field(max_length=64)]
+"""A time as an agent writes it; it is shown and never read."""
+
+
+def is_plain(value: object) -> bool:
+    """Say whether a value can be told on: as JSON, within all that is put around it."""
+    for _ in range(AROUND):
+        value = [value]
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return False
+    return True
+
+
+def _plain(body: dict[str, Any]) -> dict[str, Any]:
+    if is_plain(body):
+        return body
+    raise ValueError(
+        "leave out numbers beyond 64 bits, halves of surrogate pairs and more than "
+        "200 levels"
+    )
+
+
+Body = Annotated[dict[str, Any], AfterValidator(_plain)]
+"""Any object of JSON that can be told on."""
 
 # --- the webhook endpoints -----------------------------------------------------------
 
@@ -37,8 +78,8 @@ class AgentNotification(BaseModel):
     timestamp: datetime
     last_task: str | None = None
     capabilities: list[str] = []
-    cost_spent: float = Field(0.0, ge=0, allow_inf_nan=False)
-    tasks_completed: int = Field(0, ge=0)
+    cost_spent: float = Field(0.0, ge=0, le=COSTLIEST, allow_inf_nan=False)
+    tasks_completed: int = Field(0, ge=0, le=LARGEST)
     waiting_since: datetime | None = None
     message: str | None = None
 
@@ -67,9 +108,6 @@ def echo(time: datetime) -> str:
 
 # --- what agents send ----------------------------------------------------------------
 
-Number = Annotated[int, Field(ge=1)]
-FromZero = Annotated[int, Field(ge=0)]
-
 
 class ReportFields(TypedDict, total=False):
     """The fields of `Notify` that an agent may fill; one left out keeps its value."""
@@ -79,12 +117,12 @@ class ReportFields(TypedDict, total=False):
     task: str | None
     message: str | None
     capabilities: tuple[str, ...] | None
-    cost: Annotated[float, Field(allow_inf_nan=False)] | None
-    completed: int | None
-    reported_at: str
-    waiting_since: str | None
+    cost: Annotated[float, Field(le=COSTLIEST, allow_inf_nan=False)] | None
+    completed: Annotated[int, Field(le=LARGEST)] | None
+    reported_at: Stamp
+    waiting_since: Stamp | None
     severity: Severity | None
-    choices: tuple[str, ...]
+    choices: Annotated[tuple[str, ...], Field(max_length=64)]
 
 
 class ReportFrame(ReportFields):
@@ -99,7 +137,7 @@ class StatusReport(ReportFields, total=False):
 
     agent: Required[str]
     via: Literal["http", "cli"]
-    spool: str
+    spool: Annotated[str, Field(max_length=256)]
     seq: Number
 
 
@@ -150,7 +188,12 @@ class Receipts(TypedDict):
 
 
 def _in_utc(time: datetime) -> datetime:
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    if time.tzinfo is None:
+        return time.replace(tzinfo=UTC)
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("choose a time in the years 1 to 9999, in UTC") from None
 
 
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
@@ -163,7 +206,7 @@ class AssignWish(TypedDict):
     agent: str
     id: NotRequired[str]
     title: NotRequired[str]
-    body: NotRequired[dict[str, Any]]
+    body: NotRequired[Body]
 
 
 class BroadcastWish(TypedDict):
@@ -259,7 +302,10 @@ class RequestFrame(TypedDict):
     """A command or a question; the reply carries its id."""
 
     type: Literal["request"]
-    id: int | str
+    id: (
+        Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+        | Annotated[str, Field(max_length=256)]
+    )
     do: str
     args: NotRequired[dict[str, Any]]
     key: NotRequired[Annotated[str, Field(max_length=256)]]
@@ -400,7 +446,8 @@ def sentence(refusal: ValidationError) -> str:
     """Tell what is wrong first: the field, its value, and what would do."""
     first = refusal.errors(include_url=False, include_context=False)[0]
     path = ".".join(str(part) for part in first["loc"]) or "the message"
-    wants = first["msg"][0].lower() + first["msg"][1:]
+    wants = first["msg"].removeprefix("Value error, ")
+    wants = wants[0].lower() + wants[1:]
     if first["type"] == "missing":
         return f"{path} is missing: add it"
     if first["type"] == "json_invalid":
