@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from time import perf_counter
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
@@ -22,6 +22,7 @@ import orjson
 from agentkit.errors import SwarmError
 from agentkit.protocol import Command, Logged, Start, Tick
 from agentkit.rows import Receipt
+from server.clock import Clock
 from server.core import Rules, Swarm, Turn, decide, evolve
 from server.core.tables import Tables
 from server.stats import Meter
@@ -33,6 +34,9 @@ Query = Callable[[Swarm], T]
 
 TURN: Final = 512
 """How many commands one transaction takes at most."""
+
+LOOK: Final = timedelta(seconds=30)
+"""How long a timer runs at most: it does not notice that the machine slept."""
 
 RETRY: Final = 1.0
 """Seconds between attempts to reload after a failed COMMIT."""
@@ -46,11 +50,6 @@ FED: Final = ("agents", "helps", "tasks", "broadcasts")
 """The tables that watchers mirror."""
 
 log = logging.getLogger(__name__)
-
-
-def utc_now() -> datetime:
-    """Return the time, aware, in UTC."""
-    return datetime.now(UTC)
 
 
 class Outcome(NamedTuple, Generic[T]):
@@ -144,14 +143,14 @@ class Hub:
         store: Store,
         *,
         rules: Rules | None = None,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] | None = None,
         version: str = "",
     ) -> None:
         self.store = store
         self.rules = rules or Rules()
-        self.now = clock
+        self.now = clock or Clock()
         self.version = version
-        self.started = clock()
+        self.started = self.now()
         self.stats = Meter()
         self.failure: StoreError | None = None
         """Why nothing can be written just now; None when all is well."""
@@ -362,7 +361,7 @@ class Hub:
             self._tick[1].cancel()
             self._tick = None
         if deadline is not None and not self._stopping:
-            wait = max(deadline - self.now(), timedelta(0)).total_seconds()
+            wait = min(max(deadline - self.now(), timedelta(0)), LOOK).total_seconds()
             loop = asyncio.get_running_loop()
             self._tick = (deadline, loop.call_later(wait, self._due))
 
