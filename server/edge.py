@@ -58,9 +58,15 @@ class Edge:
             await serve_socket(self._office, endpoint, scope, receive, send)
             return
         await receive()
+        await deny(send, self._no_socket(Head(scope)))
+
+    def _no_socket(self, head: Head) -> RequestError:
+        try:
+            self._office.gate.admit(head)
+        except RequestError as refusal:
+            return refusal
         paths = " and ".join(SOCKETS)
-        refusal = RequestError(404, f"no WebSocket is here: there are {paths}")
-        await deny(send, refusal)
+        return RequestError(404, f"no WebSocket is here: there are {paths}")
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply | ASGIApp:
         methods, params = self._routes.find(scope)
