@@ -64,6 +64,9 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "=": eq,
 }
 
+LONGEST = 4096
+"""Characters in a filter; each agent is asked about each of its terms."""
+
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _TERM = re.compile(r'(?:"[^"]*(?:"|$)|[^\s"])+')
@@ -135,8 +138,16 @@ def parse(text: str) -> list[Term]:
     """Split a filter into its terms without asking what they mean.
 
     Raises:
-        BadTerm: a quotation mark is left open, or there is nothing after a ``!``.
+        BadTerm: a quotation mark is left open, there is nothing after a ``!``, or the
+            filter is too long.
     """
+    if len(text) > LONGEST:
+        raise BadTerm(
+            f"the filter has {len(text):,} characters and {LONGEST:,} are allowed: "
+            "shorten it",
+            LONGEST,
+            len(text),
+        )
     return [_term(found[0], found.start()) for found in _TERM.finditer(text)]
 
 
@@ -154,7 +165,7 @@ def quote(value: str) -> str:
 def _term(text: str, start: int) -> Term:
     if text.count('"') % 2:
         raise BadTerm(
-            f'The quotation mark at character {start + 1} is not closed: add a ".',
+            f'the quotation mark at character {start + 1} is not closed: add a "',
             start,
             start + len(text),
         )
@@ -162,8 +173,8 @@ def _term(text: str, start: int) -> Term:
     body = text[1:] if negated else text
     if not body:
         raise BadTerm(
-            f"The ! at character {start + 1} has no term after it: write it without a "
-            "space between, as in !lost.",
+            f"the ! at character {start + 1} has no term after it: write it without a "
+            "space between, as in !lost",
             start,
             start + 1,
         )
@@ -281,9 +292,9 @@ def _unquoted(text: str) -> str:
 
 def _unknown_key(term: Term) -> BadTerm:
     near = get_close_matches(term.key, KEYS, 1)
-    remedy = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(KEYS)}."
+    remedy = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(KEYS)}"
     return BadTerm(
-        f"The filter term {term.text!r} at character {term.start + 1} cannot be read: "
+        f"the filter term {term.text!r} at character {term.start + 1} cannot be read: "
         f"there is no key {term.key!r}; {remedy}",
         term.start,
         term.end,
@@ -292,8 +303,8 @@ def _unknown_key(term: Term) -> BadTerm:
 
 def _bad(term: Term, reason: str, remedy: str) -> BadTerm:
     return BadTerm(
-        f"The filter term {term.text!r} at character {term.start + 1} cannot be read: "
-        f"{reason}; {remedy}.",
+        f"the filter term {term.text!r} at character {term.start + 1} cannot be read: "
+        f"{reason}; {remedy}",
         term.start,
         term.end,
     )

@@ -246,14 +246,14 @@ def _from_file(table: type, layer: Layer, path: str) -> _Values:
     known = entries(table)
     if section:
         if not isinstance(values, dict):
-            raise Invalid(f"In {path} {section} is not a section: write [{section}].")
+            raise Invalid(f"{section} in {path} is not a section: write [{section}]")
         _check(values, tuple(known), path, section)
     mine = {name: raw for name, raw in values.items() if name in known}
     for name in mine:
         if layer == "project" and known[name].personal:
             raise Invalid(
                 f"{path} sets {name}, which a project may not decide for you: put it "
-                f"in your own settings, or set SWARMTUI_{name.upper()}."
+                f"in your own settings, or set SWARMTUI_{name.upper()}"
             )
     return {name: (raw, Source(layer, path)) for name, raw in mine.items()}
 
@@ -266,12 +266,12 @@ def _document(path: str) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise Invalid(
-            f"The settings file {path} cannot be read ({error.strerror}): "
-            "check its permissions."
+            f"the settings file {path} cannot be read ({error.strerror}): "
+            "check its permissions"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Invalid(
-            f"The settings file {path} is not TOML: {error}; correct it there."
+            f"the settings file {path} is not TOML: {error}; correct it there"
         ) from None
 
 
@@ -282,9 +282,9 @@ def _check(
         if key in known:
             continue
         near = get_close_matches(key, known, 1)
-        remedy = f"did you mean {near[0]}?" if near else f"use {', '.join(known)}."
+        remedy = f"did you mean {near[0]}?" if near else f"use {', '.join(known)}"
         where = f"[{section}] of {path}" if section else path
-        raise Invalid(f"There is no setting {key!r}, found in {where}; {remedy}")
+        raise Invalid(f"there is no setting {key!r}, found in {where}; {remedy}")
 
 
 def _read(name: str, entry: Setting, raw: Any, source: Source) -> Any:
@@ -364,7 +364,7 @@ def discover(environ: Mapping[str, str] | None = None) -> Discovered | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Invalid(
             f"{path}, where the hub announces itself, cannot be read ({error}): "
-            "delete it and start the hub again."
+            "delete it and start the hub again"
         ) from None
 
 
@@ -416,5 +416,5 @@ def _token_of(path: Path | None) -> str:
         return path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise Invalid(
-            f"The token's file {path} cannot be read ({error}): check token_file."
+            f"the token's file {path} cannot be read ({error}): check token_file"
         ) from None

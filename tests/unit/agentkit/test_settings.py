@@ -110,9 +110,9 @@ def test_the_names_of_older_scripts_are_understood_when_ours_are_absent(
     [
         (
             "agnet = 'x'",
-            "There is no setting 'agnet', found in {path}; did you mean ag",
+            "there is no setting 'agnet', found in {path}; did you mean ag",
         ),
-        ("[hbu]\nport = 1", "There is no setting 'hbu', found in {path}; did you mean"),
+        ("[hbu]\nport = 1", "there is no setting 'hbu', found in {path}; did you mean"),
         ("[hub]\nprot = 1", "'prot', found in [hub] of {path}; did you mean port?"),
         (
             "[hub]\nport = 70000",
@@ -126,8 +126,8 @@ def test_the_names_of_older_scripts_are_understood_when_ours_are_absent(
             "cannot be 'maybe': it is none of on, off; correct the file",
         ),
         ("[hub]\nloud = 'maybe'", "cannot be 'maybe': it is neither true nor false"),
-        ("hub = 1", "In {path} hub is not a section: write [hub]."),
-        ("port = = 1", "The settings file {path} is not TOML"),
+        ("hub = 1", "hub in {path} is not a section: write [hub]"),
+        ("port = = 1", "the settings file {path} is not TOML"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named_with_its_place(
