@@ -13,7 +13,13 @@ from typing import Any
 
 from agentkit import places
 from agentkit.calls import Caller
-from agentkit.errors import HubError, HubRefused, HubUnavailable, SwarmError
+from agentkit.errors import (
+    HubError,
+    HubRefused,
+    HubUnavailable,
+    HubUnreachable,
+    SwarmError,
+)
 from agentkit.quick import BUDGET
 from agentkit.rows import Report, Severity
 from agentkit.settings import Endpoint, KitSettings, endpoint, load
@@ -95,10 +101,15 @@ def notify(
     )
     letter = Letter(name, key or os.urandom(16).hex(), body)
     spool = Spool(Path(places.spool_folder(os.environ, kit.url)))
+    try:
+        hub = endpoint(kit)
+    except HubUnreachable as error:
+        spool.put(letter)
+        return Sent(letter.agent, False, len(spool), str(error))
     if len(spool):
         spool.put(letter)
-        return _drain(endpoint(kit), spool, letter, timeout)
-    return _deliver(endpoint(kit), spool, letter, timeout)
+        return _drain(hub, spool, letter, timeout)
+    return _deliver(hub, spool, letter, timeout)
 
 
 def _body(**said: Any) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def notify(words: list[str], attempt: Attempt) -> bool:
         host, port, token = _hub(os.environ)
         request = _request(agent, body, f"{host}:{port}", token, attempt.key)
         _exchange(host, port, request, attempt)
-    except (Unusual, OSError, ValueError, ImportError):
+    except (Unusual, OSError, ValueError, OverflowError, ImportError):
         return False
     if "--json" in options:
         _say(report, agent)

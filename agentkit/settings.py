@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from agentkit import places
-from agentkit.errors import Invalid
+from agentkit.errors import HubUnreachable, Invalid
 from agentkit.readers import (
     Read,
     file,
@@ -347,7 +347,7 @@ def discover(environ: Mapping[str, str] | None = None) -> Discovered | None:
     """Return the hub announced on this machine; it may have died since.
 
     Raises:
-        Invalid: the announcement cannot be read.
+        HubUnreachable: the announcement cannot be read.
     """
     path = paths(environ).hub_file
     try:
@@ -361,10 +361,12 @@ def discover(environ: Mapping[str, str] | None = None) -> Discovered | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Invalid(
-            f"{path}, where the hub announces itself, cannot be read ({error}): "
-            "delete it and start the hub again"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        known = isinstance(error, OSError) and error.strerror
+        raise HubUnreachable(
+            f"{path}, where the hub announces itself, cannot be read "
+            f"({known.lower() if known else 'it is damaged'}): delete it and start the "
+            "hub again"
         ) from None
 
 
@@ -387,7 +389,8 @@ def endpoint(
     The token that a hub on this machine announced is shown to that hub alone.
 
     Raises:
-        Invalid: a setting, the announcement or the token's file cannot be read.
+        Invalid: a setting or the token's file cannot be read.
+        HubUnreachable: the hub's announcement cannot be read.
     """
     kit = load(KitSettings, environ=environ).values if kit is None else kit
     found = discover(environ)

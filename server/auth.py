@@ -64,6 +64,7 @@ class Keys:
 
         Raises:
             OSError: a file cannot be read or written.
+            ValueError: a file holds no key; the text names it.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         secret = _keep(folder / "secret", secrets.token_urlsafe(32))
@@ -190,11 +191,19 @@ def _keep(path: Path, fresh: str) -> str:
     if not path.exists():
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         draft.touch(mode=0o600)
-        draft.write_text(fresh + "\n")
-        with suppress(FileExistsError):
-            path.hardlink_to(draft)
-        draft.unlink()
-    return path.read_text().strip()
+        try:
+            draft.write_text(fresh + "\n")
+            with suppress(FileExistsError):
+                path.hardlink_to(draft)
+        finally:
+            draft.unlink()
+    kept = path.read_text(errors="replace").strip()
+    if not kept.isascii() or not kept.isprintable() or len(kept.split()) != 1:
+        raise ValueError(
+            f"{path} does not hold one word of ASCII: write one into it, or remove it "
+            "and a new one is made"
+        )
+    return kept
 
 
 def _same(one: str, other: str) -> bool:

@@ -181,9 +181,12 @@ def _keys(settings: Settings) -> Keys:
         return Keys.load(settings.folder, settings.token_file)
     except OSError as error:
         raise CannotServeError(
-            f"{error.filename} cannot be used ({error.strerror}): make it writable, or "
-            "choose another folder with --data-dir"
+            f"{error.filename or settings.folder} cannot be used ({error.strerror}): "
+            "make it writable with room on its disk, or choose another folder with "
+            "--data-dir"
         ) from None
+    except ValueError as error:
+        raise CannotServeError(str(error)) from None
 
 
 def _is_taken(error: OSError) -> bool:
@@ -215,17 +218,20 @@ def _announced(office: Office, keys: Keys) -> Iterator[None]:
 
 def _write_privately(path: Path, text: str) -> None:
     """Replace a file, at once, by one that only this user can read."""
-    private_folder(path.parent)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        private_folder(path.parent)
+        fresh.unlink(missing_ok=True)
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(text + "\n")
         fresh.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            fresh.unlink()
         raise CannotServeError(
-            f"{path} cannot be written ({error.strerror}): make its folder "
-            "writable, or choose another with SWARMTUI_HOME"
+            f"{path} cannot be written ({error.strerror}): make its folder writable "
+            "with room on its disk, or choose another with SWARMTUI_HOME"
         ) from None
 
 

@@ -21,6 +21,7 @@ from agentkit.settings import (
     paths,
     setting,
     switch,
+    text,
     whole,
     words,
 )
@@ -29,13 +30,23 @@ from server.core.rules import Rules
 WEEK = 7 * 86_400
 
 
+def _host(raw: Any) -> str:
+    """Read a host; the brackets of an IPv6 address belong to its URL alone."""
+    host = text(raw).strip()
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    if not host:
+        raise ValueError("is empty")
+    return host
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a hub is started with."""
 
     SECTION: ClassVar[str] = "hub"
 
-    host: str = setting("127.0.0.1", "The address to listen on.")
+    host: str = setting("127.0.0.1", "The address to listen on.", read=_host)
     port: int = setting(
         8765, "The port to listen on; 0 lets the system choose.", read=whole(0, 65535)
     )

@@ -49,9 +49,18 @@ def run(words: Sequence[str], attempt: Attempt) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        words_to(f"{error.strerror or error}: {error.filename or 'the disk'}")
+        words_to(_of_the_system(error))
         return 1
     return code
+
+
+def _of_the_system(error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    what = error.filename or "what has to be kept"
+    return (
+        f"{what} cannot be written ({reason}): make room, or make it writable, or "
+        "choose another folder with SWARMTUI_HOME"
+    )
 
 
 def _parser() -> ArgumentParser:

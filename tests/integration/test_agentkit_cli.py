@@ -357,7 +357,27 @@ def test_a_full_disk_is_an_error(alone: Shell, tmp_path: Path) -> None:
     done = alone("notify", "busy", "T1", "--agent", "a1")
 
     assert done.returncode == 1
-    assert done.stderr.startswith("agentkit: ")
+    assert done.stderr.startswith(f"agentkit: {tmp_path}/home/outbox")
+    assert "SWARMTUI_HOME" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_announcement_stops_no_agent(alone: Shell, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "hub.json").write_bytes(b"\xff{")
+
+    done = alone("notify", "busy", "T1", "--agent", "a1")
+
+    assert done.returncode == 0
+    assert "hub.json" in done.stderr
+    assert "1 report waits on disk" in done.stderr
+
+
+def test_a_port_that_is_none_is_named(alone: Shell) -> None:
+    done = alone("notify", "busy", SWARMTUI_URL="http://127.0.0.1:99999")
+
+    assert done.returncode == 2
+    assert "65535" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -238,6 +238,23 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert "--data-dir" in ended.stderr
 
 
+def test_a_damaged_key_is_named(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"\xff")
+
+    ended = attempt(tmp_path, "--port", "0")
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"swarmtui serve: {tmp_path}/secret does not hold")
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_ipv6_address_may_stand_in_brackets(start: Start) -> None:
+    hub = start("--store", "memory", "--host", "[::1]")
+
+    assert hub.url.startswith("http://[::1]:")
+    assert hub.get("/healthz").status_code == 200
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_a_certificate_that_is_none_is_named(tmp_path: Path, there: bool) -> None:
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from agentkit.errors import Invalid
+from agentkit.errors import HubUnreachable, Invalid
 from agentkit.settings import (
     DEFAULT_URL,
     KitSettings,
@@ -228,7 +228,7 @@ def test_no_announcement_means_no_hub_and_the_default_address(
 def test_a_broken_announcement_is_named(environ: dict[str, str]) -> None:
     path = write(paths(environ).hub_file, '{"url": "http://x"')
 
-    with pytest.raises(Invalid, match=f"^{path}, where the hub announces itself"):
+    with pytest.raises(HubUnreachable, match=f"^{path}, where the hub announces"):
         discover(environ)
 
 

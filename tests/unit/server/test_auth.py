@@ -45,6 +45,19 @@ def test_keys_are_made_once_and_kept_private(tmp_path: Path) -> None:
     assert modes == {0o600}
 
 
+@pytest.mark.parametrize("name", ["secret", "token"])
+@pytest.mark.parametrize(
+    "kept", [b"", b"\n", b"\xff\xfe", "é".encode(), b"a b", b"a\0"]
+)
+def test_a_file_without_a_key_is_not_taken_for_one(
+    tmp_path: Path, name: str, kept: bytes
+) -> None:
+    (tmp_path / name).write_bytes(kept)
+
+    with pytest.raises(ValueError, match=f"{tmp_path / name} does not hold one word"):
+        Keys.load(tmp_path)
+
+
 def test_two_hubs_have_different_keys(tmp_path: Path) -> None:
     one, other = Keys.load(tmp_path / "1"), Keys.load(tmp_path / "2")
 
