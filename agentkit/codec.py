@@ -74,8 +74,13 @@ def encode_event(logged: Logged) -> dict[str, Any]:
 
 
 def dumps(value: object) -> str:
-    """Return JSON text for whatever `encode` gives, records included."""
-    return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+    """Return JSON text for whatever `encode` gives, records included.
+
+    What a terminal or a file name gave us may not be Unicode: half of a surrogate pair
+    becomes a question mark.
+    """
+    text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _plain(value: object) -> Any:

@@ -79,4 +79,5 @@ def _command(process: Path) -> str:
         words = (process / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return "ended"
-    return b" ".join(words).decode(errors="replace").strip()[:80]
+    text = b" ".join(words).decode(errors="replace").strip()[:80]
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -25,6 +25,7 @@ from server.connection import Connection
 from server.edge import Edge
 from server.hub import Hub
 from server.limits import Rates
+from server.lines import Lines
 from server.mailroom import Mailroom
 from server.office import Office
 from server.ports import who_holds
@@ -140,7 +141,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 Edge(office),
-                http="httptools",
+                http=Lines,
                 ws=Connection,
                 ws_max_size=1 << 20,
                 ws_ping_interval=None,

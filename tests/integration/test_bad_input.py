@@ -185,6 +185,30 @@ def test_strange_headers_get_an_answer(hub: RunningHub, headers: list[bytes]) ->
     assert is_well(hub)
 
 
+@pytest.mark.parametrize(
+    ("start", "more"),
+    [
+        (b"GET /", b"a" * 65_536),
+        (b"GET / HTTP/1.1\r\nX: ", b"a" * 65_536),
+        (b"GET / HTTP/1.1\r\n", b"X: y\r\n" * 10_000),
+    ],
+    ids=["target", "header", "headers"],
+)
+def test_a_head_that_does_not_end_is_cut_off(
+    hub: RunningHub, start: bytes, more: bytes
+) -> None:
+    sent = 0
+    line = socket.create_connection(("127.0.0.1", hub.port), timeout=10)
+    with line, suppress(ConnectionError):
+        line.sendall(start)
+        while sent < 100:
+            line.sendall(more)
+            sent += 1
+
+    assert sent < 100
+    assert is_well(hub)
+
+
 @FEW
 @given(junk=st.binary(max_size=200))
 def test_bytes_that_are_no_request_are_refused(hub: RunningHub, junk: bytes) -> None:

@@ -174,6 +174,26 @@ def test_a_taken_port_is_reported_with_who_holds_it(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
+def test_the_holder_of_a_port_cannot_write_on_the_terminal(tmp_path: Path) -> None:
+    code = "import socket; s = socket.create_server(('127.0.0.1', 0)); "
+    code += "print(s.getsockname()[1], flush=True); input() # \x1b[31m\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        port = holder.stdout.readline().strip()
+
+        ended = attempt(tmp_path, "--port", port)
+        holder.communicate("\n")
+
+    assert f"process {holder.pid} (" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert "\x1b" not in ended.stderr
+
+
 def test_a_hub_that_holds_the_port_can_be_attached_to(
     start: Start, tmp_path: Path
 ) -> None:

@@ -81,3 +81,7 @@ def test_an_unknown_subject_is_told() -> None:
 def test_what_has_no_form_in_json_is_refused() -> None:
     with pytest.raises(TypeError, match="set has no form in JSON"):
         dumps({"a": {1, 2}})
+
+
+def test_what_is_not_unicode_becomes_a_question_mark() -> None:
+    assert dumps({"text": "é\udcff\ud83d"}) == '{"text":"é??"}'
