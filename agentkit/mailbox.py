@@ -41,12 +41,11 @@ class Mailbox:
             HubError: the hub could not be asked.
         """
         with Caller(self._find(), POLL) as caller:
-            newest = int(caller.get("agents", self.agent)["agent"]["mail"])
+            caller.get("agents", self.agent)
         try:
-            read = int(self._bookmark.read_text())
+            return int(self._bookmark.read_text())
         except (OSError, ValueError):
-            read = 0
-        return read if read <= newest else 0  # else it is of another hub
+            return 0
 
     def poll(
         self, until: float, after: int | None = None

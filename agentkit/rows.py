@@ -67,10 +67,6 @@ class Agent:
     """Blocked for longer than the limit, and a person has been told."""
     help: str = ""
     """Its current help request, settled or not; empty when there is none."""
-    mail: int = 0
-    """The sequence number of the newest delivery in its mailbox."""
-    unread: int = 0
-    """Deliveries that it has not acknowledged."""
     cause: int = 0
     """The cursor of the event that made `status` what it is."""
     version: int = 0
@@ -179,6 +175,7 @@ class Delivery:
 
     agent: str
     seq: int
+    """The cursor of the event that queued it: what came later has a higher number."""
     kind: DeliveryKind
     ref: str
     """The task, broadcast or help request that it carries."""

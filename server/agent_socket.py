@@ -115,8 +115,8 @@ class Session:
 
     def _look(self, swarm: Swarm) -> tuple[int, int]:
         """See how far the agent's outbox was accepted, and whether `got` can be."""
-        if self._recipient.handed > swarm.agents[self._agent].mail:
-            # It speaks of the mailbox of another hub: this one's begins anew.
+        if self._recipient.handed > swarm.cursor:
+            # It speaks of the mailbox of another hub: here it begins anew.
             self._recipient.handed = 0
         spool = swarm.spools.get((self._agent, self._hello["spool"]))
         return swarm.cursor, spool.accepted if spool else 0

@@ -157,7 +157,7 @@ async def sign_mailbox(office: Office, call: Call) -> Reply:
         await office.hub.submit(Ack(agent=key, upto=said["acked"]))
     for seq in said.get("done", ()):
         await office.hub.submit(Done(agent=key, seq=seq))
-    unread = await office.hub.ask(lambda swarm: swarm.agent(key).unread)
+    unread = await office.hub.ask(lambda swarm: swarm.unread(key))
     return Reply(dumps(MailboxState(agent=key, unread=unread)))
 
 

@@ -31,7 +31,11 @@ class Letter(NamedTuple):
 def in_mailbox(
     swarm: Swarm, agent: str, after: int, limit: int
 ) -> list[tuple[Delivery, Matter | None]]:
-    """Return what is not done in a mailbox, in order, above `after`."""
+    """Return what is not done in a mailbox, in order, above `after`.
+
+    A number that this hub has not reached is of another hub, and counts as none.
+    """
+    after = after if after <= swarm.cursor else 0
     box = swarm.mail.get(agent, {})
     chosen = [seq for seq in sorted(box) if seq > after][:limit]
     return [(box[seq], matter_of(swarm, box[seq])) for seq in chosen]

@@ -33,7 +33,6 @@ def agent_facts(agent: Agent, now: datetime, width: int) -> Content:
         _fact("can", " ".join(agent.capabilities) or "not said", room),
         _fact("done", plural(agent.completed, "task") + f", {money(agent.cost)}", room),
         _fact("link", _link(agent, now), room),
-        _fact("mail", _mail(agent), room),
     ]
     return _stack(lines)
 
@@ -159,11 +158,6 @@ def _stack(lines: Iterable[Content]) -> Content:
 def _link(agent: Agent, now: datetime) -> str:
     kind = "WebSocket" if agent.linked else agent.via
     return f"{presence(agent, now)}, {kind}, heard {ago(agent.heard, now)} ago"
-
-
-def _mail(agent: Agent) -> str:
-    unread = f", {agent.unread} not acknowledged" if agent.unread else ""
-    return f"{agent.mail} sent{unread}" if agent.mail else "nothing sent"
 
 
 def _event_line(logged: Logged, width: int) -> Content:

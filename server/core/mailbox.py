@@ -58,10 +58,10 @@ def decide_sent(swarm: Swarm, wish: Sent, now: datetime) -> list[Event]:
 def decide_ack(swarm: Swarm, wish: Ack, now: datetime) -> list[Event]:
     """Note that an agent has its mailbox up to a number."""
     agent = swarm.agent(wish.agent)
-    if wish.upto > agent.mail:
+    if wish.upto > swarm.cursor:
         raise Invalid(
-            f"{agent.id} acknowledged delivery {wish.upto}, but its mailbox ends at "
-            f"{agent.mail}; acknowledge only what was received"
+            f"{agent.id} acknowledged delivery {wish.upto}, but the log ends at "
+            f"{swarm.cursor}; acknowledge only what was received"
         )
     if not any(
         seq <= wish.upto and (row.state, "acked") in DELIVERY
@@ -124,13 +124,14 @@ def evolve_done(swarm: Swarm, event: DeliveryDone) -> None:
 
 
 def post(swarm: Swarm, to: str, kind: DeliveryKind, ref: str, at: datetime) -> int:
-    """Put a message at the end of an agent's mailbox and return its number."""
-    agent = swarm.agents[to]
-    seq = agent.mail + 1
+    """Put a message at the end of an agent's mailbox and return its number.
+
+    An event puts at most one message into a mailbox, so its cursor is the number.
+    """
     swarm.put_delivery(
         Delivery(
             agent=to,
-            seq=seq,
+            seq=swarm.cursor,
             kind=kind,
             ref=ref,
             state="queued",
@@ -138,14 +139,11 @@ def post(swarm: Swarm, to: str, kind: DeliveryKind, ref: str, at: datetime) -> i
             version=swarm.cursor,
         )
     )
-    swarm.put_agent(
-        replace(agent, mail=seq, unread=agent.unread + 1, version=swarm.cursor)
-    )
-    return seq
+    return swarm.cursor
 
 
 def advance(swarm: Swarm, row: Delivery, to: DeliveryState, at: datetime) -> None:
-    """Move a delivery on, and with it the agent's count and the thing it carries."""
+    """Move a delivery on, and with it the thing that it carries."""
     after = DELIVERY.get((row.state, to))
     if after is None:
         return
@@ -160,9 +158,6 @@ def advance(swarm: Swarm, row: Delivery, to: DeliveryState, at: datetime) -> Non
             version=swarm.cursor,
         )
     )
-    if RANK[row.state] < RANK["acked"] <= RANK[after]:
-        agent = swarm.agents[row.agent]
-        swarm.put_agent(replace(agent, unread=agent.unread - 1, version=swarm.cursor))
     if row.kind == "broadcast":
         _count(swarm, row.ref, row.state, after)
     elif row.kind == "task":

@@ -72,8 +72,6 @@ def evolve_reported(swarm: Swarm, event: AgentReported) -> None:
         unlinked=known.unlinked if known else None,
         escalated=known.escalated if known and same else False,
         help=known.help if known else "",
-        mail=known.mail if known else 0,
-        unread=known.unread if known else 0,
         cause=known.cause if known and same else swarm.cursor,
         version=swarm.cursor,
     )

@@ -114,6 +114,11 @@ class Swarm:
         able = self.idle.covering(wanted, self.rules.helper_share)
         return [agent for agent in able if agent != asker]
 
+    def unread(self, agent: str) -> int:
+        """Return how many deliveries an agent has not acknowledged."""
+        box = self.mail.get(agent, {})
+        return sum(row.state in ("queued", "sent") for row in box.values())
+
     def deliveries(self) -> Iterator[Delivery]:
         """Yield every delivery that is not done."""
         return (row for box in self.mail.values() for row in box.values())

@@ -236,8 +236,6 @@ def _anybody(number: int, dice: Random) -> Agent:
         linked=dice.random() < 0.8,
         lost=status == "busy" and dice.random() < 0.02,
         help=f"h{number}" if asks else "",
-        mail=2,
-        unread=1,
         cause=90,
         version=number,
     )

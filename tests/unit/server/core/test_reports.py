@@ -169,7 +169,7 @@ def test_busy_with_an_assigned_task_starts_it_and_completed_ends_it(
     assert started == ["agent.busy", "task.started"]
     assert done == ["agent.completed", "task.done"]
     assert world.swarm.tasks["T"].state == "done"
-    assert world.swarm.agents["a"].unread == 0
+    assert world.swarm.unread("a") == 0
 
 
 def test_another_agents_task_is_not_touched(world: Any) -> None:
