@@ -186,11 +186,11 @@ async def _transaction(connection: aiosqlite.Connection, given: Command) -> None
     newest = await connection.execute_fetchall("SELECT max(cursor) FROM events")
     (cursor,) = next(iter(newest))
     await connection.execute(
-        INSERT_EVENT, bind_event(Logged((cursor or 0) + 1, given.event))
+        INSERT_EVENT.one, bind_event(Logged((cursor or 0) + 1, given.event))
     )
     for name, row in (("agents", given.agent), ("spools", given.spool)):
         table = TABLES[name]
-        await connection.execute(table.upsert, table.bind(row))
+        await connection.execute(table.upsert.one, table.bind(row))
     await connection.execute("COMMIT")
 
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
@@ -28,10 +28,10 @@ from agentkit.rows import (
     Task,
 )
 from server.store.base import KEEP_SETTLED
+from server.store.insert import Insert, Values
 from server.store.log import LIVE
 
 R = TypeVar("R")
-Values: TypeAlias = tuple[str | int, ...]
 
 APPLICATION = 0x5357524D
 """Marks the file as ours (`PRAGMA application_id`): "SWRM"."""
@@ -86,7 +86,7 @@ class Table:
     """How the rows of one kind are written."""
 
     kind: type[Row]
-    upsert: str
+    upsert: Insert
     """Writes one row, as a new one or over the one with its key."""
     bind: Callable[[Any], Values]
     """Gives the values for `upsert`."""
@@ -138,11 +138,11 @@ def _table(
     name: str, kind: type[Row], keys: str, others: str, bind: Callable[[Any], Values]
 ) -> Table:
     columns = [*keys.split(), *others.split()]
-    marks = ", ".join("?" * len(columns))
     changes = ", ".join(f"{column} = excluded.{column}" for column in others.split())
-    upsert = (
-        f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({marks}) "  # noqa: S608
-        f"ON CONFLICT ({', '.join(keys.split())}) DO UPDATE SET {changes}"
+    upsert = Insert(
+        f"INSERT INTO {name} ({', '.join(columns)})",
+        len(columns),
+        f"ON CONFLICT ({', '.join(keys.split())}) DO UPDATE SET {changes}",
     )
     return Table(kind, upsert, bind, _loads(name, kind))
 
@@ -163,7 +163,7 @@ def _loads(name: str, kind: type[Row]) -> tuple[str, ...]:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?)"
+INSERT_EVENT = Insert("INSERT INTO events", 5)
 
 TABLES: dict[str, Table] = {
     "agents": _table("agents", Agent, "id", "body", lambda row: (row.id, dump(row))),

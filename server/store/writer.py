@@ -86,11 +86,11 @@ class Writer:
         """Write a turn, durably; when that fails nothing of it is kept."""
         last = next_cursor(self._last, turn.events)
         with self._transaction() as connection:
-            connection.executemany(INSERT_EVENT, map(bind_event, turn.events))
+            INSERT_EVENT.write(connection, list(map(bind_event, turn.events)))
             for name, rows in turn.rows:
                 if rows:
                     table = TABLES[name]
-                    connection.executemany(table.upsert, map(table.bind, rows.values()))
+                    table.upsert.write(connection, list(map(table.bind, rows.values())))
         self._last = last
 
     def check(self) -> None:
