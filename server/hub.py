@@ -19,7 +19,7 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import orjson
 
-from agentkit.errors import SwarmError
+from agentkit.errors import Conflict, SwarmError
 from agentkit.protocol import Command, Logged, Start, Tick
 from agentkit.rows import Receipt
 from server.clock import Clock
@@ -45,6 +45,8 @@ DEFECT: Final = (
     "the hub met an error of its own and went back to what is on disk; its log has the "
     "details, send again"
 )
+
+USED: Final = "the Idempotency-Key was used for something else: send a fresh one"
 
 FED: Final = ("agents", "helps", "tasks", "broadcasts")
 """The tables that watchers mirror."""
@@ -349,7 +351,7 @@ class Hub:
     def _look(self, question: _Question) -> None:
         try:
             _resolve(question.answer, question.query(self._swarm))
-        except SwarmError as error:
+        except Exception as error:  # noqa: BLE001 - whoever asked gets it; the pump goes on
             _resolve(question.answer, error)
 
     def _schedule(self) -> None:
@@ -406,7 +408,12 @@ class Hub:
             events = await self.store.events(
                 after=receipt.first - 1, before=receipt.last + 1
             )
-        value = await self.ask(lambda swarm: read(swarm, events)) if read else None
+        value = None
+        if read:
+            try:
+                value = await self.ask(lambda swarm: read(swarm, events))
+            except (LookupError, AttributeError):
+                raise Conflict(USED) from None
         return Outcome(tuple(events), value)
 
 

@@ -185,6 +185,16 @@ def test_strange_headers_get_an_answer(hub: RunningHub, headers: list[bytes]) ->
     assert is_well(hub)
 
 
+def test_a_key_that_was_used_for_something_else_is_refused(hub: RunningHub) -> None:
+    key = {"Idempotency-Key": "same"}
+    first = hub.post("/v1/agents/x/status", {"report": "idle"}, headers=key)
+
+    other = hub.post("/v1/broadcasts", {"text": "hi"}, headers=key)
+
+    assert (first.status_code, other.status_code) == (200, 409)
+    assert is_well(hub)
+
+
 @pytest.mark.parametrize(
     ("start", "more"),
     [
