@@ -2,18 +2,28 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from agentkit.errors import AgentkitError, Invalid, NotFound, SwarmError
-from agentkit.protocol import Assign, Notify, SendBroadcast
+from agentkit.errors import AgentkitError, Conflict, Invalid, NotFound, SwarmError
+from agentkit.protocol import (
+    Assign,
+    BroadcastSent,
+    Logged,
+    Notify,
+    SendBroadcast,
+    TaskAssigned,
+)
 from agentkit.rows import Agent, Report
 from server.asgi import Reply, RequestError, dumps
 from server.core import Swarm
+from server.hub import USED, Outcome
 from server.office import Office
 from server.routes import Call, Route, Run
 from server.wire import NOTIFICATION, AgentNotification, is_plain, notify_of
+
+E = TypeVar("E", TaskAssigned, BroadcastSent)
 
 RECEIVED: Final = b'{"status":"received"}'
 UNREADABLE: Final = "There was an error parsing the body"
@@ -128,7 +138,7 @@ async def _assign(office: Office, call: Call) -> Reply:
         outcome = await office.hub.submit(wish, key=call.key(), size=len(body))
     except NotFound:
         return Reply(b'{"error":"Agent not found"}')
-    assigned: Any = outcome.events[0].event
+    assigned = _first(outcome, TaskAssigned)
     if not task.get("id"):
         task = {**task, "id": assigned.task}
     return Reply(dumps({"status": "assigned", "agent": session, "task": task}))
@@ -141,8 +151,15 @@ async def _broadcast(office: Office, call: Call) -> Reply:
         message = _message(body)
     wish = SendBroadcast(id="", text=message, by=call.principal.name)
     outcome = await office.hub.submit(wish, key=call.key(), size=len(body))
-    sent: Any = outcome.events[0].event
+    sent = _first(outcome, BroadcastSent)
     return Reply(dumps({"status": "broadcast", "recipients": len(sent.recipients)}))
+
+
+def _first(outcome: Outcome[Any], kind: type[E]) -> E:
+    match outcome.events:
+        case (Logged(_, event), *_) if isinstance(event, kind):
+            return event
+    raise Conflict(USED)
 
 
 # --- what is read --------------------------------------------------------------------

@@ -195,6 +195,16 @@ def test_a_key_that_was_used_for_something_else_is_refused(hub: RunningHub) -> N
     assert is_well(hub)
 
 
+def test_so_is_one_of_the_webhooks(hub: RunningHub) -> None:
+    key = {"Idempotency-Key": "hook"}
+    said = {"session_id": "x", "status": "idle", "timestamp": "2025-11-12T13:00:00"}
+    first = hub.post("/agent/idle", said, headers=key)
+
+    other = hub.post("/broadcast?message=hi", headers=key)
+
+    assert (first.status_code, other.status_code) == (200, 409)
+
+
 @pytest.mark.parametrize(
     ("start", "more"),
     [
