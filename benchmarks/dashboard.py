@@ -227,7 +227,7 @@ async def measured(
     loop.add_reader(ours, drain)
     out = folder / f"{name}.json"
     words = [__file__, "--show", name, "--out", str(out), "--started", f"{monotonic()}"]
-    words += ["--url", f"http://127.0.0.1:{server.port}", "--token", server.token]
+    words += ["--url", f"http://127.0.0.1:{server.port}", f"--token={server.token}"]
     words += ["--agents", str(options.agents), "--seconds", str(options.seconds)]
     env = {**os.environ, "SWARMTUI_HOME": str(folder), "TERM": "xterm-256color"}
     process = await asyncio.create_subprocess_exec(

@@ -22,6 +22,7 @@ from server.asgi import Head, RequestError
 
 Role = Literal["operator", "viewer", "agent"]
 
+OPERATOR_PREFIX: Final = "operator."
 AGENT_PREFIX: Final = "agent."
 VIEWER_PREFIX: Final = "viewer."
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -68,7 +69,9 @@ class Keys:
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         secret = _keep(folder / "secret", secrets.token_urlsafe(32))
-        token = _keep(token_file or folder / "token", secrets.token_urlsafe(32))
+        token = _keep(
+            token_file or folder / "token", OPERATOR_PREFIX + secrets.token_urlsafe(32)
+        )
         return cls(secret.encode(), token)
 
     def agent_token(self, agent: str) -> str:

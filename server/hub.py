@@ -279,22 +279,20 @@ class Hub:
                 await self._wake.wait()
                 continue
             jobs = [self._queue.popleft() for _ in range(min(TURN, len(self._queue)))]
-            await self._turn(jobs)
+            try:
+                await self._turn(jobs)
+            except StoreError as error:
+                await self._fail(error, jobs)
+            except Exception:
+                # A defect must not stop the hub, and what it left in memory must go.
+                log.exception("a turn failed")
+                await self._fail(StoreError(DEFECT), jobs)
 
     async def _turn(self, jobs: list[_Wish | _Question]) -> None:
         wishes = [job for job in jobs if isinstance(job, _Wish)]
         if wishes:
             started = perf_counter()
-            try:
-                turn = await self.store.turn(lambda _: self._decide(wishes))
-            except StoreError as error:
-                await self._fail(error, jobs)
-                return
-            except Exception:
-                # A defect must not stop the hub, and what it left in memory must go.
-                log.exception("a turn failed")
-                await self._fail(StoreError(DEFECT), jobs)
-                return
+            turn = await self.store.turn(lambda _: self._decide(wishes))
             self.stats.commit_ms = (perf_counter() - started) * 1000
             self._committed(turn, wishes)
         for job in jobs:

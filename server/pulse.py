@@ -16,10 +16,10 @@ from server.office import Office
 WAVE: Final = 500
 """New connections after which the survivors are taken from the collector's rounds."""
 
-THRESHOLDS: Final = (200_000, 20, 1_000_000)
+THRESHOLDS: Final = (50_000, 20, 1_000_000)
 """A full collection stops a loop with 10,000 connections for most of a second: so
-collect the young when they are many, the middle-aged seldom, the old practically never.
-A broadcast to 10,000 makes some 100,000 objects, and should not have to wait for it."""
+collect the young when they are many, the middle-aged seldom, the old practically
+never."""
 
 
 class Pulse:

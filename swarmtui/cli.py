@@ -7,6 +7,7 @@ standard error and a documented exit code.
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -184,7 +185,8 @@ def _verdict(error: BaseException) -> tuple[str, int]:
 
 def _in_one_voice(text: str) -> str:
     """Return a text of click's as we write them: it follows our name and a colon."""
-    return text[:1].lower() + text[1:].removesuffix(".")
+    one = re.sub(r"[.:]? \(?Did you mean (.*?)\)?$", r": did you mean \1", text)
+    return one[:1].lower() + one[1:].removesuffix(".")
 
 
 def _of_the_system(error: OSError) -> str:

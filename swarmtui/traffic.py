@@ -240,8 +240,8 @@ def _values(term: Term) -> list[str]:
 
 
 def _bad(term: Term, reason: str) -> BadTerm:
-    where = f"The filter term {term.text!r} at character {term.start + 1}"
-    return BadTerm(f"{where} cannot be read: {reason}.", term.start, term.end)
+    where = f"the filter term {term.text!r} at character {term.start + 1}"
+    return BadTerm(f"{where} cannot be read: {reason}", term.start, term.end)
 
 
 # --- Counts --------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from swarmtui.asking import ask, hub_options, look, utc_now
 from swarmtui.model import Model
 from swarmtui.orders import audience
 from swarmtui.output import Column, Form
-from swarmtui.text import STATES, ago, money, plural, state
+from swarmtui.text import STATES, ago, money, plural, safe, state
 
 ACT = 6
 """The exit code that says: a person must act."""
@@ -95,7 +95,7 @@ def _tell_status(model: Model) -> None:
             output.line(f"  {shown}{model.counts[name]:>7,}")
     output.line(f"{plural(len(model.calling), 'request')} waiting for a person")
     for request in model.desk()[:3]:
-        output.line(f"  {request.agent}: {request.question}")
+        output.line(safe(f"  {request.agent}: {request.question}"))
     output.line(f"{plural(len(model.open_tasks()), 'task')} open")
 
 

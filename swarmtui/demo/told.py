@@ -12,7 +12,7 @@ from swarmtui.asking import picture
 from swarmtui.model import Model, first_names
 from swarmtui.output import Column
 from swarmtui.telling import is_news, tell, whom
-from swarmtui.text import GLYPHS, STATES, clock, fit, money, plural, state
+from swarmtui.text import GLYPHS, STATES, clock, fit, money, plural, safe, state
 
 CLOSING = (
     Column("state", coloured=True),
@@ -70,7 +70,7 @@ def _close(model: Model, said: Counter[str]) -> None:
         f"{len(model.calling)} open"
     )
     for sent in model.broadcasts.values():
-        output.line(f"“{sent.text}” reached {sent.acked} of {sent.recipients}")
+        output.line(safe(f"“{sent.text}” reached {sent.acked} of {sent.recipients}"))
 
 
 def _row(model: Model, name: str) -> list[str]:

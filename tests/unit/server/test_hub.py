@@ -221,6 +221,25 @@ async def test_a_commit_that_fails_changes_nothing_and_the_hub_comes_back(
     assert (await hub.submit(Notify(agent="a", report="busy"))).events[0].cursor == 3
 
 
+async def test_a_subscriber_that_fails_stops_nobody(
+    hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        def push(self, pushed: Pushed) -> None:
+            raise ZeroDivisionError
+
+    broken = Broken()
+    hub.subscribe(broken)
+
+    await hub.submit(Notify(agent="a", report="idle"))
+    hub.unsubscribe(broken)
+    await until(lambda: hub.failure is None)
+    await hub.submit(Notify(agent="a", report="busy"))
+
+    assert "a turn failed" in caplog.text
+    assert await hub.ask(lambda swarm: swarm.agents["a"].status) == "busy"
+
+
 async def test_what_is_due_happens_by_itself(store: WatchedStore) -> None:
     hub = Hub(store, rules=Rules(escalate_after=timedelta(milliseconds=20)))
     await hub.start()
