@@ -13,10 +13,10 @@ from typing import Any, Literal, TypeAlias
 
 Status: TypeAlias = Literal["idle", "busy", "blocked", "help"]
 """What an agent last said of itself. ``completed`` is a report, not a status: whoever
-has completed a task is idle (seed 001)."""
+has completed a task is idle (IF.notify)."""
 
 Report: TypeAlias = Literal["idle", "busy", "blocked", "completed", "help"]
-"""The five notifications of seed 001."""
+"""The five notifications of IF.notify."""
 
 Presence: TypeAlias = Literal["live", "late", "silent", "lost"]
 """What the hub knows of an agent's connection, whatever its status."""
