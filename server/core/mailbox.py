@@ -1,5 +1,6 @@
 """Mailboxes: what the hub has for an agent, numbered, and how far each message got."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
@@ -102,11 +103,19 @@ def evolve_broadcast(swarm: Swarm, event: BroadcastSent) -> None:
 
 
 def evolve_sent(swarm: Swarm, event: DeliverySent) -> None:
-    """Count another attempt of each delivery."""
+    """Count another attempt of each delivery; a ledger is written once for all."""
+    casts: Counter[tuple[str, DeliveryState, DeliveryState]] = Counter()
     for agent, seq in event.deliveries:
         row = swarm.mail.get(agent, {}).get(seq)
-        if row is not None:
-            advance(swarm, row, "sent", event.at)
+        if row is None:
+            continue
+        after = _move(swarm, row, "sent", event.at)
+        if after and row.kind == "broadcast":
+            casts[row.ref, row.state, after] += 1
+        elif after:
+            _follow(swarm, row, after, event.at)
+    for (ref, old, new), times in casts.items():
+        _count(swarm, ref, old, new, times)
 
 
 def evolve_acked(swarm: Swarm, event: DeliveryAcked) -> None:
@@ -144,9 +153,18 @@ def post(swarm: Swarm, to: str, kind: DeliveryKind, ref: str, at: datetime) -> i
 
 def advance(swarm: Swarm, row: Delivery, to: DeliveryState, at: datetime) -> None:
     """Move a delivery on, and with it the thing that it carries."""
+    after = _move(swarm, row, to, at)
+    if after:
+        _follow(swarm, row, after, at)
+
+
+def _move(
+    swarm: Swarm, row: Delivery, to: DeliveryState, at: datetime
+) -> DeliveryState | None:
+    """Move a delivery on; return where it came to, or None when it stays."""
     after = DELIVERY.get((row.state, to))
     if after is None:
-        return
+        return None
     swarm.put_delivery(
         replace(
             row,
@@ -158,13 +176,20 @@ def advance(swarm: Swarm, row: Delivery, to: DeliveryState, at: datetime) -> Non
             version=swarm.cursor,
         )
     )
+    return after
+
+
+def _follow(swarm: Swarm, row: Delivery, state: DeliveryState, at: datetime) -> None:
+    """Let what a delivery carries show how far it came."""
     if row.kind == "broadcast":
-        _count(swarm, row.ref, row.state, after)
+        _count(swarm, row.ref, row.state, state)
     elif row.kind == "task":
-        _follow_task(swarm, row, after, at)
+        _follow_task(swarm, row, state, at)
 
 
-def _count(swarm: Swarm, ref: str, old: DeliveryState, new: DeliveryState) -> None:
+def _count(
+    swarm: Swarm, ref: str, old: DeliveryState, new: DeliveryState, times: int = 1
+) -> None:
     cast = swarm.broadcasts.get(ref)
     if cast is None or old == new:
         return
@@ -172,9 +197,9 @@ def _count(swarm: Swarm, ref: str, old: DeliveryState, new: DeliveryState) -> No
     swarm.put_broadcast(
         replace(
             cast,
-            sent=cast.sent + (RANK["sent"] in steps),
-            acked=cast.acked + (RANK["acked"] in steps),
-            done=cast.done + (RANK["done"] in steps),
+            sent=cast.sent + times * (RANK["sent"] in steps),
+            acked=cast.acked + times * (RANK["acked"] in steps),
+            done=cast.done + times * (RANK["done"] in steps),
             version=swarm.cursor,
         )
     )
