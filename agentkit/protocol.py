@@ -9,9 +9,9 @@ frames that carry them.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
-from agentkit.rows import HelpKind, Report, Severity, Status
+from agentkit.rows import Guarantee, HelpKind, Report, Role, Severity, Status
 
 # --- Commands ------------------------------------------------------------------------
 
@@ -48,6 +48,7 @@ class Link:
 
     agent: str
     capabilities: tuple[str, ...] | None = None
+    guarantee: Guarantee = "at-least-once"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +84,146 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GiveUp:
+    """An agent will not handle one delivery: it failed too often."""
+
+    agent: str
+    seq: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """An agent takes work under a lease: what is for it, or what it is able to do.
+
+    The most urgent comes first. With `task` only that one is taken. An agent that has
+    the task already is given it again under a new fence.
+    """
+
+    agent: str
+    tasks: int = 1
+    """How many at most."""
+    task: str = ""
+    lease: float | None = None
+    """Seconds that the lease lasts; else as the hub is set."""
+    capabilities: tuple[str, ...] | None = None
+    via: str = "http"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extend:
+    """Whoever has a task is alive: its lease lasts from now on."""
+
+    agent: str
+    task: str
+    fence: int
+    lease: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complete:
+    """Whoever has a task has done it. With a `spool` it is numbered like `Notify`."""
+
+    agent: str
+    task: str
+    fence: int
+    result: Mapping[str, Any] = field(default_factory=dict)
+    cost: float | None = None
+    """US dollars spent so far."""
+    spool: str = ""
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fail:
+    """The attempt failed: another follows after a while, unless it was the last.
+
+    With a `spool` it is numbered like `Notify`.
+    """
+
+    agent: str
+    task: str
+    fence: int
+    reason: str = ""
+    delay: float | None = None
+    """Seconds until it may be claimed again; else a backoff that doubles."""
+    final: bool = False
+    """Another attempt would not help: the task is dead."""
+    spool: str = ""
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nack:
+    """Whoever has a task gives it back untouched: the attempt does not count.
+
+    With a `spool` it is numbered like `Notify`.
+    """
+
+    agent: str
+    task: str
+    fence: int
+    reason: str = ""
+    delay: float | None = None
+    """Seconds until it may be claimed again; else at once."""
+    spool: str = ""
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assign:
-    """Hand a task to an agent."""
+    """Hand a task to one agent: into its mailbox, or first when `not_before` has come.
+
+    A task that another agent had moves over.
+    """
 
     agent: str
     id: str
     title: str = ""
     body: Mapping[str, Any] = field(default_factory=dict)
+    priority: int = 0
+    not_before: datetime | None = None
+    max_attempts: int | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueue:
+    """Queue a task for whoever has the capabilities."""
+
+    id: str
+    title: str = ""
+    body: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    priority: int = 0
+    not_before: datetime | None = None
+    max_attempts: int | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Nobody shall do a task any more; whoever has it loses it."""
+
+    id: str
+    reason: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requeue:
+    """Put a task back to the beginning, with all its attempts; done ones too."""
+
+    id: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Send a dead delivery once more, as a new one."""
+
+    agent: str
+    seq: int
     by: str = ""
 
 
@@ -149,6 +283,31 @@ class Resolve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CreateToken:
+    """Let a token in; only its digest is told."""
+
+    id: str
+    role: Role
+    digest: str
+    agent: str = ""
+    name: str = ""
+    expires: datetime | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeToken:
+    """Let a token in no longer.
+
+    ``agent:ID`` is the derived token of an agent, ``viewer`` that of the viewer, which
+    need no row until they are revoked; their next generation takes their place.
+    """
+
+    id: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Let time pass: whatever is due becomes an event."""
 
@@ -160,9 +319,26 @@ class Start:
     version: str
 
 
-AgentCommand: TypeAlias = Notify | Link | Unlink | Ack | Done
+Numbered: TypeAlias = Notify | Complete | Fail | Nack
+"""What an outbox holds: taken in order, each with effect exactly once."""
+
+AgentCommand: TypeAlias = (
+    Numbered | Link | Unlink | Ack | Done | GiveUp | Claim | Extend
+)
 CoordinatorCommand: TypeAlias = (
-    Assign | SendBroadcast | Answer | Take | AssignHelper | Snooze | Resolve
+    Assign
+    | Enqueue
+    | Cancel
+    | Requeue
+    | Retry
+    | SendBroadcast
+    | Answer
+    | Take
+    | AssignHelper
+    | Snooze
+    | Resolve
+    | CreateToken
+    | RevokeToken
 )
 Command: TypeAlias = AgentCommand | CoordinatorCommand | Sent | Tick | Start
 
@@ -227,6 +403,7 @@ class AgentConnected:
     at: datetime
     agent: str
     capabilities: tuple[str, ...]
+    guarantee: Guarantee = "at-least-once"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,7 +523,7 @@ class HelpResolved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskAssigned:
-    """A task was put into an agent's mailbox."""
+    """A task was handed to one agent; unless it is for later, it is in its mailbox."""
 
     subject: ClassVar[str] = "task.assigned"
     at: datetime
@@ -355,6 +532,67 @@ class TaskAssigned:
     title: str
     body: Mapping[str, Any]
     by: str
+    priority: int = 0
+    not_before: datetime | None = None
+    max_attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskEnqueued:
+    """A task waits for whoever has the capabilities."""
+
+    subject: ClassVar[str] = "task.enqueued"
+    at: datetime
+    task: str
+    title: str
+    body: Mapping[str, Any]
+    needs: tuple[str, ...]
+    priority: int
+    not_before: datetime | None
+    max_attempts: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskReady:
+    """The time of a scheduled task has come."""
+
+    subject: ClassVar[str] = "task.ready"
+    at: datetime
+    agent: str
+    """The one agent it is for, if it is for one."""
+    task: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskLeased:
+    """An agent has claimed a task, and so is busy with it."""
+
+    subject: ClassVar[str] = "task.leased"
+    at: datetime
+    agent: str
+    task: str
+    fence: int
+    """The cursor of this event: it rises with every lease."""
+    lease: float
+    until: datetime
+    attempt: int
+    """Which attempt this is, from 1."""
+    capabilities: tuple[str, ...]
+    via: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskExtended:
+    """A lease lasts longer; said when it had used up a third of its time."""
+
+    subject: ClassVar[str] = "task.extended"
+    at: datetime
+    agent: str
+    task: str
+    fence: int
+    lease: float
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -369,12 +607,74 @@ class TaskStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDone:
-    """An agent reported an assigned task as completed."""
+    """An agent has done a task."""
 
     subject: ClassVar[str] = "task.done"
     at: datetime
     agent: str
     task: str
+    fence: int = 0
+    """Of the lease that it ended; 0 when a report ended the task."""
+    result: Mapping[str, Any] = field(default_factory=dict)
+    cost: float | None = None
+    spool: str = ""
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskReleased:
+    """An attempt ended without success, and the task waits for the next."""
+
+    subject: ClassVar[str] = "task.released"
+    at: datetime
+    agent: str
+    task: str
+    fence: int
+    cause: Literal["failed", "nacked", "expired"]
+    reason: str
+    not_before: datetime | None
+    """When it will be ready; None is at once."""
+    spool: str = ""
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDead:
+    """The last attempt at a task failed."""
+
+    subject: ClassVar[str] = "task.dead"
+    at: datetime
+    agent: str
+    task: str
+    fence: int
+    reason: str
+    spool: str = ""
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCancelled:
+    """A task was called off."""
+
+    subject: ClassVar[str] = "task.cancelled"
+    at: datetime
+    agent: str
+    """Who had it, or for whom it was."""
+    task: str
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRequeued:
+    """A task begins anew, with all its attempts."""
+
+    subject: ClassVar[str] = "task.requeued"
+    at: datetime
+    agent: str
+    """Who had it last, or for whom it is."""
+    task: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -419,6 +719,56 @@ class DeliveryDone:
     seq: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryDead:
+    """An agent has given up on one delivery."""
+
+    subject: ClassVar[str] = "delivery.dead"
+    at: datetime
+    agent: str
+    seq: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRetried:
+    """A dead delivery was put into the mailbox again; its new number is the cursor."""
+
+    subject: ClassVar[str] = "delivery.retried"
+    at: datetime
+    agent: str
+    seq: int
+    """The number of the dead one."""
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenCreated:
+    """A token is let in from now on."""
+
+    subject: ClassVar[str] = "token.created"
+    at: datetime
+    token: str
+    role: Role
+    agent: str
+    name: str
+    digest: str
+    expires: datetime | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRevoked:
+    """A token is let in no longer."""
+
+    subject: ClassVar[str] = "token.revoked"
+    at: datetime
+    token: str
+    role: Role
+    agent: str
+    by: str
+
+
 Event: TypeAlias = (
     HubStarted
     | AgentReported
@@ -435,12 +785,24 @@ Event: TypeAlias = (
     | HelpEscalated
     | HelpResolved
     | TaskAssigned
+    | TaskEnqueued
+    | TaskReady
+    | TaskLeased
+    | TaskExtended
     | TaskStarted
     | TaskDone
+    | TaskReleased
+    | TaskDead
+    | TaskCancelled
+    | TaskRequeued
     | BroadcastSent
     | DeliverySent
     | DeliveryAcked
     | DeliveryDone
+    | DeliveryDead
+    | DeliveryRetried
+    | TokenCreated
+    | TokenRevoked
 )
 
 

@@ -24,8 +24,28 @@ Presence: TypeAlias = Literal["live", "late", "silent", "lost"]
 Severity: TypeAlias = Literal["low", "normal", "high", "critical"]
 HelpKind: TypeAlias = Literal["help", "blocked"]
 HelpState: TypeAlias = Literal["open", "taken", "snoozed", "answered", "resolved"]
-TaskState: TypeAlias = Literal["queued", "sent", "acked", "working", "done"]
-DeliveryState: TypeAlias = Literal["queued", "sent", "acked", "done"]
+TaskState: TypeAlias = Literal[
+    "scheduled",
+    "queued",
+    "sent",
+    "acked",
+    "leased",
+    "working",
+    "done",
+    "dead",
+    "cancelled",
+]
+"""Where a task is. It waits: until its time (``scheduled``), for whoever claims it
+(``queued``), in the mailbox of its agent (``sent``, ``acked``). Somebody has it: under
+a lease, or without one because it only said that it works on it (``working``). It is
+settled: ``done``, ``dead`` after its last attempt, or ``cancelled``."""
+
+DeliveryState: TypeAlias = Literal["queued", "sent", "acked", "done", "dead"]
+Guarantee: TypeAlias = Literal["at-least-once", "at-most-once"]
+"""What an agent does with mail that it had begun to handle when it crashed: handle it
+again, or leave it."""
+
+Role: TypeAlias = Literal["operator", "viewer", "agent"]
 DeliveryKind: TypeAlias = Literal["task", "broadcast", "answer", "helper"]
 
 LATE_AFTER = timedelta(seconds=30)
@@ -65,6 +85,8 @@ class Agent:
     lost: bool = False
     escalated: bool = False
     """Blocked for longer than the limit, and a person has been told."""
+    guarantee: Guarantee = "at-least-once"
+    """What it promises for its mail; told when its WebSocket opens."""
     help: str = ""
     """Its current help request, settled or not; empty when there is none."""
     cause: int = 0
@@ -130,20 +152,60 @@ class HelpRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A piece of work handed to one agent."""
+    """A piece of work: for one agent, or for whoever has the capabilities."""
 
     id: str
-    agent: str
     state: TaskState
     created: datetime
+    agent: str = ""
+    """Who has it, or had it last; while it waits its `target`."""
+    target: str = ""
+    """The one agent it is for; empty is whoever covers `needs`."""
+    needs: tuple[str, ...] = ()
+    """The capabilities it takes."""
     title: str = ""
     body: Mapping[str, Any] = field(default_factory=dict)
     """The task as the coordinator gave it; delivered unchanged."""
     by: str = ""
+    priority: int = 0
+    """A higher one is claimed first; of equals, the one that came first."""
+    place: int = 0
+    """Its place among equals: the cursor at which it entered the queue."""
+    not_before: datetime | None = None
+    """While it is scheduled: when it will be ready."""
+    attempts: int = 0
+    """How often it was claimed; one that was given back unused does not count."""
+    max_attempts: int = 3
+    """After so many failed attempts it is dead."""
+    fence: int = 0
+    """The cursor of its newest lease: whoever shows an older one has lost it."""
+    lease: float = 0.0
+    """Seconds that its lease lasts from each sign of life."""
+    lease_until: datetime | None = None
+    """When its lease ends unless it is extended; None unless it is leased."""
+    reason: str = ""
+    """Why its last attempt ended, or why it was cancelled."""
+    result: Mapping[str, Any] = field(default_factory=dict)
+    """What it led to, as its agent told it."""
     seq: int = 0
-    """Its delivery in the agent's mailbox."""
+    """Its delivery in the agent's mailbox; 0 when it has none."""
     changed: datetime | None = None
     version: int = 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be claimed."""
+        return self.state in ("queued", "sent", "acked")
+
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody works on it."""
+        return self.state in ("leased", "working")
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more happens to it unless it is requeued."""
+        return self.state in ("done", "dead", "cancelled")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +223,8 @@ class Broadcast:
     """Recipients that were sent it, acknowledged or not."""
     acked: int = 0
     done: int = 0
+    dead: int = 0
+    """Recipients that gave up on it."""
     version: int = 0
 
     @property
@@ -186,7 +250,22 @@ class Delivery:
     sent: datetime | None = None
     acked: datetime | None = None
     done: datetime | None = None
+    """When it was handled, or given up."""
+    reason: str = ""
+    """Why it is dead."""
+    retried: int = 0
+    """The delivery that took the place of a dead one; 0 when none has."""
     version: int = 0
+
+    @property
+    def id(self) -> str:
+        """Its name in addresses: the number, ``@`` and the agent."""
+        return f"{self.seq}@{self.agent}"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more happens to it unless it is retried."""
+        return self.state in ("done", "dead")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +289,33 @@ class Receipt:
     """Cursors of its events; `last` < `first` when there were none."""
 
 
-Row: TypeAlias = Agent | HelpRequest | Task | Broadcast | Delivery | Spool | Receipt
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token that the hub was asked to make; the token itself is kept nowhere.
+
+    One row may stand for the derived token of an agent: it has no `digest`, and
+    revoking it raises `generation`, which makes another token the agent's.
+    """
+
+    id: str
+    role: Role
+    created: datetime
+    agent: str = ""
+    """The agent that a token with the role ``agent`` is good for."""
+    name: str = ""
+    """Who or what it was made for; shown as who did something."""
+    digest: str = ""
+    """SHA-256 of the token, in hexadecimal."""
+    generation: int = 0
+    by: str = ""
+    expires: datetime | None = None
+    revoked: datetime | None = None
+    version: int = 0
+
+
+Row: TypeAlias = (
+    Agent | HelpRequest | Task | Broadcast | Delivery | Spool | Receipt | Token
+)
 
 
 def key_of(row: Row) -> tuple[str, ...] | tuple[str, int]:

@@ -13,6 +13,7 @@ from agentkit.rows import (
     Row,
     Spool,
     Task,
+    Token,
 )
 
 
@@ -27,6 +28,7 @@ class Tables:
     deliveries: dict[tuple[str, int], Delivery] = field(default_factory=dict)
     spools: dict[tuple[str, str], Spool] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
+    tokens: dict[str, Token] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[tuple[str, dict[object, Row]]]:
         """Yield the name and the rows of each table."""

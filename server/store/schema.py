@@ -26,6 +26,7 @@ from agentkit.rows import (
     Row,
     Spool,
     Task,
+    Token,
 )
 from server.store.base import KEEP_SETTLED
 from server.store.insert import Insert, Values
@@ -72,6 +73,7 @@ CREATE TABLE spools (
     PRIMARY KEY (agent, spool)
 ) STRICT;
 CREATE TABLE receipts (key TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+CREATE TABLE tokens (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
 
 CREATE TABLE checks (id INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
 INSERT INTO checks VALUES (1, 0);
@@ -187,5 +189,6 @@ TABLES: dict[str, Table] = {
     "receipts": _table(
         "receipts", Receipt, "key", "body", lambda row: (row.key, dump(row))
     ),
+    "tokens": _table("tokens", Token, "id", "body", lambda row: (row.id, dump(row))),
 }
 """Keyed as the fields of `Tables`."""
