@@ -688,6 +688,8 @@ class BroadcastSent:
     where: str
     by: str
     recipients: tuple[str, ...]
+    left_out: int = 0
+    """How many were chosen but had no room in their mailbox."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

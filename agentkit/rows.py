@@ -225,6 +225,8 @@ class Broadcast:
     done: int = 0
     dead: int = 0
     """Recipients that gave up on it."""
+    left_out: int = 0
+    """Agents that were chosen but had no room in their mailbox; not recipients."""
     version: int = 0
 
     @property

@@ -1,6 +1,7 @@
 """A delivery as a frame: what it carries, written once for all who receive it."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 from agentkit.rows import Broadcast, Delivery, HelpRequest, Task
@@ -31,13 +32,14 @@ class Letter(NamedTuple):
 def in_mailbox(
     swarm: Swarm, agent: str, after: int, limit: int
 ) -> list[tuple[Delivery, Matter | None]]:
-    """Return what is not done in a mailbox, in order, above `after`.
+    """Return what waits in a mailbox, in order, above `after`.
 
     A number that this hub has not reached is of another hub, and counts as none.
     """
     after = after if after <= swarm.cursor else 0
     box = swarm.mail.get(agent, {})
-    chosen = [seq for seq in sorted(box) if seq > after][:limit]
+    waiting = (seq for seq in sorted(box) if not box[seq].is_settled)
+    chosen = list(islice((seq for seq in waiting if seq > after), limit))
     return [(box[seq], matter_of(swarm, box[seq])) for seq in chosen]
 
 

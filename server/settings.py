@@ -115,6 +115,34 @@ class Settings:
     grace: float = setting(
         30.0, "Seconds from then until the agent is lost.", read=number(0, WEEK)
     )
+    task_lease: float = setting(
+        300.0,
+        "Seconds that a claimed task is its agent's from each sign of life.",
+        read=number(1, 86_400),
+    )
+    max_attempts: int = setting(
+        3, "Failed attempts after which a task is dead.", read=whole(1, 1000)
+    )
+    claim_share: float = setting(
+        0.7,
+        "The share of the capabilities a task needs that its claimer must have.",
+        read=number(0, 1),
+    )
+    retry_first: float = setting(
+        1.0,
+        "Seconds that a task waits after its first failed attempt; doubled each time.",
+        read=number(0, 86_400),
+    )
+    retry_most: float = setting(
+        300.0,
+        "Seconds that a task waits at most before it is tried again.",
+        read=number(0, WEEK),
+    )
+    max_mailbox: int = setting(
+        10_000,
+        "Deliveries that may wait in one mailbox.",
+        read=whole(1, 10_000_000),
+    )
     embedded: bool = setting(
         False, "End when standard input ends, with whoever started it.", read=switch
     )
@@ -150,6 +178,12 @@ class Settings:
         return Rules(
             escalate_after=timedelta(seconds=self.escalate_after),
             lost_after=timedelta(seconds=self.lease + self.grace),
+            lease=timedelta(seconds=self.task_lease),
+            max_attempts=self.max_attempts,
+            claim_share=self.claim_share,
+            retry_first=timedelta(seconds=self.retry_first),
+            retry_most=timedelta(seconds=self.retry_most),
+            max_mailbox=self.max_mailbox,
         )
 
     def url(self, port: int) -> str:

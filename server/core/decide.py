@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from agentkit import protocol as p
 from agentkit.protocol import Command, Event, Tick
-from server.core import helpdesk, links, mailbox, reports, work
+from server.core import helpdesk, leases, links, mailbox, reports, tokens, work
 from server.core.swarm import Swarm
 
 
@@ -17,6 +17,8 @@ def decide_tick(swarm: Swarm, _wish: Tick, now: datetime) -> list[Event]:
     what is snoozed.
     """
     return [
+        *leases.due_expiries(swarm, now),
+        *work.due_tasks(swarm, now),
         *links.due_losses(swarm, now),
         *helpdesk.due_wakings(swarm, now),
         *helpdesk.due_escalations(swarm, now),
@@ -30,13 +32,25 @@ DECIDE: Final[dict[type, Callable[[Swarm, Any, datetime], list[Event]]]] = {
     p.Sent: mailbox.decide_sent,
     p.Ack: mailbox.decide_ack,
     p.Done: mailbox.decide_done,
+    p.GiveUp: mailbox.decide_give_up,
+    p.Retry: mailbox.decide_retry,
     p.Assign: work.decide_assign,
+    p.Enqueue: work.decide_enqueue,
+    p.Cancel: work.decide_cancel,
+    p.Requeue: work.decide_requeue,
+    p.Claim: leases.decide_claim,
+    p.Extend: leases.decide_extend,
+    p.Complete: leases.decide_complete,
+    p.Fail: leases.decide_fail,
+    p.Nack: leases.decide_nack,
     p.SendBroadcast: mailbox.decide_broadcast,
     p.Answer: helpdesk.decide_answer,
     p.Take: helpdesk.decide_take,
     p.AssignHelper: helpdesk.decide_helper,
     p.Snooze: helpdesk.decide_snooze,
     p.Resolve: helpdesk.decide_resolve,
+    p.CreateToken: tokens.decide_create,
+    p.RevokeToken: tokens.decide_revoke,
     p.Tick: decide_tick,
     p.Start: links.decide_start,
 }

@@ -5,13 +5,29 @@ from typing import Any, Final
 
 from agentkit import protocol as p
 from agentkit.protocol import Event
-from server.core import helpdesk, links, mailbox, reports, work
+from server.core import (
+    helpdesk,
+    leases,
+    links,
+    mailbox,
+    outboxes,
+    reports,
+    tokens,
+    work,
+)
 from server.core.swarm import Swarm
 
+
+def evolve_started(swarm: Swarm, event: p.HubStarted) -> None:
+    """Let the time of every link and every lease begin anew."""
+    links.evolve_started(swarm, event)
+    leases.evolve_leases_anew(swarm, event)
+
+
 EVOLVE: Final[dict[type, Callable[[Swarm, Any], None]]] = {
-    p.HubStarted: links.evolve_started,
+    p.HubStarted: evolve_started,
     p.AgentReported: reports.evolve_reported,
-    p.ReportRefused: reports.evolve_refused,
+    p.ReportRefused: outboxes.evolve_refused,
     p.AgentConnected: links.evolve_connected,
     p.AgentDisconnected: links.evolve_disconnected,
     p.AgentLost: links.evolve_lost,
@@ -25,11 +41,23 @@ EVOLVE: Final[dict[type, Callable[[Swarm, Any], None]]] = {
     p.HelpResolved: helpdesk.evolve_resolved,
     p.TaskAssigned: work.evolve_assigned,
     p.TaskStarted: work.evolve_task_started,
-    p.TaskDone: work.evolve_task_done,
+    p.TaskEnqueued: work.evolve_enqueued,
+    p.TaskReady: work.evolve_ready,
+    p.TaskLeased: leases.evolve_leased,
+    p.TaskExtended: leases.evolve_extended,
+    p.TaskDone: leases.evolve_done,
+    p.TaskReleased: leases.evolve_released,
+    p.TaskDead: leases.evolve_dead,
+    p.TaskCancelled: work.evolve_cancelled,
+    p.TaskRequeued: work.evolve_requeued,
     p.BroadcastSent: mailbox.evolve_broadcast,
     p.DeliverySent: mailbox.evolve_sent,
     p.DeliveryAcked: mailbox.evolve_acked,
     p.DeliveryDone: mailbox.evolve_done,
+    p.DeliveryDead: mailbox.evolve_dead,
+    p.DeliveryRetried: mailbox.evolve_retried,
+    p.TokenCreated: tokens.evolve_created,
+    p.TokenRevoked: tokens.evolve_revoked,
 }
 
 

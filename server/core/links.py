@@ -37,6 +37,7 @@ def decide_link(swarm: Swarm, wish: Link, now: datetime) -> list[Event]:
             at=now,
             agent=wish.agent,
             capabilities=tuple(dict.fromkeys(capabilities)),
+            guarantee=wish.guarantee,
         )
     ]
 
@@ -88,7 +89,13 @@ def evolve_connected(swarm: Swarm, event: AgentConnected) -> None:
     else:
         agent = touch(swarm, known, event.at)
     swarm.put_agent(
-        replace(agent, linked=True, unlinked=None, capabilities=event.capabilities)
+        replace(
+            agent,
+            linked=True,
+            unlinked=None,
+            capabilities=event.capabilities,
+            guarantee=event.guarantee,
+        )
     )
 
 

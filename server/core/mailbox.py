@@ -4,23 +4,28 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
-from agentkit.errors import Conflict, Invalid
+from agentkit.errors import Conflict, Invalid, NotFound
 from agentkit.filters import compile_filter
 from agentkit.protocol import (
     Ack,
     BroadcastSent,
     DeliveryAcked,
+    DeliveryDead,
     DeliveryDone,
+    DeliveryRetried,
     DeliverySent,
     Done,
     Event,
+    GiveUp,
+    Retry,
     SendBroadcast,
     Sent,
+    TaskDead,
 )
 from agentkit.rows import Broadcast, Delivery, DeliveryKind, DeliveryState, Task
-from server.core.checks import check_id, require_text
+from server.core.checks import check_id, check_text, require_text
 from server.core.swarm import Swarm
-from server.core.transitions import DELIVERY, RANK, TASK
+from server.core.transitions import DELIVERY, STEPS, TASK
 
 
 def decide_broadcast(swarm: Swarm, wish: SendBroadcast, now: datetime) -> list[Event]:
@@ -31,9 +36,8 @@ def decide_broadcast(swarm: Swarm, wish: SendBroadcast, now: datetime) -> list[E
     if key in swarm.broadcasts:
         raise Conflict(f"broadcast {key!r} was sent before; leave the id out")
     chosen = compile_filter(wish.where)
-    recipients = tuple(
-        agent.id for agent in swarm.agents.values() if chosen(agent, now)
-    )
+    wanted = [agent.id for agent in swarm.agents.values() if chosen(agent, now)]
+    recipients = tuple(agent for agent in wanted if has_room(swarm, agent))
     return [
         BroadcastSent(
             at=now,
@@ -42,6 +46,7 @@ def decide_broadcast(swarm: Swarm, wish: SendBroadcast, now: datetime) -> list[E
             where=wish.where,
             by=wish.by,
             recipients=recipients,
+            left_out=len(wanted) - len(recipients),
         )
     ]
 
@@ -75,7 +80,7 @@ def decide_ack(swarm: Swarm, wish: Ack, now: datetime) -> list[Event]:
 def decide_done(swarm: Swarm, wish: Done, now: datetime) -> list[Event]:
     """Note that an agent handled one delivery; saying so again changes nothing."""
     row = swarm.mail.get(swarm.agent(wish.agent).id, {}).get(wish.seq)
-    if row is None:
+    if row is None or row.is_settled:
         return []
     if row.kind == "task":
         raise Conflict(
@@ -83,6 +88,43 @@ def decide_done(swarm: Swarm, wish: Done, now: datetime) -> list[Event]:
             f"reports it completed"
         )
     return [DeliveryDone(at=now, agent=wish.agent, seq=wish.seq)]
+
+
+def decide_give_up(swarm: Swarm, wish: GiveUp, now: datetime) -> list[Event]:
+    """Note that an agent will not handle a delivery; the task it carries is dead."""
+    row = swarm.mail.get(swarm.agent(wish.agent).id, {}).get(wish.seq)
+    if row is None or row.is_settled:
+        return []
+    check_text(swarm.rules, "reason", wish.reason)
+    reason = wish.reason or "it failed without a reason"
+    given_up = DeliveryDead(at=now, agent=row.agent, seq=row.seq, reason=reason)
+    task = swarm.tasks.get(row.ref) if row.kind == "task" else None
+    if task is None or not _carries(row, task) or (task.state, "dead") not in TASK:
+        return [given_up]
+    return [
+        given_up,
+        TaskDead(
+            at=now, agent=row.agent, task=task.id, fence=task.fence, reason=reason
+        ),
+    ]
+
+
+def decide_retry(swarm: Swarm, wish: Retry, now: datetime) -> list[Event]:
+    """Send a dead delivery once more."""
+    agent = swarm.agent(wish.agent)
+    row = swarm.mail.get(agent.id, {}).get(wish.seq)
+    if row is None:
+        raise NotFound(
+            f"no delivery {wish.seq}@{wish.agent} waits or is dead: swarmtui "
+            "deliveries --dead lists what can be retried"
+        )
+    if row.state != "dead":
+        raise Conflict(f"delivery {row.id} is {row.state}: only a dead one is retried")
+    if row.kind == "task":
+        raise Conflict(
+            f"delivery {row.id} carries task {row.ref!r}: requeue the task instead"
+        )
+    return [DeliveryRetried(at=now, agent=agent.id, seq=row.seq, by=wish.by)]
 
 
 def evolve_broadcast(swarm: Swarm, event: BroadcastSent) -> None:
@@ -95,6 +137,7 @@ def evolve_broadcast(swarm: Swarm, event: BroadcastSent) -> None:
             at=event.at,
             by=event.by,
             recipients=len(event.recipients),
+            left_out=event.left_out,
             version=swarm.cursor,
         )
     )
@@ -130,6 +173,49 @@ def evolve_done(swarm: Swarm, event: DeliveryDone) -> None:
     row = swarm.mail.get(event.agent, {}).get(event.seq)
     if row is not None:
         advance(swarm, row, "done", event.at)
+
+
+def evolve_dead(swarm: Swarm, event: DeliveryDead) -> None:
+    """Mark one delivery as given up."""
+    row = swarm.mail[event.agent][event.seq]
+    swarm.put_delivery(
+        replace(
+            row,
+            state="dead",
+            done=event.at,
+            reason=event.reason,
+            version=swarm.cursor,
+        )
+    )
+    _tally(swarm, row, dead=1)
+
+
+def evolve_retried(swarm: Swarm, event: DeliveryRetried) -> None:
+    """Put it into the mailbox anew; its ledger counts it from the beginning."""
+    row = swarm.mail[event.agent][event.seq]
+    swarm.put_delivery(replace(row, retried=swarm.cursor, version=swarm.cursor))
+    post(swarm, row.agent, row.kind, row.ref, event.at)
+    _tally(
+        swarm,
+        row,
+        sent=-(row.sent is not None),
+        acked=-(row.acked is not None),
+        dead=-1,
+    )
+
+
+def has_room(swarm: Swarm, agent: str) -> bool:
+    """Say whether a mailbox takes one more."""
+    return len(swarm.mail.get(agent, ())) < swarm.rules.max_mailbox
+
+
+def check_room(swarm: Swarm, agent: str) -> None:
+    """Refuse what would overfill a mailbox."""
+    if not has_room(swarm, agent):
+        raise Conflict(
+            f"the mailbox of {agent} is full: {swarm.rules.max_mailbox:,} deliveries "
+            "wait in it, so start the agent, or retry or cancel what is there"
+        )
 
 
 def post(swarm: Swarm, to: str, kind: DeliveryKind, ref: str, at: datetime) -> int:
@@ -171,7 +257,7 @@ def _move(
             state=after,
             attempts=row.attempts + (to == "sent"),
             sent=row.sent or at,
-            acked=row.acked or (at if RANK[after] >= RANK["acked"] else None),
+            acked=row.acked or (at if after in ("acked", "done") else None),
             done=at if after == "done" else None,
             version=swarm.cursor,
         )
@@ -193,16 +279,34 @@ def _count(
     cast = swarm.broadcasts.get(ref)
     if cast is None or old == new:
         return
-    steps = range(RANK[old] + 1, RANK[new] + 1)
+    first = STEPS.index(old) + 1 if old in STEPS else 0
+    steps = STEPS[first : STEPS.index(new) + 1]
     swarm.put_broadcast(
         replace(
             cast,
-            sent=cast.sent + times * (RANK["sent"] in steps),
-            acked=cast.acked + times * (RANK["acked"] in steps),
-            done=cast.done + times * (RANK["done"] in steps),
+            sent=cast.sent + times * ("sent" in steps),
+            acked=cast.acked + times * ("acked" in steps),
+            done=cast.done + times * ("done" in steps),
             version=swarm.cursor,
         )
     )
+
+
+def _tally(
+    swarm: Swarm, row: Delivery, *, sent: int = 0, acked: int = 0, dead: int = 0
+) -> None:
+    """Correct the ledger of a broadcast."""
+    cast = swarm.broadcasts.get(row.ref) if row.kind == "broadcast" else None
+    if cast is not None:
+        swarm.put_broadcast(
+            replace(
+                cast,
+                sent=cast.sent + sent,
+                acked=cast.acked + acked,
+                dead=cast.dead + dead,
+                version=swarm.cursor,
+            )
+        )
 
 
 def _follow_task(
@@ -210,11 +314,10 @@ def _follow_task(
 ) -> None:
     """Let a task show how far its delivery came; `task.done` is told by the agent."""
     task = swarm.tasks.get(row.ref)
-    if task is None or not _carries(row, task) or state == "done":
+    if task is None or not _carries(row, task):
         return
-    after = TASK.get((task.state, state))
-    if after is not None and after != task.state:
-        swarm.put_task(replace(task, state=after, changed=at, version=swarm.cursor))
+    if state in ("sent", "acked") and (task.state, state) in TASK:
+        swarm.put_task(replace(task, state=state, changed=at, version=swarm.cursor))
 
 
 def _carries(row: Delivery, task: Task) -> bool:

@@ -3,45 +3,27 @@
 from dataclasses import replace
 from datetime import datetime
 
-from agentkit.errors import Conflict, Invalid, SwarmError
+from agentkit.errors import Invalid
 from agentkit.protocol import (
     AgentReported,
     Event,
     HelpAsked,
     HelpResolved,
     Notify,
-    ReportRefused,
     TaskDone,
     TaskStarted,
 )
-from agentkit.rows import Agent, HelpRequest, Spool
+from agentkit.rows import Agent, HelpRequest
 from server.core.checks import check_capabilities, check_id, check_text
+from server.core.outboxes import accept, numbered
 from server.core.swarm import Swarm
 from server.core.transitions import STATUS_AFTER, TASK
 
 
+@numbered
 def decide_notify(swarm: Swarm, wish: Notify, now: datetime) -> list[Event]:
-    """Accept a report, and see what it does to the agent's task and question.
-
-    A numbered report that was accepted before changes nothing; one that cannot be
-    accepted is recorded as refused, so that the reports behind it are not held up.
-    """
-    if wish.spool and _seen(swarm, wish):
-        return []
-    try:
-        _check(swarm, wish)
-    except SwarmError as error:
-        if not wish.spool:
-            raise
-        return [
-            ReportRefused(
-                at=now,
-                agent=wish.agent,
-                spool=wish.spool,
-                seq=wish.seq,
-                reason=str(error),
-            )
-        ]
+    """Accept a report, and see what it does to the agent's task and question."""
+    _check(swarm, wish)
     known = swarm.agents.get(wish.agent)
     said = _reported(known, wish, now)
     return [said, *_task_events(swarm, said), *_help_events(swarm, known, wish, said)]
@@ -71,28 +53,13 @@ def evolve_reported(swarm: Swarm, event: AgentReported) -> None:
         linked=known.linked if known else False,
         unlinked=known.unlinked if known else None,
         escalated=known.escalated if known and same else False,
+        guarantee=known.guarantee if known else "at-least-once",
         help=known.help if known else "",
         cause=known.cause if known and same else swarm.cursor,
         version=swarm.cursor,
     )
     swarm.put_agent(agent)
-    _accept(swarm, event.agent, event.spool, event.seq)
-
-
-def evolve_refused(swarm: Swarm, event: ReportRefused) -> None:
-    """Count the number of a refused report as used."""
-    _accept(swarm, event.agent, event.spool, event.seq)
-
-
-def _seen(swarm: Swarm, wish: Notify) -> bool:
-    accepted = swarm.spools.get((wish.agent, wish.spool))
-    newest = accepted.accepted if accepted else 0
-    if wish.seq > newest + 1:
-        raise Conflict(
-            f"report {wish.seq} of spool {wish.spool!r} came before report "
-            f"{newest + 1}; send them in order"
-        )
-    return wish.seq <= newest
+    accept(swarm, event.agent, event.spool, event.seq)
 
 
 def _check(swarm: Swarm, wish: Notify) -> None:
@@ -166,10 +133,10 @@ def _help_events(
     swarm: Swarm, known: Agent | None, wish: Notify, said: AgentReported
 ) -> list[Event]:
     """Open a request for help or a blocker; close the one that is over."""
-    current = _open_request(swarm, known)
     if said.report not in ("help", "blocked"):
         note = f"{said.agent} reported {said.report}"
-        return [_close(current, said.at, note)] if current else []
+        return moved_on(swarm, said.agent, said.at, note)
+    current = _open_request(swarm, known)
     if current and _asks_the_same(current, wish):
         return []
     closing = [_close(current, said.at, "asked again")] if current else []
@@ -188,6 +155,12 @@ def _help_events(
     return [*closing, asked]
 
 
+def moved_on(swarm: Swarm, agent: str, at: datetime, note: str) -> list[Event]:
+    """Close what an agent asked: it goes on without an answer."""
+    current = _open_request(swarm, swarm.agents.get(agent))
+    return [_close(current, at, note)] if current else []
+
+
 def _open_request(swarm: Swarm, known: Agent | None) -> HelpRequest | None:
     current = swarm.helps.get(known.help) if known else None
     return current if current and current.is_open else None
@@ -204,11 +177,6 @@ def _close(current: HelpRequest, at: datetime, note: str) -> HelpResolved:
     return HelpResolved(
         at=at, agent=current.agent, help=current.id, note=note, by=current.agent
     )
-
-
-def _accept(swarm: Swarm, agent: str, spool: str, seq: int) -> None:
-    if spool:
-        swarm.put_spool(Spool(agent=agent, spool=spool, accepted=seq))
 
 
 def touch(swarm: Swarm, agent: Agent, at: datetime) -> Agent:

@@ -12,6 +12,19 @@ class Rules:
     """How long an agent may stay blocked before a person is told (IF.notify)."""
     lost_after: timedelta = timedelta(seconds=330)
     """How long an agent's WebSocket may stay away: a lease of 300 s and a grace."""
+    lease: timedelta = timedelta(seconds=300)
+    """How long a lease on a task lasts from each sign of life, unless asked for more
+    or less."""
+    max_attempts: int = 3
+    """After how many failed attempts a task is dead, unless it says otherwise."""
+    claim_share: float = 0.7
+    """The share of the capabilities that a task needs which its claimer covers."""
+    retry_first: timedelta = timedelta(seconds=1)
+    """How long a task waits after its first failed attempt; doubled with each."""
+    retry_most: timedelta = timedelta(minutes=5)
+    """How long a task waits at most before it is tried again."""
+    max_mailbox: int = 10_000
+    """How many deliveries may wait in one mailbox."""
     helper_share: float = 0.5
     """The share of the wanted capabilities that a helper covers (IF.notify)."""
     id_length: int = 256

@@ -18,8 +18,11 @@ from agentkit.rows import (
     Receipt,
     Spool,
     Task,
+    Token,
 )
+from server.core.deadlines import Deadlines
 from server.core.idle import IdleQueue
+from server.core.ready import ReadyTasks
 from server.core.rules import Rules
 from server.core.tables import Tables
 
@@ -37,9 +40,11 @@ class Swarm:
         self.tasks: dict[str, Task] = {}
         self.broadcasts: dict[str, Broadcast] = {}
         self.mail: dict[str, dict[int, Delivery]] = {}
-        """Deliveries that are not done, by agent and number."""
+        """Deliveries by agent and number: those that wait, and the dead ones that can
+        be retried."""
         self.spools: dict[tuple[str, str], Spool] = {}
         self.receipts: dict[str, Receipt] = {}
+        self.tokens: dict[str, Token] = {}
 
         self.idle = IdleQueue()
         self.counts: Counter[str] = Counter()
@@ -50,10 +55,22 @@ class Swarm:
         """Whose WebSocket is gone, last heard of when, earliest first."""
         self.snoozed: dict[str, datetime] = {}
         """Help requests put aside, until when."""
+        self.task_counts: Counter[str] = Counter()
+        """Tasks by state; of the settled ones those that are still in memory."""
+        self.ready = ReadyTasks(self.rules.claim_share)
+        """Tasks that can be claimed."""
+        self.held: dict[str, dict[str, None]] = {}
+        """Tasks by who works on them, the newest last."""
+        self.leases = Deadlines()
+        """Tasks that are leased, until when."""
+        self.scheduled = Deadlines()
+        """Tasks that are for later, until when."""
         self._settled: dict[str, dict[str, None]] = {}
         """Settled rows that are still in memory, by table, oldest first."""
         self._carried: Counter[str] = Counter()
         """What deliveries that are not done carry: it must stay in memory."""
+        self.dead_deliveries = 0
+        """Deliveries that are dead and were not retried."""
         self._changes = Tables()
 
     @classmethod
@@ -74,6 +91,7 @@ class Swarm:
         swarm.spools.update(tables.spools)
         for receipt in tables.receipts.values():
             swarm.put_receipt(receipt)
+        swarm.tokens.update(tables.tokens)
         swarm.cursor = cursor
         swarm.take()
         return swarm
@@ -81,7 +99,8 @@ class Swarm:
     @property
     def deadline(self) -> datetime | None:
         """When a `Tick` next has something to do; None when nothing is due ever."""
-        due = list(self.snoozed.values())
+        tasks = (self.leases.earliest, self.scheduled.earliest)
+        due = [*self.snoozed.values(), *(at for at in tasks if at is not None)]
         if self.blocked:
             due.append(next(iter(self.blocked.values())) + self.rules.escalate_after)
         if self.away:
@@ -109,6 +128,12 @@ class Swarm:
             f"no help request {key!r} is known; swarmtui help-desk lists them",
         )
 
+    def task(self, key: str) -> Task:
+        """Return a task, or raise `NotFound`."""
+        return _found(
+            self.tasks, key, f"no task {key!r} is known; swarmtui tasks lists them"
+        )
+
     def helpers(self, asker: str, wanted: tuple[str, ...]) -> list[str]:
         """Return who could help, in order of waiting: idle, able and not the asker."""
         able = self.idle.covering(wanted, self.rules.helper_share)
@@ -120,7 +145,7 @@ class Swarm:
         return sum(row.state in ("queued", "sent") for row in box.values())
 
     def deliveries(self) -> Iterator[Delivery]:
-        """Yield every delivery that is not done."""
+        """Yield every delivery that is not done, dead ones too."""
         return (row for box in self.mail.values() for row in box.values())
 
     # --- what evolve writes ---
@@ -151,23 +176,35 @@ class Swarm:
 
     def put_task(self, new: Task) -> None:
         """Store a task's row."""
+        old = self.tasks.get(new.id)
+        self._count_task(old, new)
+        self._line_up(old, new)
+        self._hold(old, new)
+        self.leases.set(new.id, new.lease_until)
+        self.scheduled.set(new.id, new.not_before)
         self.tasks[new.id] = new
         self._changes.tasks[new.id] = new
-        self._settle("tasks", self.tasks, new.id, settled=new.state == "done")
+        dead = new.state == "dead"
+        self._settle("tasks", self.tasks, new.id, settled=new.is_settled and not dead)
+        self._settle("dead tasks", self.tasks, new.id, settled=dead)
 
     def put_broadcast(self, new: Broadcast) -> None:
         """Store a broadcast's row."""
         self.broadcasts[new.id] = new
         self._changes.broadcasts[new.id] = new
-        settled = new.done == new.recipients
+        settled = new.done + new.dead == new.recipients
         self._settle("broadcasts", self.broadcasts, new.id, settled=settled)
 
     def put_delivery(self, new: Delivery) -> None:
-        """Store a delivery's row; one that is done leaves the mailbox."""
+        """Store a delivery's row; one that is done or retried leaves the mailbox."""
         box = self.mail.setdefault(new.agent, {})
-        self._carried[new.ref] += (new.state != "done") - (new.seq in box)
+        leaves = new.state == "done" or new.retried > 0
+        self._carried[new.ref] += (not leaves) - (new.seq in box)
+        self.dead_deliveries += (new.state == "dead" and not leaves) - (
+            new.seq in box and box[new.seq].state == "dead"
+        )
         box[new.seq] = new
-        if new.state == "done":
+        if leaves:
             del box[new.seq]
             if not box:
                 del self.mail[new.agent]
@@ -186,6 +223,38 @@ class Swarm:
         if len(self.receipts) > self.rules.keep_receipts:
             del self.receipts[next(iter(self.receipts))]
         self._changes.receipts[new.key] = new
+
+    def put_token(self, new: Token) -> None:
+        """Store a token's row."""
+        self.tokens[new.id] = new
+        self._changes.tokens[new.id] = new
+
+    def _count_task(self, old: Task | None, new: Task) -> None:
+        if old is not None:
+            self.task_counts[old.state] -= 1
+        self.task_counts[new.state] += 1
+
+    def _line_up(self, old: Task | None, new: Task) -> None:
+        """Keep what can be claimed; it stays in line while nothing of it changes."""
+        if old is not None and old.is_ready:
+            if new.is_ready and _rank(old) == _rank(new):
+                return
+            self.ready.remove(old)
+        if new.is_ready:
+            self.ready.add(new)
+
+    def _hold(self, old: Task | None, new: Task) -> None:
+        if (
+            old is not None
+            and old.is_held
+            and (old.agent != new.agent or not new.is_held)
+        ):
+            tasks = self.held[old.agent]
+            del tasks[old.id]
+            if not tasks:
+                del self.held[old.agent]
+        if new.is_held:
+            self.held.setdefault(new.agent, {})[new.id] = None
 
     def _queue(self, old: Agent | None, new: Agent) -> None:
         if old is not None and old.ticket:
@@ -209,7 +278,16 @@ class Swarm:
             if oldest in self._carried:
                 order[oldest] = None
             else:
-                del rows[oldest]
+                self._drop(rows, oldest)
+
+    def _drop(self, rows: dict[str, R], key: str) -> None:
+        row = rows.pop(key)
+        if isinstance(row, Task):
+            self.task_counts[row.state] -= 1
+
+
+def _rank(task: Task) -> tuple[str, tuple[str, ...], int, int]:
+    return task.target, task.needs, task.priority, task.place
 
 
 def _found(rows: dict[str, R], key: str, text: str) -> R:

@@ -51,26 +51,59 @@ DELIVERY: Final[dict[tuple[DeliveryState, DeliveryState], DeliveryState]] = {
     ("queued", "sent"): "sent",
     ("queued", "acked"): "acked",
     ("queued", "done"): "done",
+    ("queued", "dead"): "dead",
     ("sent", "sent"): "sent",
     ("sent", "acked"): "acked",
     ("sent", "done"): "done",
+    ("sent", "dead"): "dead",
     # Sent again after a reconnect: that the agent once had it stays true.
     ("acked", "sent"): "acked",
     ("acked", "done"): "done",
+    ("acked", "dead"): "dead",
 }
 
-TASK: Final[dict[tuple[TaskState, TaskState], TaskState]] = {
-    ("queued", "sent"): "sent",
-    ("queued", "acked"): "acked",
-    ("queued", "working"): "working",
-    ("queued", "done"): "done",
-    ("sent", "acked"): "acked",
-    ("sent", "working"): "working",
-    ("sent", "done"): "done",
-    ("acked", "working"): "working",
-    ("acked", "done"): "done",
-    ("working", "done"): "done",
-}
+TASK: Final[frozenset[tuple[TaskState, TaskState]]] = frozenset(
+    {
+        # It becomes ready, and goes down to its agent.
+        ("scheduled", "queued"),
+        ("queued", "sent"),
+        ("queued", "acked"),
+        ("sent", "acked"),
+        # It is claimed: by whoever may, or again by whoever has it.
+        ("queued", "leased"),
+        ("sent", "leased"),
+        ("acked", "leased"),
+        ("working", "leased"),
+        ("leased", "leased"),
+        # Its agent reports busy with it.
+        ("queued", "working"),
+        ("sent", "working"),
+        ("acked", "working"),
+        # Its agent completes it, whether or not it said that it had begun.
+        ("queued", "done"),
+        ("sent", "done"),
+        ("acked", "done"),
+        ("working", "done"),
+        ("leased", "done"),
+        # An attempt ends without success.
+        ("leased", "queued"),
+        ("leased", "scheduled"),
+        ("leased", "dead"),
+        # Its agent gives up on the delivery that carries it.
+        ("queued", "dead"),
+        ("sent", "dead"),
+        ("acked", "dead"),
+        ("working", "dead"),
+        # It is called off.
+        ("scheduled", "cancelled"),
+        ("queued", "cancelled"),
+        ("sent", "cancelled"),
+        ("acked", "cancelled"),
+        ("leased", "cancelled"),
+        ("working", "cancelled"),
+    }
+)
+"""How a task moves on. To begin anew (to be assigned or requeued) is always allowed."""
 
-RANK: Final[dict[DeliveryState, int]] = {"queued": 0, "sent": 1, "acked": 2, "done": 3}
-"""How far a delivery has come; a ledger counts everything that came at least so far."""
+STEPS: Final[tuple[DeliveryState, ...]] = ("sent", "acked", "done")
+"""How a delivery moves on; a ledger counts everything that came at least so far."""

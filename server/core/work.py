@@ -1,22 +1,41 @@
-"""Work: tasks that a coordinator hands to an agent."""
+"""Work as coordinators hand it out: assigned, queued, called off, begun anew."""
 
 from dataclasses import replace
 from datetime import datetime
 
-from agentkit.protocol import Assign, Event, TaskAssigned, TaskDone, TaskStarted
-from agentkit.rows import Task, TaskState
-from server.core.checks import check_id, check_text
-from server.core.mailbox import advance, post
+from agentkit.errors import Conflict, Invalid
+from agentkit.protocol import (
+    Assign,
+    Cancel,
+    Enqueue,
+    Event,
+    Requeue,
+    TaskAssigned,
+    TaskCancelled,
+    TaskEnqueued,
+    TaskReady,
+    TaskRequeued,
+    TaskStarted,
+)
+from agentkit.rows import Task
+from server.core.checks import check_capabilities, check_id, check_text
+from server.core.holders import lose
+from server.core.mailbox import advance, check_room, post
 from server.core.swarm import Swarm
 from server.core.transitions import TASK
+
+AT_ONCE = 1000
+"""How many tasks one tick makes ready, or takes from whoever has them."""
+
+PRIORITIES = range(-1_000_000, 1_000_001)
+ATTEMPTS = range(1, 1001)
 
 
 def decide_assign(swarm: Swarm, wish: Assign, now: datetime) -> list[Event]:
     """Hand a task to an agent; a task that another agent had moves over."""
     agent = swarm.agent(wish.agent)
-    key = wish.id or f"t{swarm.cursor + 1}"
-    check_id(swarm.rules, "task", key)
-    check_text(swarm.rules, "title", wish.title)
+    check_room(swarm, agent.id)
+    key = _named(swarm, wish)
     return [
         TaskAssigned(
             at=now,
@@ -25,30 +44,121 @@ def decide_assign(swarm: Swarm, wish: Assign, now: datetime) -> list[Event]:
             title=wish.title,
             body={**wish.body, "id": key},
             by=wish.by,
+            priority=wish.priority,
+            not_before=_later(wish.not_before, now),
+            max_attempts=wish.max_attempts or swarm.rules.max_attempts,
         )
     ]
 
 
+def decide_enqueue(swarm: Swarm, wish: Enqueue, now: datetime) -> list[Event]:
+    """Queue a task for whoever has the capabilities."""
+    key = _named(swarm, wish)
+    check_capabilities(swarm.rules, wish.needs)
+    if key in swarm.tasks:
+        raise Conflict(
+            f"task {key!r} is there already and is {swarm.tasks[key].state}: leave the "
+            "id out, or requeue it"
+        )
+    return [
+        TaskEnqueued(
+            at=now,
+            task=key,
+            title=wish.title,
+            body={**wish.body, "id": key},
+            needs=tuple(dict.fromkeys(wish.needs)),
+            priority=wish.priority,
+            not_before=_later(wish.not_before, now),
+            max_attempts=wish.max_attempts or swarm.rules.max_attempts,
+            by=wish.by,
+        )
+    ]
+
+
+def decide_cancel(swarm: Swarm, wish: Cancel, now: datetime) -> list[Event]:
+    """Call a task off; whoever has it loses it."""
+    task = swarm.task(wish.id)
+    check_text(swarm.rules, "reason", wish.reason)
+    if (task.state, "cancelled") not in TASK:
+        raise Conflict(f"task {task.id!r} is {task.state}: there is nothing to cancel")
+    return [
+        TaskCancelled(
+            at=now, agent=task.agent, task=task.id, reason=wish.reason, by=wish.by
+        )
+    ]
+
+
+def decide_requeue(swarm: Swarm, wish: Requeue, now: datetime) -> list[Event]:
+    """Begin a task anew, whatever became of it."""
+    task = swarm.task(wish.id)
+    if task.is_ready:
+        raise Conflict(f"task {task.id!r} is {task.state}: it waits to be claimed")
+    return [TaskRequeued(at=now, agent=task.agent, task=task.id, by=wish.by)]
+
+
+def due_tasks(swarm: Swarm, now: datetime) -> list[Event]:
+    """Make ready what was scheduled for now."""
+    return [
+        TaskReady(at=now, agent=swarm.tasks[key].target, task=key)
+        for key in swarm.scheduled.due(now, AT_ONCE)
+    ]
+
+
 def evolve_assigned(swarm: Swarm, event: TaskAssigned) -> None:
-    """Put the task into the agent's mailbox, and out of the last one's."""
+    """Give the task to the agent, and take it from whoever had it."""
     old = swarm.tasks.get(event.task)
     if old is not None:
-        _withdraw(swarm, old, event.at)
-    seq = post(swarm, event.agent, "task", event.task, event.at)
+        withdraw(swarm, old, event.at)
+    task = Task(
+        id=event.task,
+        state="scheduled" if event.not_before else "queued",
+        created=old.created if old else event.at,
+        agent=event.agent,
+        target=event.agent,
+        title=event.title,
+        body=event.body,
+        by=event.by,
+        priority=event.priority,
+        place=swarm.cursor,
+        not_before=event.not_before,
+        max_attempts=event.max_attempts,
+        fence=old.fence if old else 0,
+        changed=event.at,
+        version=swarm.cursor,
+    )
+    offer(swarm, task, event.at)
+    if old is not None and old.is_held:
+        lose(swarm, old.agent, old.id, event.at)
+
+
+def evolve_enqueued(swarm: Swarm, event: TaskEnqueued) -> None:
+    """Let the task wait for whoever claims it."""
     swarm.put_task(
         Task(
             id=event.task,
-            agent=event.agent,
-            state="queued",
-            created=old.created if old else event.at,
+            state="scheduled" if event.not_before else "queued",
+            created=event.at,
+            needs=event.needs,
             title=event.title,
             body=event.body,
             by=event.by,
-            seq=seq,
+            priority=event.priority,
+            place=swarm.cursor,
+            not_before=event.not_before,
+            max_attempts=event.max_attempts,
             changed=event.at,
             version=swarm.cursor,
         )
     )
+
+
+def evolve_ready(swarm: Swarm, event: TaskReady) -> None:
+    """Let the task be claimed from now on."""
+    task = swarm.tasks[event.task]
+    task = replace(
+        task, state="queued", not_before=None, changed=event.at, version=swarm.cursor
+    )
+    offer(swarm, task, event.at)
 
 
 def evolve_task_started(swarm: Swarm, event: TaskStarted) -> None:
@@ -57,24 +167,88 @@ def evolve_task_started(swarm: Swarm, event: TaskStarted) -> None:
     row = swarm.mail.get(task.agent, {}).get(task.seq)
     if row is not None:
         advance(swarm, row, "acked", event.at)
-    _move(swarm, event.task, "working", event.at)
-
-
-def evolve_task_done(swarm: Swarm, event: TaskDone) -> None:
-    """The agent has completed it: so its delivery is handled."""
     task = swarm.tasks[event.task]
-    _withdraw(swarm, task, event.at)
-    _move(swarm, event.task, "done", event.at)
+    swarm.put_task(
+        replace(task, state="working", changed=event.at, version=swarm.cursor)
+    )
 
 
-def _withdraw(swarm: Swarm, task: Task, at: datetime) -> None:
+def evolve_cancelled(swarm: Swarm, event: TaskCancelled) -> None:
+    """Take the task from whoever has it."""
+    old = swarm.tasks[event.task]
+    withdraw(swarm, old, event.at)
+    swarm.put_task(
+        replace(
+            old,
+            state="cancelled",
+            not_before=None,
+            lease_until=None,
+            reason=event.reason,
+            changed=event.at,
+            version=swarm.cursor,
+        )
+    )
+    if old.is_held:
+        lose(swarm, old.agent, old.id, event.at)
+
+
+def evolve_requeued(swarm: Swarm, event: TaskRequeued) -> None:
+    """Begin anew: at the end of the queue, with all attempts."""
+    old = swarm.tasks[event.task]
+    withdraw(swarm, old, event.at)
+    task = replace(
+        old,
+        state="queued",
+        agent=old.target,
+        place=swarm.cursor,
+        not_before=None,
+        attempts=0,
+        lease_until=None,
+        reason="",
+        result={},
+        changed=event.at,
+        version=swarm.cursor,
+    )
+    offer(swarm, task, event.at)
+    if old.is_held:
+        lose(swarm, old.agent, old.id, event.at)
+
+
+def offer(swarm: Swarm, task: Task, at: datetime) -> None:
+    """Store a task that waits; one that is ready for one agent goes to its mailbox."""
+    seq = 0
+    if task.target and task.state == "queued":
+        seq = post(swarm, task.target, "task", task.id, at)
+    swarm.put_task(replace(task, seq=seq) if task.seq != seq else task)
+
+
+def withdraw(swarm: Swarm, task: Task, at: datetime) -> None:
+    """Take a task out of its agent's mailbox; a dead delivery has had its successor."""
     row = swarm.mail.get(task.agent, {}).get(task.seq)
-    if row is not None:
+    if row is None:
+        return
+    if row.state == "dead" and task.state == "dead":
+        swarm.put_delivery(replace(row, retried=swarm.cursor, version=swarm.cursor))
+    else:
         advance(swarm, row, "done", at)
 
 
-def _move(swarm: Swarm, key: str, state: TaskState, at: datetime) -> None:
-    task = swarm.tasks[key]
-    after = TASK.get((task.state, state))
-    if after is not None:
-        swarm.put_task(replace(task, state=after, changed=at, version=swarm.cursor))
+def _named(swarm: Swarm, wish: Assign | Enqueue) -> str:
+    """Check what a new task is given, and return its id."""
+    key = wish.id or f"t{swarm.cursor + 1}"
+    check_id(swarm.rules, "task", key)
+    check_text(swarm.rules, "title", wish.title)
+    if wish.priority not in PRIORITIES:
+        raise Invalid(
+            f"the priority {wish.priority} is beyond {PRIORITIES[-1]:,}: choose a "
+            "smaller number"
+        )
+    if wish.max_attempts is not None and wish.max_attempts not in ATTEMPTS:
+        raise Invalid(
+            f"max_attempts is {wish.max_attempts}: choose 1 to {ATTEMPTS[-1]:,}"
+        )
+    return key
+
+
+def _later(at: datetime | None, now: datetime) -> datetime | None:
+    return at if at is not None and at > now else None

@@ -13,9 +13,9 @@ R = TypeVar("R", HelpRequest, Task, Broadcast)
 
 LIVE: Mapping[type, Callable[[Any], bool]] = {
     HelpRequest: lambda row: row.is_open,
-    Task: lambda row: row.state != "done",
-    Broadcast: lambda row: row.done < row.recipients,
-    Delivery: lambda row: row.state != "done",
+    Task: lambda row: not row.is_settled,
+    Broadcast: lambda row: row.done + row.dead < row.recipients,
+    Delivery: lambda row: row.state != "done" and not row.retried,
 }
 """Whether a row still waits for something; kinds not listed always count as live."""
 

@@ -1,0 +1,105 @@
+"""Holders: what claiming and giving up work makes of an agent's status."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from agentkit.protocol import TaskLeased
+from agentkit.rows import Agent
+from server.core.swarm import Swarm
+
+
+def take_up(swarm: Swarm, event: TaskLeased) -> None:
+    """Make whoever claimed a task busy with it; one the hub did not know joins."""
+    known = swarm.agents.get(event.agent)
+    if known is None:
+        swarm.put_agent(_newcomer(swarm, event))
+        return
+    busy = known.status == "busy"
+    swarm.put_agent(
+        replace(
+            known,
+            status="busy",
+            since=known.since if busy else event.at,
+            heard=event.at,
+            task=event.task,
+            message="",
+            capabilities=event.capabilities,
+            waiting_since=None,
+            ticket=0,
+            lost=False,
+            escalated=False,
+            cause=known.cause if busy else swarm.cursor,
+            version=swarm.cursor,
+        )
+    )
+
+
+def lay_down(
+    swarm: Swarm,
+    agent: str,
+    task: str,
+    at: datetime,
+    *,
+    completed: int = 0,
+    cost: float | None = None,
+) -> None:
+    """Let an agent that ended its work on a task itself be idle, or go on to its next.
+
+    Call it when the task's row shows that the agent has it no longer.
+    """
+    row = swarm.agents[agent]
+    row = replace(
+        row,
+        heard=at,
+        lost=False,
+        completed=row.completed + completed,
+        cost=row.cost if cost is None else cost,
+        version=swarm.cursor,
+    )
+    swarm.put_agent(_after(swarm, row, task, at))
+
+
+def lose(swarm: Swarm, agent: str, task: str, at: datetime) -> None:
+    """Let an agent that lost a task without a word of its own be idle.
+
+    Only one that is there is: it said last that it was busy, and was not heard since.
+    """
+    row = swarm.agents.get(agent)
+    if row is None or not row.linked or (row.status, row.task) != ("busy", task):
+        return
+    swarm.put_agent(_after(swarm, replace(row, version=swarm.cursor), task, at))
+
+
+def _after(swarm: Swarm, row: Agent, task: str, at: datetime) -> Agent:
+    """Return the row of an agent whose work on a task has ended."""
+    left = swarm.held.get(row.id)
+    if left:
+        return replace(row, task=next(reversed(left))) if row.task == task else row
+    if row.status == "idle":
+        return row if row.ticket else replace(row, ticket=swarm.cursor)
+    return replace(
+        row,
+        status="idle",
+        since=at,
+        message="",
+        waiting_since=at.isoformat(),
+        ticket=swarm.cursor,
+        escalated=False,
+        cause=swarm.cursor,
+    )
+
+
+def _newcomer(swarm: Swarm, event: TaskLeased) -> Agent:
+    return Agent(
+        id=event.agent,
+        status="busy",
+        since=event.at,
+        heard=event.at,
+        joined=event.at,
+        task=event.task,
+        capabilities=event.capabilities,
+        reported_at=event.at.isoformat(),
+        via=event.via,
+        cause=swarm.cursor,
+        version=swarm.cursor,
+    )
