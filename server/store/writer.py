@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -29,8 +29,18 @@ PRAGMAS: tuple[str, ...] = (
 """How the writing connection is set."""
 
 
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file; transactions are begun and ended by whoever uses it."""
+    return sqlite3.connect(path, isolation_level=None)
+
+
 class Writer:
     """Writes turns into the file at `path`; use it from the thread that made it.
+
+    Args:
+        path: of the file; its folder is made when it is not there.
+        connect: opens the file; another one lets the same statements run on a disk
+            that loses its power.
 
     Raises:
         StoreError: the file is locked, or not one that this version can write.
@@ -38,13 +48,15 @@ class Writer:
         OSError: the system does not let us.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, connect: Callable[[Path], sqlite3.Connection] = connect
+    ) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with ExitStack() as undo:
             self._lock = StoreLock(path)
             undo.callback(self._lock.release)
             _make_private(path)
-            self._connection = sqlite3.connect(path, isolation_level=None)
+            self._connection = connect(path)
             undo.callback(self._connection.close)
             for pragma in PRAGMAS:
                 self._connection.execute(pragma)
