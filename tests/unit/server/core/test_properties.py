@@ -16,17 +16,36 @@ from agentkit.protocol import (
     Answer,
     Assign,
     AssignHelper,
+    Cancel,
+    Claim,
     Command,
+    Complete,
+    CreateToken,
     Done,
+    Enqueue,
     Event,
+    Extend,
+    Fail,
+    GiveUp,
     Link,
+    Nack,
     Notify,
+    Requeue,
     Resolve,
+    Retry,
+    RevokeToken,
     SendBroadcast,
     Sent,
     Snooze,
     Start,
     Take,
+    TaskAssigned,
+    TaskCancelled,
+    TaskDead,
+    TaskDone,
+    TaskLeased,
+    TaskReleased,
+    TaskRequeued,
     Tick,
     Unlink,
 )
@@ -34,11 +53,14 @@ from server.core import Rules, Swarm, Tables, decide, evolve
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CURRENT = "current request of "
-RULES = Rules(keep_settled=3, keep_receipts=3)
+CURRENT_FENCE = -1
+RULES = Rules(keep_settled=3, keep_receipts=3, max_mailbox=9)
 
 agents = st.sampled_from(["a", "b", "c"])
 helps = agents.map(lambda agent: f"{CURRENT}{agent}")
 tasks = st.sampled_from(["T1", "T2"])
+later = st.sampled_from([None, START, START + timedelta(seconds=900)])
+fences = st.sampled_from([CURRENT_FENCE, CURRENT_FENCE, CURRENT_FENCE, 1])
 capabilities = st.none() | st.lists(st.sampled_from("xyz"), max_size=3).map(tuple)
 numbers = st.integers(1, 4)
 
@@ -60,9 +82,46 @@ numbered = st.builds(
     seq=st.integers(1, 3),
     cost=st.sampled_from([None, -1.0, 2.0]),
 )
+spools = {"spool": st.sampled_from(["", "s1"]), "seq": st.integers(1, 3)}
+held = {"agent": agents, "task": tasks, "fence": fences}
+work: st.SearchStrategy[Command] = st.one_of(
+    st.builds(
+        Claim,
+        agent=agents,
+        tasks=st.integers(1, 2),
+        task=st.just("") | tasks,
+        lease=st.sampled_from([None, 30.0]),
+        capabilities=capabilities,
+    ),
+    st.builds(Extend, **held),
+    st.builds(Complete, **held, **spools),
+    st.builds(Fail, **held, **spools, final=st.booleans()),
+    st.builds(Nack, **held, **spools, delay=st.sampled_from([None, 60.0])),
+    st.builds(Cancel, id=tasks),
+    st.builds(Requeue, id=tasks),
+    st.builds(
+        Enqueue,
+        id=tasks,
+        needs=st.lists(st.sampled_from("xyz"), max_size=2).map(tuple),
+        priority=st.integers(-1, 1),
+        not_before=later,
+        max_attempts=st.sampled_from([None, 1]),
+    ),
+    st.builds(GiveUp, agent=agents, seq=numbers, reason=st.just("no")),
+    st.builds(Retry, agent=agents, seq=numbers),
+)
 commands: st.SearchStrategy[Command] = st.one_of(
     notify,
     numbered,
+    work,
+    work,
+    st.builds(
+        CreateToken,
+        id=st.sampled_from(["", "k1"]),
+        role=st.just("viewer"),
+        digest=st.just("d"),
+    ),
+    st.builds(RevokeToken, id=st.sampled_from(["k1", "agent:a", "viewer"])),
     st.builds(Link, agent=agents, capabilities=capabilities),
     st.builds(Unlink, agent=agents, reason=st.just("gone")),
     st.builds(
@@ -70,7 +129,7 @@ commands: st.SearchStrategy[Command] = st.one_of(
     ),
     st.builds(Ack, agent=agents, upto=numbers),
     st.builds(Done, agent=agents, seq=numbers),
-    st.builds(Assign, agent=agents, id=tasks),
+    st.builds(Assign, agent=agents, id=tasks, not_before=later),
     st.builds(
         SendBroadcast,
         id=st.just(""),
@@ -123,8 +182,11 @@ def resolved(swarm: Swarm, command: Command) -> Command:
             return Sent(deliveries=numbered)
         case Ack(agent=agent, upto=number):
             return Ack(agent=agent, upto=nth(swarm, agent, number))
-        case Done(agent=agent, seq=number):
-            return Done(agent=agent, seq=nth(swarm, agent, number))
+        case Done() | GiveUp() | Retry():
+            return replace(command, seq=nth(swarm, command.agent, command.seq))
+        case Extend() | Complete() | Fail() | Nack() if command.fence < 0:
+            task = swarm.tasks.get(command.task)
+            return replace(command, fence=task.fence if task else 0)
     if not isinstance(command, Answer | Take | AssignHelper | Snooze | Resolve):
         return command
     asker = swarm.agents.get(command.help.removeprefix(CURRENT))
@@ -182,11 +244,71 @@ def test_a_broadcasts_ledger_equals_its_deliveries(
 
     for cast in held.broadcasts.values():
         rows = [row for row in held.deliveries.values() if row.ref == cast.id]
-        states = Counter(row.state for row in rows)
-        assert cast.recipients == len(rows)
-        assert cast.queued == states["queued"]
+        waiting = [row for row in rows if not row.retried]
+        states = Counter(row.state for row in waiting)
+        assert cast.recipients == len(waiting)
         assert cast.done == states["done"]
-        assert cast.acked == states["acked"] + states["done"]
+        assert cast.dead == states["dead"]
+        assert cast.sent == sum(row.sent is not None for row in waiting)
+        assert cast.acked == sum(row.acked is not None for row in waiting)
+
+
+@few
+@given(histories)
+def test_every_task_stands_where_its_row_says(
+    history: list[tuple[Command, int]],
+) -> None:
+    swarm, _ = run(history)
+
+    tasks = swarm.tasks.values()
+    assert +swarm.task_counts == Counter(task.state for task in tasks)
+    assert len(swarm.ready) == sum(task.is_ready for task in tasks)
+    assert {(agent, key) for agent, keys in swarm.held.items() for key in keys} == {
+        (task.agent, task.id) for task in tasks if task.is_held
+    }
+    assert set(swarm.leases) == {task.id for task in tasks if task.state == "leased"}
+    assert set(swarm.scheduled) == {
+        task.id for task in tasks if task.state == "scheduled"
+    }
+    for task in tasks:
+        assert (task.lease_until is not None) == (task.state == "leased")
+        assert task.attempts <= task.max_attempts
+
+
+@few
+@given(histories)
+def test_a_fence_rises_and_ends_with_its_lease(
+    history: list[tuple[Command, int]],
+) -> None:
+    _, log = run(history)
+
+    current: dict[str, int] = {}
+    newest: dict[str, int] = {}
+    for cursor, event in enumerate(log, 1):
+        match event:
+            case TaskLeased(task=task, fence=fence):
+                assert fence == cursor > newest.get(task, 0)
+                current[task] = newest[task] = fence
+            case TaskDone(task=task, fence=fence) if fence:
+                assert current.pop(task) == fence
+            case TaskReleased(task=task, fence=fence):
+                assert current.pop(task) == fence
+            case TaskDead(task=task) | TaskCancelled(task=task):
+                current.pop(task, None)
+            case TaskRequeued(task=task) | TaskAssigned(task=task):
+                current.pop(task, None)
+
+
+@few
+@given(histories)
+def test_a_task_for_one_agent_that_is_ready_lies_in_its_mailbox(
+    history: list[tuple[Command, int]],
+) -> None:
+    swarm, _ = run(history)
+
+    for task in swarm.tasks.values():
+        if task.target and task.is_ready:
+            assert swarm.mail[task.target][task.seq].ref == task.id
 
 
 @few
@@ -235,7 +357,9 @@ def test_events_alone_rebuild_the_swarm(history: list[tuple[Command, int]]) -> N
 def test_rows_alone_rebuild_the_swarm(history: list[tuple[Command, int]]) -> None:
     swarm, held = collect(history)
     held.deliveries = {
-        key: row for key, row in held.deliveries.items() if row.state != "done"
+        key: row
+        for key, row in held.deliveries.items()
+        if row.state != "done" and not row.retried
     }
 
     again = Swarm.load(swarm.cursor, held, RULES)
@@ -250,6 +374,10 @@ def test_rows_alone_rebuild_the_swarm(history: list[tuple[Command, int]]) -> Non
     )
     assert again.deadline == swarm.deadline
     assert +again.counts == +swarm.counts
+    assert again.dead_deliveries == swarm.dead_deliveries
+    assert again.held.keys() == swarm.held.keys()
+    claimed = swarm.ready.best("a", ("x",), 9)
+    assert again.ready.best("a", ("x",), 9) == claimed
     assert not again.take()
 
 
@@ -309,6 +437,11 @@ def facts(swarm: Swarm) -> object:
         dict(swarm.blocked),
         dict(swarm.away),
         dict(swarm.snoozed),
+        dict(swarm.tokens),
+        dict(swarm.held),
+        +swarm.task_counts,
+        swarm.dead_deliveries,
+        swarm.ready.best("a", ("x", "y"), 9),
     )
 
 
@@ -323,6 +456,16 @@ def facts(swarm: Swarm) -> object:
         "delivery.done",
         "report.refused",
         "broadcast.sent",
+        "task.ready",
+        "task.leased",
+        "task.extended",
+        "task.released",
+        "task.dead",
+        "task.cancelled",
+        "task.requeued",
+        "delivery.dead",
+        "delivery.retried",
+        "token.revoked",
     ],
 )
 def test_the_histories_reach_what_needs_more_than_one_command(subject: str) -> None:
