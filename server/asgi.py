@@ -9,9 +9,6 @@ from starlette.types import Receive, Scope, Send
 
 from agentkit.errors import AgentkitError
 
-BODY_LIMIT: Final = 1 << 20
-"""Bytes in one request or frame."""
-
 JSON: Final = b"application/json"
 PROBLEM: Final = b"application/problem+json"
 
@@ -48,15 +45,21 @@ class Head:
         return self._values.get(name, b"").decode("latin-1")
 
 
-async def read_body(head: Head, receive: Receive) -> bytes:
-    """Read a body of JSON.
+def address_of(scope: Scope) -> str:
+    """Return the address that a request came from; empty when it has none."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+async def read_body(head: Head, receive: Receive, limit: int) -> bytes:
+    """Read a body of JSON of at most `limit` bytes.
 
     Raises:
         RequestError: 413 it is too long, 415 it says that it is something else.
     """
     length = head.get(b"content-length")
-    if length.isdecimal() and int(length) > BODY_LIMIT:
-        raise _too_long(int(length))
+    if length.isdecimal() and int(length) > limit:
+        raise _too_long(int(length), limit)
     chunks: list[bytes] = []
     size, more = 0, True
     while more:
@@ -65,8 +68,8 @@ async def read_body(head: Head, receive: Receive) -> bytes:
             raise RequestError(400, "the body ended too early: send it again")
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size > BODY_LIMIT:
-            raise _too_long(size)
+        if size > limit:
+            raise _too_long(size, limit)
         chunks.append(chunk)
         more = message.get("more_body", False)
     body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -75,10 +78,11 @@ async def read_body(head: Head, receive: Receive) -> bytes:
     return body
 
 
-def _too_long(size: int) -> RequestError:
+def _too_long(size: int, limit: int) -> RequestError:
     return RequestError(
         413,
-        f"the body has {size} bytes or more and {BODY_LIMIT} are allowed: shorten it",
+        f"the body has {size} bytes or more and {limit} are allowed: shorten it, or "
+        "raise max_body",
         ((b"connection", b"close"),),
     )
 
@@ -131,11 +135,13 @@ CODES: Final[Mapping[int, str]] = {
     403: "not_allowed",
     404: "not_found",
     405: "method_not_allowed",
+    408: "too_slow",
     413: "too_large",
     415: "unsupported_media_type",
     421: "misdirected",
     422: "invalid",
     429: "too_many",
+    431: "too_large",
     503: "hub_unavailable",
 }
 """The word for each status that a refusal may have."""

@@ -2,7 +2,8 @@
 
 A role is bound to the token by the hub and never claimed by the client. The operator's
 token is random and kept in a file; those of the viewer and of each agent are derived
-from the hub's secret, so that ten thousand agents need no table.
+from the hub's secret, so that ten thousand agents need no table. Further tokens are
+rows of the hub, which know the digest of each; see `server.keyring`.
 """
 
 import base64
@@ -11,20 +12,23 @@ import hmac
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 from agentkit.errors import NotAllowed
+from agentkit.rows import Role
 from server.asgi import Head, RequestError
 
-Role = Literal["operator", "viewer", "agent"]
+OPERATOR_ID: Final = "operator"
+VIEWER_ID: Final = "viewer"
+AGENT_ID: Final = "agent:"
+"""What the tokens are called that have no row of their own; the agent's id follows."""
 
-OPERATOR_PREFIX: Final = "operator."
-AGENT_PREFIX: Final = "agent."
-VIEWER_PREFIX: Final = "viewer."
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -35,20 +39,16 @@ class Principal:
     role: Role
     name: str
     """What the log says this was done by."""
-    token: str = ""
-    """Of an agent only: which agent it is good for shows when one is named."""
-
-    @property
-    def scope(self) -> str:
-        """Within which its idempotency keys are one's own."""
-        if not self.token:
-            return self.name
-        return f"agent.{hashlib.sha256(self.token.encode()).hexdigest()[:16]}"
+    token: str
+    """The id of the token: idempotency keys and rates are its own."""
+    agent: str = ""
+    """Of the role agent only: whom it may act as."""
+    expires: datetime | None = None
 
 
-OPERATOR: Final = Principal("operator", "operator")
-VIEWER: Final = Principal("viewer", "viewer")
-WEBHOOK: Final = Principal("operator", "webhook")
+OPERATOR: Final = Principal("operator", "operator", OPERATOR_ID)
+VIEWER: Final = Principal("viewer", "viewer", VIEWER_ID)
+WEBHOOK: Final = Principal("operator", "webhook", "webhook")
 """Whoever uses the webhook endpoints without a token."""
 
 
@@ -58,6 +58,8 @@ class Keys:
 
     secret: bytes
     operator: str
+    file: Path | None = None
+    """Where the operator's token is kept."""
 
     @classmethod
     def load(cls, folder: Path, token_file: Path | None = None) -> Self:
@@ -69,54 +71,79 @@ class Keys:
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         secret = _keep(folder / "secret", secrets.token_urlsafe(32))
-        token = _keep(
-            token_file or folder / "token", OPERATOR_PREFIX + secrets.token_urlsafe(32)
-        )
-        return cls(secret.encode(), token)
+        file = token_file or folder / "token"
+        return cls(secret.encode(), _keep(file, make_token("operator")), file)
 
-    def agent_token(self, agent: str) -> str:
-        """Return the token that is good for one agent only."""
-        return AGENT_PREFIX + self._derive(f"agent:{agent}")
+    def renewed(self) -> Self:
+        """Return the keys with another operator's token, which replaces the file's.
 
-    @property
-    def viewer_token(self) -> str:
-        """Return the token of who may watch and change nothing."""
-        return VIEWER_PREFIX + self._derive("viewer")
+        Raises:
+            OSError: the file cannot be replaced; the old token stays.
+        """
+        fresh = make_token("operator")
+        if self.file is not None:
+            _replace(self.file, fresh)
+        return replace(self, operator=fresh)
 
-    def identify(self, token: str) -> Principal | None:
-        """Return whose token this is; None when it is nobody's."""
-        if _same(token, self.operator):
-            return OPERATOR
-        if token.startswith(AGENT_PREFIX):
-            return Principal("agent", "agent", token)
-        return VIEWER if _same(token, self.viewer_token) else None
+    def derive(self, token: str, generation: int = 0) -> str:
+        """Return a token that needs no row: of the viewer, or of one agent.
 
-    def speaks_for(self, principal: Principal, agent: str) -> bool:
-        """Say whether a principal may act as an agent."""
-        if principal.role == "agent":
-            return _same(principal.token, self.agent_token(agent))
-        return principal.role == "operator"
-
-    def _derive(self, purpose: str) -> str:
+        Args:
+            token: its id, ``viewer`` or ``agent:ID``.
+            generation: how often it was revoked.
+        """
+        purpose = f"{generation}:{token}" if generation else token
         digest = hmac.digest(self.secret, purpose.encode(), hashlib.sha256)
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        if token == VIEWER_ID:
+            return f"viewer.{_text64(digest)}"
+        agent = token.removeprefix(AGENT_ID)
+        return f"agent.{_text64(agent.encode())}.{_text64(digest)}"
+
+
+def make_token(role: Role) -> str:
+    """Return a fresh token; its first word tells people what it is for."""
+    return f"{role}.{secrets.token_urlsafe(32)}"
+
+
+def derived_id(token: str) -> str:
+    """Return the id of the derived token that this one says it is; else empty."""
+    role, _, rest = token.partition(".")
+    if role == "viewer":
+        return VIEWER_ID
+    name, dot, _ = rest.partition(".")
+    if role != "agent" or not dot:
+        return ""
+    try:
+        agent = base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode()
+    except ValueError:
+        return ""
+    return AGENT_ID + agent
+
+
+def same(one: str, other: str) -> bool:
+    """Compare secrets in a time that tells nothing about where they differ."""
+    return hmac.compare_digest(one.encode(), other.encode())
+
+
+Identify = Callable[[str], Principal]
+"""Says whose a token is; raises a `RequestError` 401 when it lets nobody in."""
 
 
 class Gate:
     """Decides at the door: is it us who is meant, may this page ask, who asks."""
 
-    __slots__ = ("_anyone", "_hosts", "_keys", "_origins")
+    __slots__ = ("_anyone", "_hosts", "_identify", "_origins")
 
     def __init__(
         self,
-        keys: Keys,
+        identify: Identify,
         *,
         hosts: tuple[str, ...] = (),
         origins: tuple[str, ...] = (),
         anyone: bool = False,
     ) -> None:
-        """Guard with `keys`; `anyone` lets everybody in as the operator."""
-        self._keys = keys
+        """Let in whom `identify` knows; `anyone` lets everybody in as the operator."""
+        self._identify = identify
         self._hosts = LOOPBACK | {socket.gethostname().lower(), *hosts}
         self._origins = frozenset(origins)
         self._anyone = anyone
@@ -148,7 +175,7 @@ class Gate:
         """Return who asks.
 
         Raises:
-            RequestError: 401, there is no token or it is nobody's.
+            RequestError: 401, there is no token or it lets nobody in.
         """
         if self._anyone:
             return OPERATOR
@@ -157,12 +184,7 @@ class Gate:
             raise RequestError(
                 401, "no token was sent: send Authorization: Bearer TOKEN"
             )
-        principal = self._keys.identify(token.strip())
-        if principal is None:
-            raise RequestError(
-                401, "the token is not this hub's: hub.json holds the right one"
-            )
-        return principal
+        return self._identify(token.strip())
 
     def require(self, principal: Principal, agent: str) -> None:
         """Refuse whoever may not act as an agent.
@@ -170,7 +192,8 @@ class Gate:
         Raises:
             NotAllowed: the token is another agent's, or a viewer's.
         """
-        if not self._keys.speaks_for(principal, agent):
+        own = principal.role == "agent" and principal.agent == agent
+        if not own and principal.role != "operator":
             raise NotAllowed(
                 f"the token is not agent {agent!r}'s: use that agent's token"
             )
@@ -192,10 +215,8 @@ def allow(principal: Principal, *roles: Role) -> None:
 def _keep(path: Path, fresh: str) -> str:
     """Return what a private file holds; write `fresh`, whole or not at all, if none."""
     if not path.exists():
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
+        draft = _draft(path, fresh)
         try:
-            draft.write_text(fresh + "\n")
             with suppress(FileExistsError):
                 path.hardlink_to(draft)
         finally:
@@ -209,8 +230,31 @@ def _keep(path: Path, fresh: str) -> str:
     return kept
 
 
-def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode(), other.encode())
+def _replace(path: Path, fresh: str) -> None:
+    """Put `fresh` into a private file, whole or not at all."""
+    draft = _draft(path, fresh)
+    try:
+        draft.replace(path)
+    except OSError:
+        draft.unlink()
+        raise
+
+
+def _draft(path: Path, text: str) -> Path:
+    """Return a new private file beside `path` that holds a line."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    try:
+        draft.touch(mode=0o600)
+        draft.write_text(text + "\n")
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    return draft
+
+
+def _text64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _host_name(host: str) -> str:

@@ -9,10 +9,12 @@ from server.hub import Pushed
 class Bell:
     """A subscriber that notes how far the log goes, and wakes who waits for more."""
 
-    __slots__ = ("_rung", "newest")
+    __slots__ = ("_rung", "newest", "stopped")
 
     def __init__(self) -> None:
         self.newest = 0
+        self.stopped = ""
+        """Why whoever waits should wait no more."""
         self._rung = asyncio.Event()
 
     def push(self, pushed: Pushed) -> None:
@@ -20,8 +22,9 @@ class Bell:
         self.newest = pushed.cursor
         self._rung.set()
 
-    def ring(self) -> None:
-        """Wake who waits, though there is nothing new."""
+    def stop(self, reason: str) -> None:
+        """Wake who waits for the last time."""
+        self.stopped = reason
         self._rung.set()
 
     async def wait(self, seconds: float) -> bool:

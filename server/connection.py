@@ -18,6 +18,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
 )
 from websockets.http11 import Request
 
+from server.limits import Seat
+
 EXTENSION: Final = "swarmtui.connection"
 """Under which of the scope's extensions an endpoint finds its connection."""
 
@@ -31,6 +33,12 @@ REPLACED: Final = 4409
 
 REASON_BYTES: Final = 123
 """How long the reason of a close may be (RFC 6455, 5.5)."""
+
+UNREADABLE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"connection: close\r\ncontent-length: 0\r\n\r\n"
+)
+"""What answers a handshake with more or longer headers than websockets reads."""
 
 CHUNK: Final = 200
 """Connections that are written to before others get their turn."""
@@ -59,6 +67,8 @@ class Connection(WebSocketsSansIOProtocol):
 
     What it does not take is what the endpoint receives. So a short work is done as its
     text arrives, without waking a task, and what must wait goes the long way."""
+    seat: Seat | None = None
+    """Its place among the connections that may be open."""
     end: str = ""
     """Why the hub closed it, for whoever tells that it is gone."""
 
@@ -135,6 +145,21 @@ class Connection(WebSocketsSansIOProtocol):
             extensions = cast(dict[str, Any], self.scope["extensions"])
             extensions[EXTENSION] = ref(self)
 
+    def handle_ping(self) -> None:
+        """Answer, unless the peer does not read: then answers would only pile up."""
+        if self.congested:
+            self.conn.data_to_send()
+        else:
+            super().handle_ping()
+
+    def handle_parser_exception(self) -> None:
+        """Say what cannot be read, also when it was the handshake."""
+        if self.conn.close_sent is not None:
+            super().handle_parser_exception()
+            return
+        self.transport.write(UNREADABLE)
+        self.transport.close()
+
     def send_receive_event_to_app(self) -> None:
         """Queue a message for the endpoint, unless it is taken in passing."""
         if self._taken():
@@ -163,6 +188,8 @@ class Connection(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the cycles apart, so that nothing waits for the garbage collector."""
         super().connection_lost(exc)
+        if self.seat is not None:
+            self.seat.leave()
         self.on_writable = None
         self.conn.parser.close()
 

@@ -108,7 +108,7 @@ class Desk:
         key = frame.get("key", "")
         outcome = await self._office.hub.submit(
             WISHES[word].read(args, principal.name),
-            key=f"{principal.scope}:{key}" if key else "",
+            key=f"{principal.token}:{key}" if key else "",
             size=size,
         )
         return {"events": [event_frame(logged) for logged in outcome.events]}

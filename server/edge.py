@@ -16,10 +16,11 @@ from server.asgi import (
     Head,
     Reply,
     RequestError,
+    address_of,
     problem,
     respond,
 )
-from server.auth import WEBHOOK, allow
+from server.auth import WEBHOOK, Principal, allow
 from server.coordinator_socket import coordinator_socket
 from server.http import ROUTES
 from server.office import Office
@@ -58,7 +59,9 @@ class Edge:
             await serve_socket(self._office, endpoint, scope, receive, send)
             return
         await receive()
-        await deny(send, self._no_socket(Head(scope)))
+        refusal = self._no_socket(Head(scope))
+        self._note(scope, "an unknown WebSocket", refusal)
+        await deny(send, refusal)
 
     def _no_socket(self, head: Head) -> RequestError:
         try:
@@ -71,11 +74,16 @@ class Edge:
     async def _answer(self, scope: Scope, receive: Receive) -> Reply | ASGIApp:
         methods, params = self._routes.find(scope)
         door = next(iter(methods.values())).door if methods else _door(scope)
-        call = Call(scope, receive, Head(scope), params)
+        largest = self._office.settings.max_body
+        call = Call(scope, receive, Head(scope), params, largest)
         try:
             route = self._enter(call, methods, door)
-            return await route.run(self._office, call)
+            work = route.run(self._office, call)
+            if route.waits:
+                return await self._office.visits.unless_ended(call.principal, work)
+            return await work
         except (RequestError, AgentkitError) as error:
+            self._note(scope, _name(scope, methods), error)
             return _refuse(door, error)
         except Exception:
             log.exception("a request failed: %s %s", scope["method"], scope["path"])
@@ -91,12 +99,34 @@ class Edge:
         if route is None:
             allowed = ", ".join(sorted(methods)).encode()
             raise RequestError(405, "Method Not Allowed", ((b"allow", allowed),))
+        client = address_of(call.scope)
         if door == "webhook" and webhook_for == "open":
             call.principal = WEBHOOK
         elif route.roles:
-            call.principal = gate.who(call.head)
+            call.principal = self._who(call, client)
+            client = call.principal.token
             allow(call.principal, *route.roles)
+        if route.counts_for == "client":
+            self._office.slow_client(client)
         return route
+
+    def _who(self, call: Call, address: str) -> Principal:
+        """Return who asks; whoever guesses may not guess without end."""
+        try:
+            return self._office.gate.who(call.head)
+        except RequestError:
+            self._office.slow_client(address)
+            raise
+
+    def _note(self, scope: Scope, what: str, error: AgentkitError) -> None:
+        status, _ = _told(error)
+        self._office.turn_away(address_of(scope), what, status, str(error))
+
+
+def _name(scope: Scope, methods: dict[str, Route]) -> str:
+    """Say what was wanted, in words of our own: a path may hold anything."""
+    path = next(iter(methods.values())).path if methods else "an unknown path"
+    return f"{scope['method']} {path}"
 
 
 def _door(scope: Scope) -> Door:

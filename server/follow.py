@@ -1,6 +1,7 @@
 """The log as server-sent events: from a cursor, then live, without a gap."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, Final
 
 from starlette.responses import StreamingResponse
@@ -10,6 +11,7 @@ from agentkit.errors import HubUnavailable, Invalid
 from agentkit.protocol import Logged
 from server.api import asked, fields
 from server.asgi import Reply, dumps
+from server.auth import Principal
 from server.bell import Bell
 from server.core import Swarm
 from server.office import Office
@@ -37,7 +39,7 @@ async def events_or_stream(office: Office, call: Call) -> Reply | ASGIApp:
     after = _last_seen(call) or question.get("after", 0)
     wanted = {key: question[key] for key in ("subject", "agent") if key in question}
     return StreamingResponse(
-        _follow(office, after, wanted),
+        _follow(office, call.principal, after, wanted),
         media_type="text/event-stream",
         headers={"cache-control": "no-store"},
     )
@@ -51,30 +53,39 @@ def _last_seen(call: Call) -> int:
 
 
 async def _follow(
-    office: Office, after: int, wanted: dict[str, Any]
+    office: Office, principal: Principal, after: int, wanted: dict[str, Any]
 ) -> AsyncIterator[bytes]:
-    """Read the log from disk whenever it grew: nothing to buffer, nothing to miss."""
+    """Read the log from disk whenever it grew: nothing to buffer, nothing to miss.
+
+    It ends with the hub or with the token, and its last word says why.
+    """
     bell = Bell()
     office.bells.add(bell)
     try:
-        bell.newest = await office.hub.ask(lambda swarm: _listen(office, bell, swarm))
-        yield b"retry: 1000\n\n"
-        while not office.stopping:
-            newest = bell.newest
-            found = await office.hub.store.events(after=after, limit=PAGE, **wanted)
-            for logged in found:
-                after = logged.cursor
-                yield _event(logged)
-            if len(found) == PAGE:
-                continue
-            after = max(after, newest)
-            if not await bell.wait(QUIET):
-                yield b": quiet\n\n"
+        with office.visits.during(principal, bell.stop):
+            bell.newest = await office.hub.ask(partial(_listen, office, bell))
+            yield b"retry: 1000\n\n"
+            while not bell.stopped:
+                newest = bell.newest
+                found = await office.hub.store.events(after=after, limit=PAGE, **wanted)
+                for logged in found:
+                    after = logged.cursor
+                    yield _event(logged)
+                if len(found) == PAGE:
+                    continue
+                after = max(after, newest)
+                if not await bell.wait(QUIET):
+                    yield b": quiet\n\n"
+        yield _error(bell.stopped)
     except HubUnavailable as failure:
-        yield b"event: error\ndata: %b\n\n" % dumps(str(failure))
+        yield _error(str(failure))
     finally:
         office.bells.discard(bell)
         office.hub.unsubscribe(bell)
+
+
+def _error(reason: str) -> bytes:
+    return b"event: error\ndata: %b\n\n" % dumps(reason)
 
 
 def _listen(office: Office, bell: Bell, swarm: Swarm) -> int:

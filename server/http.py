@@ -3,9 +3,9 @@
 from functools import cache
 from typing import Final
 
-from server import api, replies, webhook, wire
+from agentkit.rows import Role
+from server import api, replies, tokens, webhook, wire
 from server.asgi import Reply, dumps
-from server.auth import Role
 from server.follow import events_or_stream
 from server.metrics import metrics
 from server.office import Office
@@ -58,6 +58,7 @@ API: Final = (
         run=api.status,
         summary="Report for an agent; numbered reports may be sent again",
         roles=OWN,
+        counts_for="agent",
         shape=wire.STATUS,
         reply=replies.StatusReply,
         tag="agents",
@@ -96,6 +97,7 @@ API: Final = (
         summary="Hand out what is not done in a mailbox, waiting for it if asked to",
         roles=OWN,
         shape=api.MAIL,
+        waits=True,
         reply=replies.MailboxPage,
         tag="agents",
     ),
@@ -257,4 +259,4 @@ HEALTH: Final = tuple(
     )
 )
 
-ROUTES: Final = (*webhook.ROUTES, *API, *HEALTH)
+ROUTES: Final = (*webhook.ROUTES, *API, *tokens.ROUTES, *HEALTH)

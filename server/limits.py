@@ -1,6 +1,9 @@
-"""How much anybody may send: rates by token bucket."""
+"""How much anybody may send, and how many connections anybody may hold open."""
 
+from collections import Counter
 from typing import Final
+
+from server.asgi import RequestError
 
 
 class Bucket:
@@ -27,7 +30,7 @@ class Bucket:
 
 
 class Rates:
-    """A bucket for each agent; buckets that are full again are forgotten."""
+    """A bucket for each name; buckets that are full again are forgotten."""
 
     __slots__ = ("_buckets", "_burst", "_rate", "_swept")
 
@@ -64,3 +67,68 @@ class Rates:
 
 SWEEP_EVERY: Final = 60.0
 """Seconds between two sweeps of the buckets."""
+
+
+class Seat:
+    """One connection's place among those that may be open."""
+
+    __slots__ = ("_crowd", "address")
+
+    def __init__(self, crowd: "Crowd", address: str) -> None:
+        self._crowd = crowd
+        self.address = address
+
+    def leave(self) -> None:
+        """Give the place back; once."""
+        self._crowd.leave(self.address)
+
+
+class Crowd:
+    """How many connections are open, in all and from each address."""
+
+    def __init__(self, most: int, each: int) -> None:
+        """Allow `most` connections in all and `each` from one address."""
+        self._most = most
+        self._each = each
+        self._all = 0
+        self._by_address: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return self._all
+
+    def enter(self, address: str) -> Seat:
+        """Count a connection in.
+
+        Raises:
+            RequestError: 503, there is no room; 429, this address has too many.
+        """
+        if self._all >= self._most:
+            raise RequestError(
+                503,
+                f"{self._all} connections are open and no more are allowed: raise "
+                "max_connections, or try again later",
+                AGAIN,
+            )
+        if address not in OURS and self._by_address[address] >= self._each:
+            raise RequestError(
+                429,
+                f"{address} has {self._each} connections open and no more are allowed "
+                "to one address: close some, or raise max_per_client",
+                AGAIN,
+            )
+        self._all += 1
+        self._by_address[address] += 1
+        return Seat(self, address)
+
+    def leave(self, address: str) -> None:
+        """Count a connection out."""
+        self._all -= 1
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]
+
+
+OURS: Final = frozenset({"127.0.0.1", "::1"})
+"""Everybody on this machine shares these: they are not counted apart."""
+
+AGAIN: Final = ((b"retry-after", b"1"),)

@@ -59,6 +59,13 @@ METRICS: Final = (
         lambda o: len(o.mailroom.recipients),
     ),
     Metric(GAUGE, "watchers", "Coordinators that watch.", lambda o: len(o.watchers)),
+    Metric(GAUGE, "connections", "Connections of any kind.", lambda o: len(o.crowd)),
+    Metric(
+        GAUGE,
+        "staying",
+        "WebSockets, streams and waiting answers, which end with their token.",
+        lambda o: len(o.visits),
+    ),
 )
 
 
@@ -81,6 +88,7 @@ class HubCollector(Collector):
         for state, count in sorted(self._counts.items()):
             agents.add_metric([state], count)
         yield agents
+        yield self._refusals()
         latency = GaugeMetricFamily(
             "swarmtui_latency_seconds",
             "From the arrival of a command to its COMMIT, over ten seconds.",
@@ -92,6 +100,16 @@ class HubCollector(Collector):
         ):
             latency.add_metric([str(share)], ms / 1000)
         yield latency
+
+    def _refusals(self) -> CounterMetricFamily:
+        family = CounterMetricFamily(
+            "swarmtui_turned_away",
+            "Refusals at the door, by status or close code.",
+            labels=["code"],
+        )
+        for code, count in sorted(self._office.refusals.counts.items()):
+            family.add_metric([str(code)], count)
+        return family
 
 
 async def metrics(office: Office, _call: Call) -> Reply:

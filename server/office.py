@@ -1,16 +1,21 @@
-"""What every endpoint works with: the hub, the mailroom, the gate, the rates."""
+"""What every endpoint works with: the hub, the mailroom, the door, the limits."""
 
 from dataclasses import dataclass, field
+from math import ceil
 from time import monotonic
 
+from server.announcement import Announcement
 from server.asgi import RequestError
 from server.auth import Gate
 from server.bell import Bell
 from server.connection import Connection
 from server.hub import Hub
-from server.limits import Rates
+from server.keyring import Keyring
+from server.limits import Crowd, Rates
 from server.mailroom import Mailroom
+from server.refusals import Refusals
 from server.settings import Settings
+from server.visits import Visits
 from server.watchers import Watchers
 
 
@@ -21,9 +26,15 @@ class Office:
     hub: Hub
     settings: Settings
     gate: Gate
+    keyring: Keyring
+    visits: Visits
     mailroom: Mailroom
     watchers: Watchers
-    rates: Rates
+    agent_rates: Rates
+    client_rates: Rates
+    crowd: Crowd
+    announcement: Announcement
+    refusals: Refusals = field(default_factory=Refusals)
     url: str = ""
     """Where the hub can be reached; known once its port is bound."""
     connections: set[Connection] = field(default_factory=set)
@@ -37,7 +48,7 @@ class Office:
         self.stopping = True
         self.mailroom.release()
         for bell in self.bells:
-            bell.ring()
+            bell.stop("the hub is stopping: connect again in a moment")
 
     def slow_down(self, agent: str) -> None:
         """Count a report of an agent against its rate.
@@ -45,11 +56,30 @@ class Office:
         Raises:
             RequestError: 429, with the seconds to wait.
         """
-        wait = self.rates.take(agent, monotonic())
+        wait = self.agent_rates.take(agent, monotonic())
         if wait:
-            raise RequestError(
-                429,
-                f"agent {agent!r} sends more than {self.settings.agent_rate:g} reports "
-                "a second: wait and send again",
-                ((b"retry-after", b"%d" % max(1, round(wait))),),
-            )
+            rate = self.settings.agent_rate
+            raise _too_many(f"agent {agent!r} sends more than {rate:g} reports", wait)
+
+    def slow_client(self, client: str) -> None:
+        """Count a request of a client, a token or an address, against its rate.
+
+        Raises:
+            RequestError: 429, with the seconds to wait.
+        """
+        wait = self.client_rates.take(client, monotonic())
+        if wait:
+            rate = self.settings.client_rate
+            raise _too_many(f"{client!r} sends more than {rate:g} requests", wait)
+
+    def turn_away(self, address: str, what: str, code: int, reason: str) -> None:
+        """Note that somebody was refused at the door; see `Refusals.note`."""
+        self.refusals.note(address, what, code, reason, monotonic())
+
+
+def _too_many(what: str, wait: float) -> RequestError:
+    return RequestError(
+        429,
+        f"{what} a second: wait and send again",
+        ((b"retry-after", b"%d" % ceil(wait)),),
+    )

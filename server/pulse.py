@@ -6,6 +6,7 @@ One task for all connections, instead of timers for each.
 import asyncio
 import gc
 from contextlib import suppress
+from time import monotonic
 from typing import Any, Final
 
 from agentkit.errors import HubUnavailable
@@ -52,6 +53,8 @@ class Pulse:
             self._office.hub.stats.tick()
             await self._tell()
             await self._office.mailroom.settle()
+            self._office.visits.expire(self._office.hub.now())
+            self._office.refusals.settle(monotonic())
             self._calm_down()
             if loop.time() - ping >= self._office.settings.ping_interval:
                 ping = loop.time()

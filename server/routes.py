@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl, unquote
 from pydantic import TypeAdapter
 from starlette.types import ASGIApp, Receive, Scope
 
+from agentkit.rows import Role
 from server.asgi import Head, Reply, RequestError, read_body
-from server.auth import Principal, Role
+from server.auth import Principal
 from server.office import Office
 
 Method: TypeAlias = Literal["GET", "POST"]
@@ -22,16 +23,23 @@ Door: TypeAlias = Literal["webhook", "api"]
 class Call:
     """One request: where it goes, who asks, what it says."""
 
-    __slots__ = ("head", "params", "principal", "receive", "scope")
+    __slots__ = ("head", "largest", "params", "principal", "receive", "scope")
 
     def __init__(
-        self, scope: Scope, receive: Receive, head: Head, params: dict[str, str]
+        self,
+        scope: Scope,
+        receive: Receive,
+        head: Head,
+        params: dict[str, str],
+        largest: int,
     ) -> None:
         self.scope = scope
         self.receive = receive
         self.head = head
         self.params = params
         """What stands in the path."""
+        self.largest = largest
+        """How many bytes its body may have."""
         self.principal: Principal
 
     def query(self) -> dict[str, str]:
@@ -45,7 +53,7 @@ class Call:
         Raises:
             RequestError: it is too long, or not called JSON.
         """
-        return await read_body(self.head, self.receive)
+        return await read_body(self.head, self.receive, self.largest)
 
     def key(self) -> str:
         """Return the idempotency key as the hub knows it: each token has its own.
@@ -60,7 +68,7 @@ class Call:
                 f"the Idempotency-Key has {len(key)} characters and 256 are allowed: "
                 "shorten it",
             )
-        return f"{self.principal.scope}:{key}" if key else ""
+        return f"{self.principal.token}:{key}" if key else ""
 
 
 Run: TypeAlias = Callable[[Office, Call], Awaitable[Reply | ASGIApp]]
@@ -81,6 +89,10 @@ class Route:
     shape: TypeAdapter[Any] | None = None
     """The fields it takes: from the path, then the query (GET) or the body (POST)."""
     status: int = 200
+    waits: bool = False
+    """Whether its answer may take long: it ends when the token does."""
+    counts_for: Literal["client", "agent"] = "client"
+    """Whose rate it counts against: that of who asks, or of the agent it reports."""
     reply: Any = None
     """The type that its answer has."""
     tag: str = ""

@@ -9,22 +9,24 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
 import uvloop
 
 from agentkit import __version__
-from agentkit.errors import AgentkitError, HubError
-from agentkit.settings import paths, private_folder
+from agentkit.errors import AgentkitError
+from agentkit.settings import paths
+from server.announcement import Announcement
 from server.auth import Gate, Keys
 from server.connection import Connection
 from server.edge import Edge
+from server.errors import CannotServeError
 from server.hub import Hub
-from server.limits import Rates
+from server.keyring import Keyring
+from server.limits import Crowd, Rates
 from server.lines import Lines
 from server.mailroom import Mailroom
 from server.office import Office
@@ -34,19 +36,18 @@ from server.settings import Settings, load_settings
 from server.store.base import Store
 from server.store.memory import MemoryStore
 from server.store.sqlite import SQLiteStore
+from server.tls import Tls
+from server.visits import Visits
 from server.watchers import Watchers
 
 BACKLOG: Final = 4096
+SPARE: Final = 1000
+"""Connections for plain requests that are open beside the WebSockets."""
+
 DRAIN: Final = 5
 """Seconds that open requests may take to end when the hub stops."""
 
 log = logging.getLogger("swarmtui.hub")
-
-
-class CannotServeError(HubError):
-    """The hub cannot start; the text says why and what helps."""
-
-    code = "cannot_serve"
 
 
 async def serve(settings: Settings) -> None:
@@ -56,6 +57,7 @@ async def serve(settings: Settings) -> None:
         CannotServeError: the address cannot be listened on, or a file not be used.
         StoreError: the store cannot be opened.
     """
+    tls = Tls.of(settings)
     listener = listen(settings)
     hub = Hub(
         make_store(settings),
@@ -71,19 +73,24 @@ async def serve(settings: Settings) -> None:
     try:
         office = furnish(settings, hub, keys)
         office.url = settings.url(listener.getsockname()[1])
-        await run(office, listener, keys)
+        await run(office, listener, tls)
     finally:
         await hub.stop()
         log.info("stopped")
 
 
-async def run(office: Office, listener: socket.socket, keys: Keys) -> None:
+async def run(office: Office, listener: socket.socket, tls: Tls | None) -> None:
     """Answer on a socket until told to stop, and announce it meanwhile."""
     pulse = Pulse(office)
-    server = Server(office)
+    server = Server(office, tls)
+    await office.keyring.open(office.hub)
     await office.mailroom.open()
     try:
-        with _told_to_stop(server), _announced(office, keys):
+        with (
+            _told_to_stop(server),
+            _announced(office, tls),
+            _told_to_renew(office, tls),
+        ):
             if office.settings.embedded:
                 await _end_with_stdin(server)
             pulse.start()
@@ -96,14 +103,27 @@ async def run(office: Office, listener: socket.socket, keys: Keys) -> None:
 
 def furnish(settings: Settings, hub: Hub, keys: Keys) -> Office:
     """Put together what the endpoints share."""
+    visits = Visits()
+    keyring = Keyring(keys, visits, hub.now)
     gate = Gate(
-        keys,
+        keyring.identify,
         hosts=settings.allowed_hosts,
         origins=settings.allowed_origins,
         anyone=settings.auth == "off",
     )
-    rates = Rates(settings.agent_rate, settings.agent_burst)
-    return Office(hub, settings, gate, Mailroom(hub), Watchers(), rates)
+    return Office(
+        hub=hub,
+        settings=settings,
+        gate=gate,
+        keyring=keyring,
+        visits=visits,
+        mailroom=Mailroom(hub),
+        watchers=Watchers(),
+        agent_rates=Rates(settings.agent_rate, settings.agent_burst),
+        client_rates=Rates(settings.client_rate, settings.client_burst),
+        crowd=Crowd(settings.max_connections + SPARE, settings.max_per_client),
+        announcement=Announcement(paths().hub_file),
+    )
 
 
 def make_store(settings: Settings) -> Store:
@@ -133,17 +153,17 @@ def listen(settings: Settings) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, without its own idea of signals and logs."""
+    """uvicorn, without its own idea of connections, signals and logs."""
 
-    def __init__(self, office: Office) -> None:
-        settings = office.settings
+    def __init__(self, office: Office, tls: Tls | None) -> None:
         self._office = office
+        self._tls = tls
+        self.servers: list[asyncio.base_events.Server] = []
         super().__init__(
             uvicorn.Config(
                 Edge(office),
-                http=Lines,
                 ws=Connection,
-                ws_max_size=1 << 20,
+                ws_max_size=office.settings.max_frame,
                 ws_ping_interval=None,
                 ws_per_message_deflate=False,
                 lifespan="off",
@@ -151,20 +171,28 @@ class Server(uvicorn.Server):
                 log_config=None,
                 proxy_headers=False,
                 server_header=False,
-                backlog=BACKLOG,
-                limit_concurrency=settings.max_connections + 1000,
                 timeout_graceful_shutdown=DRAIN,
-                ssl_certfile=settings.tls_cert,
-                ssl_keyfile=settings.tls_key,
             )
         )
-        try:
-            self.config.load()
-        except OSError as error:
-            raise CannotServeError(
-                f"{settings.tls_cert} and {settings.tls_key} are not a certificate and "
-                f"its key in PEM ({error.strerror or error}): check both files"
-            ) from None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on the sockets."""
+        loop = asyncio.get_running_loop()
+        within = self._office.settings.request_within
+
+        def line() -> Lines:
+            return Lines(self._office, self.config, self.server_state, loop)
+
+        for listener in sockets or ():
+            server = await loop.create_server(
+                line,
+                sock=listener,
+                ssl=self._tls.context if self._tls else None,
+                ssl_handshake_timeout=within if self._tls else None,
+                backlog=BACKLOG,
+            )
+            self.servers.append(server)
+        self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End what waits, then let uvicorn end the rest."""
@@ -194,46 +222,50 @@ def _is_taken(error: OSError) -> bool:
     return "in use" in (error.strerror or str(error)).lower()
 
 
-# --- the announcement ----------------------------------------------------------------
-
-
 @contextmanager
-def _announced(office: Office, keys: Keys) -> Iterator[None]:
+def _announced(office: Office, tls: Tls | None) -> Iterator[None]:
     """Tell this user's programs where the hub is, and with which token, in hub.json."""
-    path = paths().hub_file
-    mine = {
-        "url": office.url,
-        "token": keys.operator,
-        "pid": os.getpid(),
-        "version": __version__,
-        "started": office.hub.started.isoformat(),
-    }
-    _write_privately(path, json.dumps(mine))
+    office.announcement.publish(
+        {
+            "url": office.url,
+            "token": office.keyring.keys.operator,
+            "pid": os.getpid(),
+            "version": __version__,
+            "started": office.hub.started.isoformat(),
+            **({"certificate": tls.certificate} if tls else {}),
+        }
+    )
     try:
         yield
     finally:
-        with suppress(OSError, ValueError):
-            if json.loads(path.read_text()) == mine:
-                path.unlink()
+        office.announcement.withdraw()
 
 
-def _write_privately(path: Path, text: str) -> None:
-    """Replace a file, at once, by one that only this user can read."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+@contextmanager
+def _told_to_renew(office: Office, tls: Tls | None) -> Iterator[None]:
+    """Read the certificate again on SIGHUP, which ends a hub without TLS as usual.
+
+    On a terminal SIGHUP says that the terminal is gone, and nothing else.
+    """
+    if tls is None or sys.stdin.isatty():
+        yield
+        return
+
+    def renew() -> None:
+        try:
+            tls.renew()
+            office.announcement.publish({"certificate": tls.certificate})
+        except CannotServeError as error:
+            log.error("the certificate was not renewed: %s", error)  # noqa: TRY400
+        else:
+            log.info("the certificate was renewed")
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, renew)
     try:
-        private_folder(path.parent)
-        fresh.unlink(missing_ok=True)
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text + "\n")
-        fresh.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            fresh.unlink()
-        raise CannotServeError(
-            f"{path} cannot be written ({error.strerror}): make its folder writable "
-            "with room on its disk, or choose another with SWARMTUI_HOME"
-        ) from None
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
 
 
 # --- the end -------------------------------------------------------------------------
@@ -272,6 +304,10 @@ async def _end_with_stdin(server: uvicorn.Server) -> None:
 # --- the process ---------------------------------------------------------------------
 
 
+TOLD: Final = ("url", "address", "what", "code", "reason", "count")
+"""What a record may have beside its text."""
+
+
 class JsonLines(logging.Formatter):
     """One object of JSON per line."""
 
@@ -283,8 +319,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "text": record.getMessage(),
         }
-        if "url" in record.__dict__:
-            line["url"] = record.__dict__["url"]
+        said = record.__dict__
+        line |= {name: said[name] for name in TOLD if name in said}
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
         return json.dumps(line)

@@ -28,6 +28,7 @@ from agentkit.settings import (
 from server.core.rules import Rules
 
 WEEK = 7 * 86_400
+KIB, MIB = 1 << 10, 1 << 20
 
 
 def _host(raw: Any) -> str:
@@ -72,6 +73,11 @@ class Settings:
     )
     tls_cert: Path | None = setting(None, "The certificate, in PEM.", read=file)
     tls_key: Path | None = setting(None, "Its key, in PEM.", read=file)
+    tls_client_ca: Path | None = setting(
+        None,
+        "Certificates, in PEM, one of which must have signed each client's.",
+        read=file,
+    )
     insecure: bool = setting(
         False, "Allow an address that others can reach, without TLS.", read=switch
     )
@@ -83,6 +89,35 @@ class Settings:
     )
     max_connections: int = setting(
         20_000, "WebSockets that may be open at once.", read=whole(1, 1_000_000)
+    )
+    max_per_client: int = setting(
+        1000,
+        "Connections that one address may hold open; this machine's are not counted.",
+        read=whole(1, 1_000_000),
+    )
+    client_rate: float = setting(
+        500.0,
+        "Requests a second that one token may make for long, beside its reports.",
+        read=number(0.1, 1e6),
+    )
+    client_burst: int = setting(
+        2000, "Requests that one token may make at once.", read=whole(1, 1_000_000)
+    )
+    max_body: int = setting(
+        MIB, "Bytes that the body of a request may have.", read=whole(KIB, 64 * MIB)
+    )
+    max_head: int = setting(
+        64 * KIB,
+        "Bytes that a request's line and headers may have.",
+        read=whole(KIB, MIB),
+    )
+    max_frame: int = setting(
+        MIB, "Bytes that a message of a WebSocket may have.", read=whole(KIB, 64 * MIB)
+    )
+    request_within: float = setting(
+        30.0,
+        "Seconds that a request may take to arrive, and its answer to be read on.",
+        read=number(0.1, 3600),
     )
     agent_rate: float = setting(
         200.0,
@@ -210,6 +245,8 @@ def checked(settings: Settings) -> Settings:
     """
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise Invalid("--tls-cert and --tls-key go together: give both")
+    if settings.tls_client_ca and settings.tls_cert is None:
+        raise Invalid("--tls-client-ca takes TLS: give --tls-cert and --tls-key too")
     if settings.loopback:
         return settings
     reach = f"--host {settings.host} can be reached from other machines"

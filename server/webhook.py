@@ -269,6 +269,7 @@ ROUTES: Final = (
             summary=summary,
             roles=("operator", "agent"),
             door="webhook",
+            counts_for="agent",
             shape=NOTIFICATION,
             tag="webhook",
         )

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.types import Receive, Scope, Send
 
 from agentkit.errors import AgentkitError, HubUnavailable, Invalid
-from server.asgi import CODES, PROBLEM, Head, RequestError, problem
+from server.asgi import CODES, PROBLEM, Head, RequestError, address_of, problem
 from server.auth import Principal
 from server.connection import BAD_FRAME, RESTARTING, TOO_SLOW, UNKNOWN, Connection
 from server.office import Office
@@ -95,10 +96,12 @@ async def serve_socket(
 ) -> None:
     """Let a connection in, run its endpoint, and close with what ends it."""
     head = Head(scope)
+    what = f"WebSocket {scope['path']}"
     await receive()
     try:
         _admit(office, head)
     except RequestError as refusal:
+        office.turn_away(address_of(scope), what, refusal.status, str(refusal))
         await deny(send, refusal)
         return
     offered = scope["subprotocols"]
@@ -109,9 +112,12 @@ async def serve_socket(
     try:
         _check_subprotocol(offered)
         patience = office.settings.hello_within
-        socket = Socket(connection, _who(office, head), receive, patience)
-        await endpoint(office, socket)
+        principal = _who(office, head, address_of(scope))
+        socket = Socket(connection, principal, receive, patience)
+        with office.visits.during(principal, partial(connection.close, UNKNOWN)):
+            await endpoint(office, socket)
     except CloseError as end:
+        office.turn_away(address_of(scope), what, end.close_code, str(end))
         connection.close(end.close_code, str(end))
     except Invalid as end:
         connection.close(BAD_FRAME, str(end))
@@ -150,8 +156,12 @@ def _admit(office: Office, head: Head) -> None:
         )
 
 
-def _who(office: Office, head: Head) -> Principal:
+def _who(office: Office, head: Head, address: str) -> Principal:
     try:
         return office.gate.who(head)
     except RequestError as refusal:
+        try:
+            office.slow_client(address)
+        except RequestError as too_many:
+            raise CloseError(TOO_SLOW, str(too_many)) from None
         raise CloseError(UNKNOWN, str(refusal)) from None

@@ -18,8 +18,8 @@ from server.core.swarm import Swarm
 DERIVED = "agent:"
 """Begins the id that stands for the derived token of an agent."""
 
-VIEWER = "viewer"
-"""The id that stands for the derived token of the viewer."""
+ALONE: dict[str, Role] = {"viewer": "viewer", "operator": "operator"}
+"""Ids that stand for the viewer's derived token, and for the operator's own."""
 
 
 def decide_create(swarm: Swarm, wish: CreateToken, now: datetime) -> list[Event]:
@@ -92,8 +92,8 @@ def evolve_revoked(swarm: Swarm, event: TokenRevoked) -> None:
 
 
 def _derived(key: str) -> tuple[Role, str] | None:
-    """Return role and agent of the derived token that an id stands for."""
-    if key == VIEWER:
-        return "viewer", ""
+    """Return role and agent of the token without a row that an id stands for."""
+    if key in ALONE:
+        return ALONE[key], ""
     agent = key.removeprefix(DERIVED)
-    return ("agent", agent) if agent != key else None
+    return ("agent", agent) if agent and agent != key else None

@@ -275,7 +275,7 @@ async def test_a_viewer_may_look_and_not_order(
 ) -> None:
     from server.auth import Keys
 
-    token = Keys.load(hub.home).viewer_token
+    token = Keys.load(hub.home).derive("viewer")
     async with Coordinator(Endpoint(hub.url, token)) as swarm:
         assert swarm.role == "viewer"
         with pytest.raises(NotAllowed):

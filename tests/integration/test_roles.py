@@ -88,13 +88,13 @@ def test_without_a_token_of_this_hub_nothing_opens(
 def test_an_agents_token_does_nothing_for_another_agent(
     hub: RunningHub, way: Way, token: str
 ) -> None:
-    token = Keys.load(hub.home).agent_token("me") if token == "mine" else token
+    token = Keys.load(hub.home).derive("agent:me") if token == "mine" else token
 
     assert go(hub, way, token).status_code == 403
 
 
 def test_an_agents_token_acts_as_itself(hub: RunningHub) -> None:
-    token = Keys.load(hub.home).agent_token("you")
+    token = Keys.load(hub.home).derive("agent:you")
     allowed = {str(way) for way in CLOSED if go(hub, way, token).status_code == 200}
 
     assert allowed == {
@@ -109,7 +109,7 @@ def test_an_agents_token_acts_as_itself(hub: RunningHub) -> None:
 def test_a_viewer_changes_nothing(hub: RunningHub, way: Way) -> None:
     before = hub.get("/v1/events?newest_first=1&limit=1").json()["events"]
 
-    reply = go(hub, way, Keys.load(hub.home).viewer_token)
+    reply = go(hub, way, Keys.load(hub.home).derive("viewer"))
 
     after = hub.get("/v1/events?newest_first=1&limit=1").json()["events"]
     looks = way.method == "GET" and not way.path.endswith("/mailbox")

@@ -63,7 +63,7 @@ async def test_a_websocket_without_a_token_is_closed(
 
 
 def test_a_viewer_sees_and_changes_nothing(hub: RunningHub) -> None:
-    viewer = bearer(keys(hub).viewer_token)
+    viewer = bearer(keys(hub).derive("viewer"))
     hub.report("seen", "idle")
 
     sees = hub.get("/v1/agents/seen", headers=viewer)
@@ -76,7 +76,7 @@ def test_a_viewer_sees_and_changes_nothing(hub: RunningHub) -> None:
 
 
 async def test_a_viewer_watches_and_may_not_command(hub: RunningHub) -> None:
-    async with hub.open("/v1/coordinator", token=keys(hub).viewer_token) as line:
+    async with hub.open("/v1/coordinator", token=keys(hub).derive("viewer")) as line:
         await line.say("hello")
         assert (await line.hear("welcome"))["role"] == "viewer"
         await line.hear_snapshot()
@@ -89,7 +89,7 @@ async def test_a_viewer_watches_and_may_not_command(hub: RunningHub) -> None:
 
 
 def test_an_agent_acts_as_itself_only(hub: RunningHub) -> None:
-    mine = bearer(keys(hub).agent_token("me"))
+    mine = bearer(keys(hub).derive("agent:me"))
 
     own = hub.post("/v1/agents/me/status", {"report": "busy"}, headers=mine)
     other = hub.post("/v1/agents/you/status", {"report": "busy"}, headers=mine)
@@ -105,7 +105,7 @@ def test_an_agent_acts_as_itself_only(hub: RunningHub) -> None:
 async def test_an_agents_token_opens_no_other_agents_connection(
     hub: RunningHub,
 ) -> None:
-    token = keys(hub).agent_token("me")
+    token = keys(hub).derive("agent:me")
     async with hub.open("/v1/agent", token=token) as line:
         await line.say("hello", agent="you", spool="s")
         stranger = await line.closed()
