@@ -1,18 +1,34 @@
-"""``/v1/agent``: the connection of one agent. Reports up, mailbox down."""
+"""``/v1/agent``: the connection of one agent. Reports and claims up, mailbox down."""
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pydantic import ValidationError
 
-from agentkit.errors import Conflict, NotAllowed, SwarmError
-from agentkit.protocol import Ack, Done, Link, Logged, Notify, ReportRefused
+from agentkit.errors import AgentkitError, Conflict, Invalid, NotAllowed, SwarmError
+from agentkit.protocol import (
+    Ack,
+    Claim,
+    Complete,
+    Done,
+    Extend,
+    Fail,
+    GiveUp,
+    Link,
+    Logged,
+    Nack,
+    Notify,
+    ReportRefused,
+)
+from agentkit.rows import Task
 from server.asgi import dumps
+from server.claims import Claimant
 from server.connection import BAD_FRAME, NOT_YOURS, REPLACED, RESTARTING
 from server.core import Swarm
-from server.hub import Outcome
+from server.hub import Outcome, Read
 from server.limits import Bucket
 from server.mailroom import Recipient
 from server.office import Office
@@ -23,7 +39,23 @@ from server.ws import CloseError, Socket, parse
 IN_FLIGHT: Final = 64
 """Reports of one agent that may wait for their COMMIT before more are read."""
 
+CLAIMS: Final = 64
+"""Claims of one agent that may wait at the same time."""
+
 ACK: Final = b'{"type":"ack","seq":%d}'
+
+NUMBERED: Final[Mapping[str, type[Notify | Complete | Fail | Nack]]] = {
+    "notify": Notify,
+    "complete": Complete,
+    "fail": Fail,
+    "nack": Nack,
+}
+"""What comes from an outbox, by the type of its frame."""
+
+RATED: Final = frozenset({*NUMBERED, "claim", "extend"})
+"""The frames that count against an agent's rate."""
+
+Wish: TypeAlias = Notify | Complete | Fail | Nack | Ack | Done | GiveUp | Extend
 
 
 async def agent_socket(office: Office, socket: Socket) -> None:
@@ -49,6 +81,7 @@ class Session:
         "_acked",
         "_agent",
         "_bucket",
+        "_claimants",
         "_connection",
         "_flying",
         "_hello",
@@ -66,7 +99,8 @@ class Session:
         self._connection = socket.connection
         self._recipient = Recipient(self._agent, socket.connection, hello.get("got", 0))
         self._bucket = Bucket(office.settings.agent_burst, monotonic())
-        self._flying: set[asyncio.Future[Outcome[None]]] = set()
+        self._flying: set[asyncio.Future[Outcome[Task | None]]] = set()
+        self._claimants: dict[int | str, Claimant] = {}
         self._stored = self._acked = 0
 
     async def run(self) -> None:
@@ -82,6 +116,8 @@ class Session:
 
     async def end(self) -> None:
         """Let the hub know that the connection is gone, unless a newer one is there."""
+        for claimant in tuple(self._claimants.values()):
+            self._office.claims.leave(claimant)
         if self._flying:
             await asyncio.wait(self._flying)
         reason = self._connection.end or "its connection ended"
@@ -97,8 +133,13 @@ class Session:
             older.close(
                 REPLACED, f"a newer connection of agent {self._agent!r} is open"
             )
-        capabilities = self._hello.get("capabilities")
-        await hub.submit(Link(agent=self._agent, capabilities=capabilities))
+        await hub.submit(
+            Link(
+                agent=self._agent,
+                capabilities=self._hello.get("capabilities"),
+                guarantee=self._hello.get("guarantee", "at-least-once"),
+            )
+        )
         cursor, self._stored = await hub.ask(self._look)
         self._acked = self._stored
         self._send(
@@ -146,7 +187,7 @@ class Session:
 
     def _wait(self, frame: dict[str, Any]) -> float:
         """Return the seconds until the agent's rate allows a frame."""
-        if frame["type"] != "notify":
+        if frame["type"] not in RATED:
             return 0.0
         settings = self._office.settings
         rate, burst = settings.agent_rate, settings.agent_burst
@@ -154,41 +195,88 @@ class Session:
 
     def _take(self, frame: dict[str, Any], size: int) -> None:
         match frame.pop("type"):
-            case "notify":
-                spool = self._hello["spool"]
-                wish = Notify(agent=self._agent, spool=spool, via="ws", **frame)
-                self._fly(wish, size)
+            case "notify" | "complete" | "fail" | "nack" as kind:
+                self._take_numbered(kind, frame, size)
             case "ack":
                 self._fly(Ack(agent=self._agent, **frame), size)
             case "done":
-                self._fly(Done(agent=self._agent, **frame), size)
+                confirm = frame.pop("confirm", False)
+                self._fly(Done(agent=self._agent, **frame), size, confirm=confirm)
+            case "dead":
+                confirm = frame.pop("confirm", False)
+                self._fly(GiveUp(agent=self._agent, **frame), size, confirm=confirm)
+            case "claim":
+                self._claim(frame.pop("id"), frame, size)
+            case "unclaim":
+                self._unclaim(frame["id"])
+            case "extend":
+                request = frame.pop("id")
+                wish = Extend(agent=self._agent, **frame)
+                self._fly(wish, size, request=request)
             case _:
                 self._connection.end = "it said goodbye"
 
-    def _fly(self, wish: Notify | Ack | Done, size: int) -> None:
+    def _take_numbered(self, kind: str, frame: dict[str, Any], size: int) -> None:
+        fields = {"agent": self._agent, "spool": self._hello["spool"], **frame}
+        if kind == "notify":
+            fields["via"] = "ws"
+        else:
+            self._office.revocations.let_go(frame["task"], self._agent, frame["fence"])
+        self._fly(NUMBERED[kind](**fields), size)
+
+    def _fly(
+        self,
+        wish: Wish,
+        size: int,
+        *,
+        request: int | str = "",
+        confirm: bool = False,
+    ) -> None:
         """Begin something without waiting; the hub keeps the order of what began."""
-        answer = self._office.hub.post(wish, size=size)
+        read = _task_of(wish) if isinstance(wish, Extend) else None
+        answer = self._office.hub.post(wish, read=read, size=size)
         self._flying.add(answer)
-        answer.add_done_callback(partial(self._land, wish))
+        answer.add_done_callback(partial(self._land, wish, request, confirm))
 
     def _land(
-        self, wish: Notify | Ack | Done, answer: asyncio.Future[Outcome[None]]
+        self,
+        wish: Wish,
+        request: int | str,
+        confirm: bool,
+        answer: asyncio.Future[Outcome[Task | None]],
     ) -> None:
         """Close the connection when a frame has no effect: nothing may follow it."""
         self._flying.discard(answer)
         match answer.exception():
-            case None if isinstance(wish, Notify):
-                self._report_landed(wish.seq, answer.result().events)
             case None:
-                pass
-            case Conflict() if not isinstance(wish, Notify):
-                pass  # A task is done when its report says so: this came early.
+                self._landed(wish, request, confirm, answer.result())
+            case SwarmError() as refusal if isinstance(wish, Extend):
+                self._sorry(request, refusal)
+            case Conflict() if isinstance(wish, Ack | Done | GiveUp):
+                # A task is done when its report says so: this came early, and yet
+                # the agent need not say it again.
+                self._settle(wish, confirm)
             case SwarmError() as refusal:
                 self._connection.close(BAD_FRAME, str(refusal))
             case StoreError() as failure:
                 self._connection.close(RESTARTING, str(failure))
             case defect:
                 raise defect
+
+    def _landed(
+        self,
+        wish: Wish,
+        request: int | str,
+        confirm: bool,
+        outcome: Outcome[Task | None],
+    ) -> None:
+        if isinstance(wish, Extend):
+            task = outcome.value
+            self._send({"type": "extended", "id": request, "task": task})
+        elif isinstance(wish, Ack | Done | GiveUp):
+            self._settle(wish, confirm)
+        else:
+            self._report_landed(wish.seq, outcome.events)
 
     def _report_landed(self, seq: int, events: tuple[Logged, ...]) -> None:
         match events:
@@ -197,6 +285,45 @@ class Session:
         if self._stored == self._acked:
             asyncio.get_running_loop().call_soon(self._acknowledge)
         self._stored = max(self._stored, seq)
+
+    # --- claims ---
+
+    def _claim(self, request: int | str, frame: dict[str, Any], size: int) -> None:
+        wait = frame.pop("wait", False)
+        try:
+            self._check_claim(request)
+        except SwarmError as refusal:
+            self._sorry(request, refusal)
+            return
+        wish = Claim(agent=self._agent, via="ws", **frame)
+        claimant = self._office.claims.enter(wish, wait=wait, size=size)
+        self._claimants[request] = claimant
+        claimant.answer.add_done_callback(partial(self._claimed, request))
+
+    def _check_claim(self, request: int | str) -> None:
+        if request in self._claimants:
+            raise Invalid(f"a claim {request!r} is on its way: choose another id")
+        if len(self._claimants) >= CLAIMS:
+            raise Conflict(f"{CLAIMS} claims wait already: let one be answered first")
+
+    def _unclaim(self, request: int | str) -> None:
+        claimant = self._claimants.get(request)
+        if claimant is not None:
+            self._office.claims.dismiss(claimant)
+
+    def _claimed(self, request: int | str, answer: asyncio.Future[list[Task]]) -> None:
+        """Hand the tasks over; those that cannot be are given back."""
+        claimant = self._claimants.pop(request)
+        if answer.cancelled():
+            return
+        failure = answer.exception()
+        if isinstance(failure, AgentkitError):
+            self._sorry(request, failure)
+        elif self._connection.is_open:
+            tasks = answer.result()
+            self._send({"type": "claimed", "id": request, "tasks": tasks})
+        else:
+            self._office.claims.leave(claimant)
 
     # --- what goes down ---
 
@@ -216,8 +343,28 @@ class Session:
             }
         )
 
+    def _settle(self, wish: Ack | Done | GiveUp, confirm: bool) -> None:
+        if confirm and not isinstance(wish, Ack):
+            self._send({"type": "settled", "seq": wish.seq})
+
+    def _sorry(self, request: int | str, refusal: AgentkitError) -> None:
+        status = refusal.http_status if isinstance(refusal, SwarmError) else 503
+        self._send(
+            {
+                "type": "error",
+                "id": request,
+                "code": refusal.code,
+                "status": status,
+                "detail": str(refusal),
+            }
+        )
+
     def _send(self, frame: dict[str, Any]) -> None:
         self._count(self._connection.send_text(dumps(frame)))
 
     def _count(self, size: int) -> None:
         self._office.hub.stats.pushed(1, size)
+
+
+def _task_of(wish: Extend) -> Read[Task | None]:
+    return lambda swarm, _: swarm.tasks.get(wish.task)

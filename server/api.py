@@ -9,8 +9,8 @@ from pydantic import TypeAdapter
 
 from agentkit.errors import Invalid, NotFound
 from agentkit.filters import compile_filter
-from agentkit.protocol import Ack, Done, Logged, Notify, ReportRefused
-from agentkit.rows import Agent, presence
+from agentkit.protocol import Ack, Done, GiveUp, Logged, Notify, ReportRefused
+from agentkit.rows import Agent, Delivery, presence
 from server import wire
 from server.asgi import Reply, dumps
 from server.core import Swarm
@@ -25,8 +25,10 @@ from server.replies import (
     MailboxState,
     Preview,
     Queue,
+    Redelivery,
     Rows,
     StatusReply,
+    TaskPage,
 )
 from server.routes import Call, Run
 from server.wire import WISHES, valid
@@ -38,6 +40,9 @@ PREVIEWED: Final = 20
 
 NOUNS: Final = {
     "assign": ("tasks", "task"),
+    "enqueue": ("tasks", "task"),
+    "cancel": ("tasks", "task"),
+    "requeue": ("tasks", "task"),
     "broadcast": ("broadcasts", "broadcast"),
 }
 """The table that a wish is about and the field of its events that names the row;
@@ -50,10 +55,15 @@ async def fields(call: Call) -> dict[str, Any]:
     Raises:
         Invalid: the body is not an object of JSON.
     """
-    return {**call.query(), **_object(await call.body()), **call.params}
+    return {**call.query(), **as_object(await call.body()), **call.params}
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def as_object(body: bytes) -> dict[str, Any]:
+    """Return the object of JSON that a body is.
+
+    Raises:
+        Invalid: it is something else.
+    """
     try:
         value = orjson.loads(body or b"{}")
     except orjson.JSONDecodeError as error:
@@ -116,7 +126,7 @@ async def status(office: Office, call: Call) -> Reply:
     office.gate.require(call.principal, key)
     office.slow_down(key)
     body = await call.body()
-    report = valid(wire.STATUS, {**_object(body), "agent": key})
+    report = valid(wire.STATUS, {**as_object(body), "agent": key})
     wish = Notify(**report)
     outcome = await office.hub.submit(
         wish,
@@ -149,7 +159,7 @@ async def read_mailbox(office: Office, call: Call) -> Reply:
 
 
 async def sign_mailbox(office: Office, call: Call) -> Reply:
-    """Take the receipts of an agent: what it has, and what it has handled."""
+    """Take the receipts of an agent: what it has, has handled, and has given up."""
     said = valid(wire.RECEIPTS, await fields(call))
     key = said["agent"]
     office.gate.require(call.principal, key)
@@ -157,6 +167,8 @@ async def sign_mailbox(office: Office, call: Call) -> Reply:
         await office.hub.submit(Ack(agent=key, upto=said["acked"]))
     for seq in said.get("done", ()):
         await office.hub.submit(Done(agent=key, seq=seq))
+    for given_up in said.get("dead", ()):
+        await office.hub.submit(GiveUp(agent=key, **given_up))
     unread = await office.hub.ask(lambda swarm: swarm.unread(key))
     return Reply(dumps(MailboxState(agent=key, unread=unread)))
 
@@ -172,25 +184,45 @@ async def queue(office: Office, _call: Call) -> Reply:
 
 def wish(word: str, status: int = 200) -> Run:
     """Return what submits a wish and answers with its row and its events."""
+
+    async def run(office: Office, call: Call) -> Reply:
+        return await submit(office, call, word, await call.body(), status=status)
+
+    return run
+
+
+async def submit(
+    office: Office, call: Call, word: str, body: bytes, *, status: int = 200
+) -> Reply:
+    """Submit a wish and answer with its row and its events."""
     table, noun = NOUNS.get(word, ("helps", "help"))
 
     def read(swarm: Swarm, events: Sequence[Logged]) -> Any:
         names = [getattr(logged.event, noun) for logged in events]
         return getattr(swarm, table).get(names[0]) if names else None
 
-    async def run(office: Office, call: Call) -> Reply:
-        body = await call.body()
-        said = {**_object(body), **call.params}
-        outcome = await office.hub.submit(
-            WISHES[word].read(said, call.principal.name),
-            read=read,
-            key=call.key(),
-            size=len(body),
-        )
-        events = [event_frame(logged) for logged in outcome.events]
-        return Reply(dumps({noun: outcome.value, "events": events}), status)
+    outcome = await office.hub.submit(
+        WISHES[word].read({**as_object(body), **call.params}, call.principal.name),
+        read=read,
+        key=call.key(),
+        size=len(body),
+    )
+    events = [event_frame(logged) for logged in outcome.events]
+    return Reply(dumps({noun: outcome.value, "events": events}), status)
 
-    return run
+
+async def retry(office: Office, call: Call) -> Reply:
+    """Send a dead delivery once more."""
+    wish = WISHES["retry"].read(call.params, call.principal.name)
+
+    def read(swarm: Swarm, events: Sequence[Logged]) -> Delivery | None:
+        (retried,) = events
+        agent = getattr(retried.event, "agent", "")
+        return swarm.mail.get(agent, {}).get(retried.cursor)
+
+    outcome = await office.hub.submit(wish, read=read, key=call.key())
+    events = [event_frame(logged) for logged in outcome.events]
+    return Reply(dumps(Redelivery(delivery=outcome.value, events=events)))
 
 
 # --- lists and single rows -----------------------------------------------------------
@@ -214,6 +246,15 @@ def rows(table: str, shape: TypeAdapter[Any]) -> Run:
 
 def _agrees(row: object, wanted: dict[str, str]) -> bool:
     return all(getattr(row, key) == value for key, value in wanted.items())
+
+
+async def tasks(office: Office, call: Call) -> Reply:
+    """List tasks; the question's `agent` and `state` narrow them."""
+    question = valid(TASKS, await fields(call))
+    rows, after, counts = await office.shelf.page(
+        question, question.get("limit", LIMIT)
+    )
+    return Reply(dumps(TaskPage(tasks=rows, next=after, counts=counts)))
 
 
 async def task(office: Office, call: Call) -> Reply:
@@ -260,14 +301,26 @@ async def preview(office: Office, call: Call) -> Reply:
 
 
 async def deliveries(office: Office, call: Call) -> Reply:
-    """List the deliveries of one thing, or of one agent."""
+    """List the deliveries of one thing, of one agent, or that are dead."""
     question = valid(DELIVERIES, await fields(call))
+    if question.pop("state", ""):
+        return await _dead(office, question)
     if ("ref" in question) == ("agent" in question):
-        raise Invalid("ref or agent chooses the deliveries: send one of them")
+        raise Invalid(
+            "ref or agent chooses the deliveries, or state=dead: send one of them"
+        )
     word = "ledger" if "ref" in question else "mailbox"
     found = await QUESTIONS[word].answer(office, question)
     after = _next_agent(found, question) if word == "ledger" else None
     return Reply(dumps(DeliveryPage(deliveries=found, next=after)))
+
+
+async def _dead(office: Office, question: dict[str, Any]) -> Reply:
+    found = await QUESTIONS["dead"].answer(office, question)
+    full = len(found) == question.get("limit", LIMIT)
+    return Reply(
+        dumps(DeliveryPage(deliveries=found, next=found[-1].id if full else None))
+    )
 
 
 def _next_agent(ledger: list[Any], question: dict[str, Any]) -> str | None:

@@ -4,7 +4,7 @@ from functools import cache
 from typing import Final
 
 from agentkit.rows import Role
-from server import api, replies, tokens, webhook, wire
+from server import api, leases, replies, tokens, webhook, wire
 from server.asgi import Reply, dumps
 from server.follow import events_or_stream
 from server.metrics import metrics
@@ -122,10 +122,10 @@ API: Final = (
     Route(
         method="POST",
         path="/v1/tasks",
-        run=api.wish("assign", 201),
-        summary="Hand a task to an agent",
+        run=leases.make,
+        summary="Hand a task to an agent, or queue it for whoever can do it",
         roles=OPERATOR,
-        shape=wire.WISHES["assign"].shape,
+        shape=wire.TASK,
         status=201,
         reply=replies.TaskDone,
         tag="tasks",
@@ -133,8 +133,8 @@ API: Final = (
     Route(
         method="GET",
         path="/v1/tasks",
-        run=api.rows("tasks", api.TASKS),
-        summary="Tasks: unfinished ones, and the newest that are done",
+        run=api.tasks,
+        summary="Tasks: unsettled ones, and the newest that are settled",
         shape=api.TASKS,
         reply=replies.TaskPage,
         tag="tasks",
@@ -146,6 +146,53 @@ API: Final = (
         summary="One task, however old",
         reply=replies.TaskDone,
         tag="tasks",
+    ),
+    *(
+        Route(
+            method="POST",
+            path=f"/v1/tasks/{{id}}/{word}",
+            run=api.wish(word),
+            summary=summary,
+            roles=OPERATOR,
+            shape=wire.WISHES[word].shape,
+            reply=replies.TaskDone,
+            tag="tasks",
+        )
+        for word, summary in (
+            ("cancel", "Call a task off; whoever has it loses it"),
+            ("requeue", "Begin a task anew, with all its attempts"),
+        )
+    ),
+    Route(
+        method="POST",
+        path="/v1/claims",
+        run=leases.claim,
+        summary="Take work under a lease, waiting for some if asked to",
+        roles=OWN,
+        counts_for="agent",
+        shape=wire.CLAIM,
+        waits=True,
+        reply=replies.Claimed,
+        tag="tasks",
+    ),
+    *(
+        Route(
+            method="POST",
+            path=f"/v1/tasks/{{task}}/{word}",
+            run=leases.step(word),
+            summary=summary,
+            roles=OWN,
+            counts_for="agent",
+            shape=leases.STEPS[word][1],
+            reply=replies.TaskDone,
+            tag="tasks",
+        )
+        for word, summary in (
+            ("extend", "Let a lease last from now on"),
+            ("complete", "Bring a task to its end, with its result"),
+            ("fail", "End an attempt: another follows, unless it was the last"),
+            ("nack", "Give a task back: the attempt does not count"),
+        )
     ),
     Route(
         method="GET",
@@ -225,9 +272,19 @@ API: Final = (
         method="GET",
         path="/v1/deliveries",
         run=api.deliveries,
-        summary="The ledger of one thing, or the mailbox of one agent",
+        summary="The ledger of one thing, the mailbox of one agent, or what is dead",
         shape=api.DELIVERIES,
         reply=replies.DeliveryPage,
+        tag="broadcasts",
+    ),
+    Route(
+        method="POST",
+        path="/v1/deliveries/{id}/retry",
+        run=api.retry,
+        summary="Send a dead delivery once more",
+        roles=OPERATOR,
+        shape=wire.WISHES["retry"].shape,
+        reply=replies.Redelivery,
         tag="broadcasts",
     ),
     Route(

@@ -75,6 +75,8 @@ class Pushed:
 
     turn: Turn
     meta: Mapping[int, Meta]
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Tasks by state; empty when the turn changed none."""
 
     @property
     def cursor(self) -> int:
@@ -84,7 +86,7 @@ class Pushed:
     @cached_property
     def frame(self) -> str:
         """The turn as a frame for watchers, encoded once for all of them."""
-        return encode_turn(self.cursor, self.events, self.turn.rows)
+        return encode_turn(self.cursor, self.events, self.turn.rows, self.counts)
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
@@ -101,14 +103,26 @@ class Pushed:
         ]
 
 
-def encode_turn(cursor: int, events: list[dict[str, Any]], rows: Tables) -> str:
+def encode_turn(
+    cursor: int,
+    events: list[dict[str, Any]],
+    rows: Tables,
+    counts: Mapping[str, int],
+) -> str:
     """Return the turn frame for watchers."""
     frame = {"type": "turn", "cursor": cursor, "events": events}
+    if counts:
+        frame["counts"] = counts
     for table in FED:
         changed: Mapping[str, Any] = getattr(rows, table)
         if changed:
             frame[table] = list(changed.values())
     return orjson.dumps(frame).decode()
+
+
+def count_tasks(swarm: Swarm) -> dict[str, int]:
+    """Return how many tasks are in each state that there are tasks in."""
+    return {state: count for state, count in swarm.task_counts.items() if count}
 
 
 class Subscriber(Protocol):
@@ -201,7 +215,7 @@ class Hub:
             command: the wish.
             read: looks at the swarm right after this command, before any other.
             key: an idempotency key; used again it has no second effect and gives the
-                same events.
+                same events. A wish that led to nothing did not use it.
             size: bytes that came over the wire for it.
 
         Raises:
@@ -217,12 +231,14 @@ class Hub:
         answer: Outcome[T | None] = outcome
         return answer
 
-    def post(self, command: Command, *, size: int = 0) -> asyncio.Future[Outcome[None]]:
+    def post(
+        self, command: Command, *, read: Read[T] | None = None, size: int = 0
+    ) -> asyncio.Future[Outcome[T | None]]:
         """Decide a command like `submit`, for callers that do not wait in a task.
 
         What goes wrong is in the future that is returned, never raised here.
         """
-        wish = _Wish(command, self._future(), size=size)
+        wish = _Wish(command, self._future(), read, size=size)
         self.stats.arrived(size)
         try:
             self._enqueue(wish)
@@ -323,7 +339,7 @@ class Hub:
             mine.append(Logged(swarm.cursor, event))
         wish.last = swarm.cursor
         events += mine
-        if wish.key:
+        if wish.key and mine:
             swarm.put_receipt(
                 Receipt(key=wish.key, at=now, first=wish.first, last=wish.last)
             )
@@ -342,9 +358,12 @@ class Hub:
                 meta[cursor] = Meta(wish.size, round(ms, 3))
             _resolve(wish.answer, wish.outcome)
         if turn.events:
-            pushed = Pushed(turn, meta)
+            pushed = Pushed(turn, meta, self._count_tasks(turn))
             for subscriber in tuple(self._subscribers):
                 subscriber.push(pushed)
+
+    def _count_tasks(self, turn: Turn) -> dict[str, int]:
+        return count_tasks(self._swarm) if turn.rows.tasks else {}
 
     def _look(self, question: _Question) -> None:
         try:

@@ -130,6 +130,14 @@ class Mailroom:
         recipient.connection.on_writable = None
         self._run(self._resumed(recipient))
 
+    def _look_up(self, recipient: Recipient) -> None:
+        """Let the mailbox be read: the turn does not tell what a delivery carries."""
+        if recipient.behind:
+            recipient.missed = True
+        else:
+            recipient.behind = True
+            self._run(self._resumed(recipient))
+
     async def _resumed(self, recipient: Recipient) -> None:
         """Catch up; when the hub cannot, let the agent connect and begin again."""
         try:
@@ -200,8 +208,12 @@ class Mailroom:
             if row.agent not in self.recipients:
                 continue
             key = (row.kind, row.ref)
+            matter = matter_of(rows, row)
+            if matter is None:
+                self._look_up(self.recipients[row.agent])
+                continue
             if key not in rests:
-                rests[key] = rest_of(row, matter_of(rows, row))
+                rests[key] = rest_of(row, matter)
             self._letters.append(Letter(row, rests[key]))
         if self._letters:
             self._wake.set()

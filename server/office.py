@@ -8,13 +8,17 @@ from server.announcement import Announcement
 from server.asgi import RequestError
 from server.auth import Gate
 from server.bell import Bell
+from server.claims import Claims
 from server.connection import Connection
+from server.dead_letters import DeadLetters
 from server.hub import Hub
 from server.keyring import Keyring
 from server.limits import Crowd, Rates
 from server.mailroom import Mailroom
 from server.refusals import Refusals
+from server.revocations import Revocations
 from server.settings import Settings
+from server.shelf import Shelf
 from server.visits import Visits
 from server.watchers import Watchers
 
@@ -42,11 +46,30 @@ class Office:
     bells: set[Bell] = field(default_factory=set)
     """Whoever follows the log over HTTP."""
     stopping: bool = False
+    claims: Claims = field(init=False)
+    dead_letters: DeadLetters = field(init=False)
+    revocations: Revocations = field(init=False)
+    shelf: Shelf = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.claims = Claims(self.hub)
+        self.dead_letters = DeadLetters(self.hub)
+        self.revocations = Revocations(self.hub, self.mailroom)
+        self.shelf = Shelf(self.hub)
+
+    async def open(self) -> None:
+        """Let everybody who follows what the hub commits begin."""
+        await self.mailroom.open()
+        await self.claims.open()
+        await self.dead_letters.open()
+        await self.revocations.open()
+        await self.shelf.open()
 
     def release(self) -> None:
         """End every answer that waits for something to happen: the hub stops."""
         self.stopping = True
         self.mailroom.release()
+        self.claims.release()
         for bell in self.bells:
             bell.stop("the hub is stopping: connect again in a moment")
 

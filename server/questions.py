@@ -11,6 +11,7 @@ from agentkit.rows import Delivery
 from server.office import Office
 from server.replies import EventFrame
 from server.wire import (
+    DeadQuestion,
     EventsQuestion,
     HistoryQuestion,
     LedgerQuestion,
@@ -70,6 +71,11 @@ async def mailbox(office: Office, fields: Fields) -> list[Delivery]:
     return await office.hub.store.deliveries(**{"limit": LIMIT, **fields})
 
 
+async def dead(office: Office, fields: Fields) -> list[Delivery]:
+    """Return deliveries that are dead and were not retried, newest first."""
+    return office.dead_letters.page(**{"limit": LIMIT, **fields})
+
+
 async def ping(_office: Office, _fields: Fields) -> list[Any]:
     """Return nothing: the answer is that it came."""
     return []
@@ -80,6 +86,7 @@ QUESTIONS: Final[dict[str, Question]] = {
     "events": Question(TypeAdapter(EventsQuestion), events),
     "ledger": Question(TypeAdapter(LedgerQuestion), ledger),
     "mailbox": Question(TypeAdapter(MailboxQuestion), mailbox),
+    "dead": Question(TypeAdapter(DeadQuestion), dead),
     "ping": Question(TypeAdapter(dict[str, Any]), ping),
 }
 """What may be asked, by the word on the wire."""

@@ -86,10 +86,20 @@ class Queue(TypedDict):
 
 
 class TaskPage(TypedDict):
-    """Tasks by id: unfinished ones, and the newest that are done."""
+    """Tasks by id: unsettled ones, and the newest that are settled.
+
+    `counts` tells how many there are in each state, beyond this page too.
+    """
 
     tasks: list[Task]
     next: str | None
+    counts: dict[str, int]
+
+
+class Claimed(TypedDict):
+    """What was claimed, as it was leased; empty when there is nothing."""
+
+    tasks: list[Task]
 
 
 class HelpPage(TypedDict):
@@ -135,6 +145,13 @@ class BroadcastView(TypedDict):
     next: str | None
 
 
+class Redelivery(TypedDict):
+    """The delivery that takes the place of a dead one; None once it is handled."""
+
+    delivery: Delivery | None
+    events: list[EventFrame]
+
+
 class Preview(TypedDict):
     """Who would receive a broadcast: how many, and the first of them."""
 
@@ -143,7 +160,7 @@ class Preview(TypedDict):
 
 
 class DeliveryPage(TypedDict):
-    """Deliveries of one thing by agent, or of one agent, newest first."""
+    """Deliveries of one thing by agent; of one agent, or dead ones, newest first."""
 
     deliveries: list[Delivery]
     next: str | None

@@ -55,6 +55,11 @@ class Call:
         """
         return await read_body(self.head, self.receive, self.largest)
 
+    async def gone(self) -> None:
+        """Wait until whoever asked is gone; call it when the body was read."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
     def key(self) -> str:
         """Return the idempotency key as the hub knows it: each token has its own.
 

@@ -84,7 +84,7 @@ async def run(office: Office, listener: socket.socket, tls: Tls | None) -> None:
     pulse = Pulse(office)
     server = Server(office, tls)
     await office.keyring.open(office.hub)
-    await office.mailroom.open()
+    await office.open()
     try:
         with (
             _told_to_stop(server),

@@ -165,7 +165,8 @@ def _merge(pending: list[Pushed]) -> str:
         for table in FED:
             getattr(rows, table).update(getattr(pushed.turn.rows, table))
     events = [event for pushed in pending for event in pushed.events]
-    return encode_turn(pending[-1].cursor, events, rows)
+    counts = [pushed.counts for pushed in pending if pushed.counts]
+    return encode_turn(pending[-1].cursor, events, rows, counts[-1] if counts else {})
 
 
 def _frames(cursor: int, rows: dict[str, list[Any]]) -> Iterator[bytes]:

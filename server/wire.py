@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 
 from agentkit import protocol as p
 from agentkit.errors import Invalid
-from agentkit.rows import HelpState, Report, Severity, TaskState
+from agentkit.rows import Guarantee, HelpState, Report, Severity, TaskState
 
 # --- numbers and bodies that everybody can read --------------------------------------
 
@@ -35,6 +35,9 @@ AROUND: Final = 32
 """How deep a body may come to lie within rows, events and frames."""
 
 Number = Annotated[int, Field(ge=1, le=LARGEST)]
+Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+Dollars = Annotated[float, Field(le=COSTLIEST, allow_inf_nan=False)]
 FromZero = Annotated[int, Field(ge=0, le=LARGEST)]
 Stamp = Annotated[str, Field(max_length=64)]
 """A time as an agent writes it; it is shown and never read."""
@@ -117,7 +120,7 @@ class ReportFields(TypedDict, total=False):
     task: str | None
     message: str | None
     capabilities: tuple[str, ...] | None
-    cost: Annotated[float, Field(le=COSTLIEST, allow_inf_nan=False)] | None
+    cost: Dollars | None
     completed: Annotated[int, Field(le=LARGEST)] | None
     reported_at: Stamp
     waiting_since: Stamp | None
@@ -149,10 +152,20 @@ class AckFrame(TypedDict):
 
 
 class DoneFrame(TypedDict):
-    """The agent has handled a delivery."""
+    """The agent has handled a delivery; `confirm` asks to be told of the COMMIT."""
 
     type: Literal["done"]
     seq: Number
+    confirm: NotRequired[bool]
+
+
+class DeadFrame(TypedDict):
+    """The agent will not handle a delivery: it failed too often."""
+
+    type: Literal["dead"]
+    seq: Number
+    reason: str
+    confirm: NotRequired[bool]
 
 
 class ByeFrame(TypedDict):
@@ -169,11 +182,14 @@ class AgentHello(TypedDict):
     spool: Annotated[str, Field(min_length=1, max_length=256)]
     got: NotRequired[FromZero]
     capabilities: NotRequired[tuple[str, ...] | None]
+    guarantee: NotRequired[Guarantee]
 
 
-AgentFrame: TypeAlias = Annotated[
-    ReportFrame | AckFrame | DoneFrame | ByeFrame, Field(discriminator="type")
-]
+class GivenUp(TypedDict):
+    """A delivery that its agent will not handle, and why."""
+
+    seq: Number
+    reason: str
 
 
 class Receipts(TypedDict):
@@ -182,7 +198,145 @@ class Receipts(TypedDict):
     agent: str
     acked: NotRequired[FromZero]
     done: NotRequired[tuple[Number, ...]]
+    dead: NotRequired[tuple[GivenUp, ...]]
 
+
+# --- work under a lease --------------------------------------------------------------
+
+RequestId = Whole | Annotated[str, Field(max_length=256)]
+"""What an answer is told apart by; it comes back with it."""
+
+
+class ClaimFields(TypedDict, total=False):
+    """The fields of `Claim` that every door takes."""
+
+    tasks: Number
+    task: str
+    lease: Seconds | None
+
+
+class LeaseFields(TypedDict):
+    """Which lease is meant."""
+
+    task: str
+    fence: FromZero
+
+
+class ExtendFields(LeaseFields):
+    """The fields of `Extend`."""
+
+    lease: NotRequired[Seconds | None]
+
+
+class CompleteFields(LeaseFields):
+    """The fields of `Complete`."""
+
+    result: NotRequired[Body]
+    cost: NotRequired[Dollars | None]
+
+
+class NackFields(LeaseFields):
+    """The fields of `Nack`."""
+
+    reason: NotRequired[str]
+    delay: NotRequired[Seconds | None]
+
+
+class FailFields(NackFields):
+    """The fields of `Fail`."""
+
+    final: NotRequired[bool]
+
+
+class ClaimWish(ClaimFields, total=False):
+    """A claim over HTTP; it may wait for as many seconds."""
+
+    agent: Required[str]
+    capabilities: tuple[str, ...] | None
+    wait: Annotated[float, Field(ge=0, le=50)]
+
+
+class ExtendWish(ExtendFields):
+    """An extension over HTTP."""
+
+    agent: str
+
+
+class CompleteWish(CompleteFields):
+    """A completion over HTTP."""
+
+    agent: str
+
+
+class FailWish(FailFields):
+    """A failure over HTTP."""
+
+    agent: str
+
+
+class NackWish(NackFields):
+    """A task given back over HTTP."""
+
+    agent: str
+
+
+class ClaimFrame(ClaimFields):
+    """A claim over the WebSocket; with `wait` it is kept until there is something."""
+
+    type: Literal["claim"]
+    id: RequestId
+    wait: NotRequired[bool]
+
+
+class UnclaimFrame(TypedDict):
+    """A claim shall wait no longer."""
+
+    type: Literal["unclaim"]
+    id: RequestId
+
+
+class ExtendFrame(ExtendFields):
+    """An extension over the WebSocket."""
+
+    type: Literal["extend"]
+    id: RequestId
+
+
+class CompleteFrame(CompleteFields):
+    """A completion, numbered with the reports."""
+
+    type: Literal["complete"]
+    seq: Number
+
+
+class FailFrame(FailFields):
+    """A failure, numbered with the reports."""
+
+    type: Literal["fail"]
+    seq: Number
+
+
+class NackFrame(NackFields):
+    """A task given back, numbered with the reports."""
+
+    type: Literal["nack"]
+    seq: Number
+
+
+AgentFrame: TypeAlias = Annotated[
+    ReportFrame
+    | CompleteFrame
+    | FailFrame
+    | NackFrame
+    | AckFrame
+    | DoneFrame
+    | DeadFrame
+    | ClaimFrame
+    | UnclaimFrame
+    | ExtendFrame
+    | ByeFrame,
+    Field(discriminator="type"),
+]
 
 # --- what coordinators wish ----------------------------------------------------------
 
@@ -200,13 +354,64 @@ Moment = Annotated[datetime, AfterValidator(_in_utc)]
 """A time; a naive one means UTC."""
 
 
-class AssignWish(TypedDict):
+class TaskFields(TypedDict, total=False):
+    """What every new task may have."""
+
+    id: str
+    title: str
+    body: Body
+    priority: Whole
+    not_before: Moment | None
+    max_attempts: Number | None
+
+
+class AssignWish(TaskFields):
     """The fields of `Assign`."""
 
     agent: str
-    id: NotRequired[str]
-    title: NotRequired[str]
-    body: NotRequired[Body]
+
+
+class EnqueueWish(TaskFields, total=False):
+    """The fields of `Enqueue`."""
+
+    needs: tuple[str, ...]
+
+
+class TaskWish(EnqueueWish, total=False):
+    """A new task: for one `agent`, else for whoever has the capabilities it `needs`."""
+
+    agent: str
+
+
+def _says_something(wish: EnqueueWish) -> EnqueueWish:
+    if wish.keys() & {"id", "title", "body"}:
+        return wish
+    raise ValueError("what is to be done is missing: add a title or a body")
+
+
+class CancelWish(TypedDict):
+    """The fields of `Cancel`."""
+
+    id: str
+    reason: NotRequired[str]
+
+
+class RequeueWish(TypedDict):
+    """The fields of `Requeue`."""
+
+    id: str
+
+
+class RetryWish(TypedDict):
+    """Which delivery is meant: its number, ``@`` and its agent."""
+
+    id: Annotated[str, Field(pattern=r"^[0-9]{1,16}@.")]
+
+
+def _delivery_of(wish: RetryWish) -> dict[str, Any]:
+    """Return the fields of `Retry`."""
+    seq, _, agent = wish["id"].partition("@")
+    return {"agent": agent, "seq": int(seq)}
 
 
 class BroadcastWish(TypedDict):
@@ -275,6 +480,16 @@ class Wish:
 
 WISHES: Final[dict[str, Wish]] = {
     "assign": Wish(p.Assign, TypeAdapter(AssignWish), names=True),
+    "enqueue": Wish(
+        p.Enqueue,
+        TypeAdapter(Annotated[EnqueueWish, AfterValidator(_says_something)]),
+        names=True,
+    ),
+    "cancel": Wish(p.Cancel, TypeAdapter(CancelWish)),
+    "requeue": Wish(p.Requeue, TypeAdapter(RequeueWish)),
+    "retry": Wish(
+        p.Retry, TypeAdapter(Annotated[RetryWish, AfterValidator(_delivery_of)])
+    ),
     "broadcast": Wish(p.SendBroadcast, TypeAdapter(BroadcastWish), names=True),
     "answer": Wish(p.Answer, TypeAdapter(AnswerWish)),
     "take": Wish(p.Take, TypeAdapter(TakeWish)),
@@ -302,10 +517,7 @@ class RequestFrame(TypedDict):
     """A command or a question; the reply carries its id."""
 
     type: Literal["request"]
-    id: (
-        Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
-        | Annotated[str, Field(max_length=256)]
-    )
+    id: RequestId
     do: str
     args: NotRequired[dict[str, Any]]
     key: NotRequired[Annotated[str, Field(max_length=256)]]
@@ -404,11 +616,20 @@ class BroadcastQuestion(TypedDict, total=False):
     limit: Limit
 
 
+class DeadQuestion(TypedDict, total=False):
+    """Dead deliveries, newest first; `after` is the id of the last one seen."""
+
+    agent: str
+    after: Annotated[str, Field(pattern=r"^([0-9]{1,16}@.*)?$")]
+    limit: Limit
+
+
 class DeliveriesQuestion(TypedDict, total=False):
-    """The ledger of one thing (`ref`), or the mailbox of one agent."""
+    """The ledger of one thing (`ref`), the mailbox of one agent, or what is dead."""
 
     ref: str
     agent: str
+    state: Literal["dead"]
     after: str
     limit: Limit
 
@@ -423,6 +644,8 @@ class PreviewQuestion(TypedDict, total=False):
 
 NOTIFICATION: Final = TypeAdapter(AgentNotification)
 STATUS: Final = TypeAdapter(StatusReport)
+CLAIM: Final = TypeAdapter(ClaimWish)
+TASK: Final = TypeAdapter(TaskWish)
 RECEIPTS: Final = TypeAdapter(Receipts)
 AGENT_HELLO: Final[TypeAdapter[AgentHello]] = TypeAdapter(AgentHello)
 AGENT_FRAME: Final[TypeAdapter[Any]] = TypeAdapter(AgentFrame)

@@ -134,5 +134,5 @@ def test_nobody_says_who_they_are_in_a_wish() -> None:
 
 @pytest.mark.parametrize("word", WISHES)
 def test_every_wish_names_what_it_misses(word: str) -> None:
-    with pytest.raises(Invalid, match="is missing: add it"):
+    with pytest.raises(Invalid, match="is missing: add "):
         WISHES[word].read({}, "me")
