@@ -102,6 +102,7 @@ def test_an_agents_token_acts_as_itself(hub: RunningHub) -> None:
         "POST /agent/completed", "POST /agent/help",
         "POST /v1/agents/{agent}/status", "GET /v1/agents/{agent}",
         "GET /v1/agents/{agent}/mailbox", "POST /v1/agents/{agent}/mailbox",
+        "POST /v1/claims",
     }  # fmt: skip
 
 
