@@ -113,9 +113,12 @@ class Caller:
             text = answer.read()
         except (OSError, HTTPException) as error:
             self.close()
+            if distrust := distrusted(self.endpoint, error):
+                raise distrust from None
             raise ConnectionLost(
                 f"the hub at {self.endpoint.url} did not answer ({_reason(error)}): "
                 "try again; with the same key nothing happens twice"
+                f"{hint(self.endpoint)}"
             ) from None
         return self._judge(Reply(answer.status, _object(text)))
 
@@ -132,6 +135,8 @@ class Caller:
             try:
                 connection.connect()
             except OSError as error:
+                if distrust := distrusted(self.endpoint, error):
+                    raise distrust from None
                 raise HubUnreachable(
                     f"no hub answers at {self.endpoint.url} ({_reason(error)}): start "
                     "one with swarmtui serve, or set SWARMTUI_URL"
@@ -185,7 +190,13 @@ def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
         Invalid: a certificate or a key cannot be read.
     """
     try:
-        context = ssl.create_default_context(cafile=endpoint.ca_file)
+        context = ssl.create_default_context(
+            cafile=endpoint.ca_file, cadata=endpoint.certificate or None
+        )
+        if endpoint.certificate:
+            # It came from the hub itself, through a file of this user.
+            context.check_hostname = False
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         if endpoint.client_cert:
             context.load_cert_chain(endpoint.client_cert, endpoint.client_key)
     except OSError as error:
@@ -194,6 +205,23 @@ def tls_context(endpoint: Endpoint) -> ssl.SSLContext:
             "client_cert and client_key"
         ) from None
     return context
+
+
+def distrusted(endpoint: Endpoint, error: Exception) -> HubUnreachable | None:
+    """Return what it means that we do not trust a hub; None when it is not that."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return HubUnreachable(
+            f"the certificate of the hub at {endpoint.url} is not trusted "
+            f"({error.verify_message}): set SWARMTUI_CA_FILE to what signed it"
+        )
+    return None
+
+
+def hint(endpoint: Endpoint) -> str:
+    """Return what to add when a hub hangs up: over TLS it need not say why."""
+    if not endpoint.url.startswith("https"):
+        return ""
+    return "; if it wants a certificate of yours, set SWARMTUI_CLIENT_CERT"
 
 
 def _text_of(body: Mapping[str, Any] | None) -> bytes | None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from agentkit import __version__
 from agentkit.backoff import delays
-from agentkit.calls import tls_context
+from agentkit.calls import distrusted, hint, tls_context
 from agentkit.errors import (
     AgentkitError,
     ConnectionLost,
@@ -34,7 +35,7 @@ PING_EVERY = 20.0
 LARGEST = 1 << 26
 """Bytes in one frame: a thousand rows with long texts."""
 
-REFUSED = frozenset({4400, 4401, 4403, 4409})
+REFUSED = frozenset({1009, 4400, 4401, 4403, 4409})
 """Close codes after which there is no point in coming back."""
 
 
@@ -92,7 +93,8 @@ class Keeper:
         while True:
             self._tell(Link("connecting", self.link.error))
             try:
-                await _hold(self._find(), self._path, session)
+                hub = self._find()
+                await _hold(hub, self._path, session)
             except (ConnectionLost, HubUnavailable, HubUnreachable) as error:
                 waits = delays() if self.link.state == "live" else waits
                 pause = next(waits)
@@ -100,8 +102,16 @@ class Keeper:
                 self._tell(Link("waiting", str(error), again))
                 await asyncio.sleep(pause)
             except AgentkitError as error:
+                if isinstance(error, HubRefused) and self._has_moved_from(hub):
+                    continue
                 self._tell(Link("closed", str(error)))
                 raise
+
+    def _has_moved_from(self, hub: Endpoint) -> bool:
+        """Say whether another token, or another hub, is announced by now."""
+        with suppress(AgentkitError):
+            return self._find() != hub
+        return False
 
     def _tell(self, link: Link) -> None:
         self.link = link
@@ -117,7 +127,7 @@ async def open_link(endpoint: Endpoint, path: str) -> "ClientConnection":
         HubRefused: it does not want us, or it is not a hub.
     """
     from websockets.asyncio.client import connect
-    from websockets.exceptions import InvalidHandshake, InvalidStatus
+    from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus
     from websockets.typing import Subprotocol
 
     scheme, _, rest = endpoint.url.partition("://")
@@ -140,15 +150,20 @@ async def open_link(endpoint: Endpoint, path: str) -> "ClientConnection":
     except InvalidStatus as error:
         raise _not_let_in(endpoint, error) from None
     except (OSError, TimeoutError) as error:
+        if distrust := distrusted(endpoint, error):
+            raise distrust from None
         raise HubUnreachable(
             f"no hub answers at {endpoint.url} ({_reason(error)}): start one with "
             "swarmtui serve, or set SWARMTUI_URL"
         ) from None
-    except (InvalidHandshake, EOFError) as error:
-        raise HubRefused(
-            f"what answers at {endpoint.url} is not a swarmtui hub ({error}): "
-            "check SWARMTUI_URL"
+    except InvalidMessage as error:
+        if not isinstance(error.__cause__, EOFError | OSError):
+            raise _not_a_hub(endpoint, error) from None
+        raise HubUnreachable(
+            f"the hub at {endpoint.url} hung up: look at its log{hint(endpoint)}"
         ) from None
+    except (InvalidHandshake, EOFError) as error:
+        raise _not_a_hub(endpoint, error) from None
 
 
 def ended(endpoint: Endpoint, error: "ConnectionClosed") -> HubError:
@@ -183,6 +198,13 @@ def _not_let_in(endpoint: Endpoint, error: "InvalidStatus") -> HubError:
     return HubRefused(
         said
         or f"what answers at {endpoint.url} is not a swarmtui hub (status {status}): "
+        "check SWARMTUI_URL"
+    )
+
+
+def _not_a_hub(endpoint: Endpoint, error: Exception) -> HubRefused:
+    return HubRefused(
+        f"what answers at {endpoint.url} is not a swarmtui hub ({error}): "
         "check SWARMTUI_URL"
     )
 

@@ -341,6 +341,8 @@ class Discovered:
     pid: int = 0
     version: str = ""
     started: str = ""
+    certificate: str = ""
+    """What it shows over TLS, in PEM."""
 
 
 def discover(environ: Mapping[str, str] | None = None) -> Discovered | None:
@@ -358,6 +360,7 @@ def discover(environ: Mapping[str, str] | None = None) -> Discovered | None:
             pid=int(found.get("pid", 0)),
             version=str(found.get("version", "")),
             started=str(found.get("started", "")),
+            certificate=str(found.get("certificate", "")),
         )
     except FileNotFoundError:
         return None
@@ -379,6 +382,8 @@ class Endpoint:
     ca_file: Path | None = None
     client_cert: Path | None = None
     client_key: Path | None = None
+    certificate: str = field(default="", repr=False)
+    """The one certificate to trust, in PEM, whatever name it has."""
 
 
 def endpoint(
@@ -386,7 +391,8 @@ def endpoint(
 ) -> Endpoint:
     """Say which hub to talk to: the one set, else the one found, else the default.
 
-    The token that a hub on this machine announced is shown to that hub alone.
+    The token that a hub on this machine announced is shown to that hub alone, and the
+    certificate that it announced is trusted unless a setting names others.
 
     Raises:
         Invalid: a setting or the token's file cannot be read.
@@ -396,9 +402,13 @@ def endpoint(
     found = discover(environ)
     url = kit.url or (found.url if found else DEFAULT_URL)
     token = kit.token or _token_of(kit.token_file)
-    if not token and found and same_hub(url, found.url):
-        token = found.token
-    return Endpoint(url, token, kit.ca_file, kit.client_cert, kit.client_key)
+    certificate = ""
+    if found and same_hub(url, found.url):
+        token = token or found.token
+        certificate = "" if kit.ca_file else found.certificate
+    return Endpoint(
+        url, token, kit.ca_file, kit.client_cert, kit.client_key, certificate
+    )
 
 
 def same_hub(one: str, other: str) -> bool:

@@ -2,7 +2,8 @@
 
 import json
 import re
-from http.client import HTTPConnection, HTTPException
+import ssl
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Final
 
@@ -15,17 +16,27 @@ def who_holds(host: str, port: int) -> str:
     taken = f"port {port} on {host} is taken"
     holder = _holder(port)
     by = f" by {holder}" if holder else ""
-    version = _hub_version(host, port)
-    if version is not None:
-        return (
-            f"{taken}{by}: a swarmtui hub {version} answers there; attach to it with "
-            f"swarmtui attach http://{host}:{port}, or choose another with --port"
-        )
+    for line in (HTTPConnection(host, port, timeout=0.5), _over_tls(host, port)):
+        version = _hub_version(line)
+        if version is not None:
+            scheme = "https" if isinstance(line, HTTPSConnection) else "http"
+            return (
+                f"{taken}{by}: a swarmtui hub {version} answers there; attach to it "
+                f"with swarmtui attach {scheme}://{host}:{port}, or choose another "
+                "with --port"
+            )
     return f"{taken}{by}: choose another with --port, or end that process"
 
 
-def _hub_version(host: str, port: int) -> str | None:
-    connection = HTTPConnection(host, port, timeout=0.5)
+def _over_tls(host: str, port: int) -> HTTPConnection:
+    """Return a connection to whoever holds the port, whatever it proves."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return HTTPSConnection(host, port, timeout=0.5, context=context)
+
+
+def _hub_version(connection: HTTPConnection) -> str | None:
     try:
         connection.request("GET", "/healthz")
         found = json.loads(connection.getresponse().read(4096))

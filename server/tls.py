@@ -4,13 +4,17 @@ Certificate and key are tried out on each other before anybody connects, in memo
 is missing, mixed up, or out of date is told at the start and not by every client.
 """
 
+import re
 import ssl
 from pathlib import Path
 from typing import Final
 
-from agentkit.errors import Invalid
 from server.errors import CannotServeError
 from server.settings import Settings
+
+CERTIFICATE: Final = re.compile(
+    "-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL
+)
 
 REASONS: Final = {9: "is not valid yet", 10: "has expired"}
 """What OpenSSL's numbers say of a certificate's time (X509_V_ERR_CERT_…)."""
@@ -46,7 +50,7 @@ class Tls:
     @property
     def certificate(self) -> str:
         """The certificate that is shown, in PEM."""
-        return _read(self._cert)
+        return _certificates(self._cert)
 
     def renew(self) -> None:
         """Read certificate and key again, for connections from now on.
@@ -59,7 +63,7 @@ class Tls:
 
     def _load(self) -> ssl.SSLContext:
         """Return a context with certificate and key that has proved to work."""
-        text = _read(self._cert)
+        text = _certificates(self._cert)
         _read(self._key)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -99,8 +103,13 @@ def _read(path: Path) -> str:
         ) from None
 
 
+def _certificates(path: Path) -> str:
+    """Return the certificates of a file, which may hold the key as well."""
+    return "\n".join(CERTIFICATE.findall(_read(path)))
+
+
 def _no_password() -> str:
-    raise Invalid("the key wants a password")
+    raise ValueError("the key wants a password")
 
 
 def _trust(context: ssl.SSLContext, client_ca: Path) -> None:

@@ -275,21 +275,6 @@ def test_an_ipv6_address_may_stand_in_brackets(start: Start) -> None:
     assert hub.get("/healthz").status_code == 200
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_a_certificate_that_is_none_is_named(tmp_path: Path, there: bool) -> None:
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    if there:
-        cert.write_text("none")
-        key.write_text("none")
-    flags = ("--port", "0", "--tls-cert", str(cert), "--tls-key", str(key))
-
-    ended = attempt(tmp_path, *flags)
-
-    assert ended.returncode == 1
-    assert f"{cert} and {key} are not a certificate and its key" in ended.stderr
-    assert "Traceback" not in ended.stderr
-
-
 # --- a store that cannot be written ---
 
 
