@@ -24,6 +24,21 @@ KEY: Final = {
 }
 
 
+REFUSED_BY_WEBHOOK: Final = {
+    "type": "object",
+    "properties": {
+        "detail": {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "object"}},
+            ]
+        }
+    },
+    "required": ["detail"],
+}
+"""A refusal as IF.notify words it: a sentence, or one entry for each bad field."""
+
+
 class Description:
     """Collects the operations of routes and the schemas that they speak of."""
 
@@ -71,12 +86,17 @@ class Description:
         if route.reply is not None:
             schema = self._schema(TypeAdapter(route.reply), "serialization")
             found["content"] = {"application/json": {"schema": schema}}
+        return {str(route.status): found, "default": self._refusal(route)}
+
+    def _refusal(self, route: Route) -> dict[str, Any]:
         problem = self._schema(TypeAdapter(Problem), "serialization")
-        refused = {
+        content = {"application/problem+json": {"schema": problem}}
+        if route.door == "webhook":
+            content["application/json"] = {"schema": REFUSED_BY_WEBHOOK}
+        return {
             "description": "It is not; the detail says why and what helps.",
-            "content": {"application/problem+json": {"schema": problem}},
+            "content": content,
         }
-        return {str(route.status): found, "default": refused}
 
     def _schema(self, shape: TypeAdapter[Any], mode: Any) -> dict[str, Any]:
         schema = shape.json_schema(mode=mode, ref_template=REF)
