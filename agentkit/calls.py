@@ -7,22 +7,26 @@ For commands that ask one thing and end. A program that stays uses `Agent` or
 import json
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote, urlencode
 
+from agentkit.backoff import delays
 from agentkit.errors import (
     BY_CODE,
     AgentkitError,
     ConnectionLost,
+    HubError,
     HubRefused,
     HubUnavailable,
     HubUnreachable,
     Invalid,
 )
 from agentkit.settings import Endpoint, split_address
+
+T = TypeVar("T")
 
 BY_STATUS: dict[int, type[AgentkitError]] = {
     401: HubRefused,
@@ -165,6 +169,46 @@ class Caller:
                 f"{reply.status}): check SWARMTUI_URL"
             )
         raise kind(said)
+
+
+def asked_twice(ask: Callable[[], T]) -> T:
+    """Return what a question gives; put it once more when its answer was lost.
+
+    Raises:
+        AgentkitError: what `ask` raises.
+    """
+    try:
+        return ask()
+    except ConnectionLost:
+        return ask()
+
+
+def asked_again(ask: Callable[[float], T], until: float) -> Iterator[T]:
+    """Yield what a question gives, asked over and over until the time is over.
+
+    Keeps trying while the hub is away.
+
+    Args:
+        ask: puts the question; it is told how many seconds are left.
+        until: by `time.monotonic`, when to end.
+
+    Raises:
+        HubError: the hub was away when the time was over.
+        AgentkitError: whatever else `ask` raises, at once.
+    """
+    waits = delays()
+    away: HubError | None = None
+    while (left := until - time.monotonic()) > 0:
+        try:
+            found = ask(left)
+        except (HubUnreachable, HubUnavailable, ConnectionLost) as error:
+            away = error
+            time.sleep(min(next(waits), max(until - time.monotonic(), 0)))
+        else:
+            waits, away = delays(), None
+            yield found
+    if away is not None:
+        raise away
 
 
 def path_of(*segments: str) -> str:

@@ -2,16 +2,13 @@
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from agentkit import places
-from agentkit.backoff import delays
-from agentkit.calls import Caller
-from agentkit.errors import ConnectionLost, HubError, HubUnavailable, HubUnreachable
+from agentkit.calls import Caller, asked_again
 from agentkit.settings import Endpoint, private_folder
 
 POLL = 30.0
@@ -60,25 +57,19 @@ class Mailbox:
                 out, it is the bookmark.
 
         Raises:
-            HubError: the hub has not answered for the whole time.
+            HubError: the hub was away when the time was over.
             SwarmError: it refused.
         """
-        waits = delays()
-        away: HubError | None = None
-        while (left := until - time.monotonic()) > 0:
-            try:
-                after = self.bookmark() if after is None else after
-                mail = self._read(after, min(left, POLL))
-            except (HubUnreachable, HubUnavailable, ConnectionLost) as error:
-                away = error
-                time.sleep(min(next(waits), max(until - time.monotonic(), 0)))
-                continue
-            waits, away = delays(), None
+
+        def read(left: float) -> list[dict[str, Any]]:
+            nonlocal after
+            after = self.bookmark() if after is None else after
+            return self._read(after, min(left, POLL))
+
+        for mail in asked_again(read, until):
             if mail:
                 after = max(item["seq"] for item in mail)
                 yield mail
-        if away is not None:
-            raise away
 
     def keep(self, upto: int) -> None:
         """Remember on this machine that the mailbox was read up to a number."""

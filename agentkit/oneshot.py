@@ -1,7 +1,8 @@
-"""One report, synchronously, and then no more: for hooks and short scripts.
+"""One thing said, synchronously, and then no more: for hooks and short scripts.
 
-A hub that is down never breaks an agent: the report is put on disk, and the next one
-that reaches the hub takes it along, in order and with effect exactly once.
+A hub that is down never breaks an agent: a report, or what became of a task, is put on
+disk, and the next one that reaches the hub takes it along, in order and with effect
+exactly once.
 """
 
 import os
@@ -28,17 +29,17 @@ from agentkit.spool import Letter, Spool
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of a report."""
+    """What became of a letter."""
 
     agent: str
     delivered: bool
     """The hub has stored it; otherwise it waits on disk, or reports are disabled."""
     waiting: int = 0
-    """Reports that wait on disk."""
+    """Letters that wait on disk."""
     reason: str = ""
     """Why it was not delivered."""
     refused: tuple[str, ...] = ()
-    """Earlier reports that the hub refused for good, each with the reason."""
+    """Earlier letters that the hub refused for good, each with the reason."""
 
 
 def notify(
@@ -99,7 +100,17 @@ def notify(
         choices=list(choices) or None,
         id=help_id or None,
     )
-    letter = Letter(name, key or os.urandom(16).hex(), body)
+    return send(Letter(name, key or os.urandom(16).hex(), body), kit, timeout)
+
+
+def send(letter: Letter, kit: KitSettings, timeout: float = BUDGET) -> Sent:
+    """Give the hub a letter, behind all that wait; store it until the hub is back.
+
+    Raises:
+        HubRefused: the hub, or whatever answers, will not talk to us.
+        SwarmError: the hub refused the letter; it was not stored.
+        OSError: the hub is down and the letter could not be put on disk either.
+    """
     spool = Spool(Path(places.spool_folder(os.environ, kit.url)))
     try:
         hub = endpoint(kit)
@@ -112,12 +123,24 @@ def notify(
     return _deliver(hub, spool, letter, timeout)
 
 
+def catch_up(agent: str, kit: KitSettings, timeout: float = BUDGET) -> Sent:
+    """Give the hub what waits on disk, if anything does.
+
+    Raises:
+        HubRefused: the hub, or whatever answers, will not talk to us.
+    """
+    spool = Spool(Path(places.spool_folder(os.environ, kit.url)))
+    if not len(spool):
+        return Sent(agent, delivered=True)
+    return _drain(endpoint(kit), spool, Letter(agent, "", {}), timeout)
+
+
 def _body(**said: Any) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
 
 
 def _deliver(hub: Endpoint, spool: Spool, letter: Letter, timeout: float) -> Sent:
-    """Send a report; store it when the hub is not there."""
+    """Send a letter; store it when the hub is not there."""
     try:
         with Caller(hub, timeout) as caller:
             _post(caller, letter)
@@ -141,7 +164,7 @@ def _drain(hub: Endpoint, spool: Spool, newest: Letter, timeout: float) -> Sent:
                 spool.drop(letter)
                 if letter.key == newest.key:
                     raise
-                refused.append(f"{letter.agent}, {letter.body['report']}: {error}")
+                refused.append(f"{letter}: {error}")
             except HubRefused:
                 raise
             except HubError as error:
@@ -156,4 +179,4 @@ def _drain(hub: Endpoint, spool: Spool, newest: Letter, timeout: float) -> Sent:
 def _post(caller: Caller, letter: Letter) -> None:
     if caller.left <= 0:
         raise HubUnavailable("the hub did not answer in time")
-    caller.post("agents", letter.agent, "status", body=letter.body, key=letter.key)
+    caller.post(*letter.address, body=letter.body, key=letter.key)

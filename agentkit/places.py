@@ -56,8 +56,16 @@ def outbox_folder(environ: "Mapping[str, str]") -> str:
 
 def spool_folder(environ: "Mapping[str, str]", url: str) -> str:
     """Return where one-shot reports to one hub wait; no `url` is whichever is found."""
-    name = "".join(c if c.isalnum() else "-" for c in url)[:128] or "local"
-    return os.path.join(outbox_folder(environ), "reports", name)
+    return os.path.join(outbox_folder(environ), "reports", _folder_of(url))
+
+
+def claims_folder(environ: "Mapping[str, str]", url: str) -> str:
+    """Return where the leases that one hub gave to this machine are remembered."""
+    return os.path.join(folder("state", environ), "claims", _folder_of(url))
+
+
+def _folder_of(url: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in url)[:128] or "local"
 
 
 def project_file(cwd: str) -> str:

@@ -1,4 +1,4 @@
-"""Reports that wait on disk for a hub that is down, one file each.
+"""Reports and results that wait on disk for a hub that is down, one file each.
 
 A file appears whole or not at all, is on the disk before `put` returns, and its name
 begins with the time, so that names in order are reports in order. Each keeps its
@@ -17,7 +17,7 @@ from agentkit.settings import private_folder
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A report on its way to the hub."""
+    """Something that an agent says, on its way to the hub."""
 
     agent: str
     key: str
@@ -25,10 +25,22 @@ class Letter:
     body: dict[str, Any]
     file: str = ""
     """Its name in the spool, once it waits there."""
+    path: tuple[str, ...] = ()
+    """Where it goes, below ``/v1``; empty is the agent's status."""
+
+    @property
+    def address(self) -> tuple[str, ...]:
+        """Where it goes, below ``/v1``."""
+        return self.path or ("agents", self.agent, "status")
+
+    def __str__(self) -> str:
+        """Say in a few words what it is."""
+        said = " ".join(self.path[:0:-1]) or self.body.get("report", "")
+        return f"{self.agent}, {said}"
 
 
 class Spool:
-    """The reports that wait for one hub, in a folder of their own.
+    """The letters that wait for one hub, in a folder of their own.
 
     Any number of processes may use it at once.
     """
@@ -37,14 +49,19 @@ class Spool:
         self.folder = folder
 
     def put(self, letter: Letter) -> None:
-        """Store a report behind all others.
+        """Store a letter behind all others.
 
         Raises:
             OSError: the disk is full, or the folder cannot be written.
         """
         private_folder(self.folder)
         name = f"{time.time_ns():020}-{letter.key}.json"
-        said = {"agent": letter.agent, "key": letter.key, "body": letter.body}
+        said = {
+            "agent": letter.agent,
+            "key": letter.key,
+            "body": letter.body,
+            "path": letter.path,
+        }
         unfinished = self.folder / f".{name}"
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -63,7 +80,7 @@ class Spool:
         return [letter for letter in found if letter is not None]
 
     def drop(self, letter: Letter) -> None:
-        """Forget a report: the hub has it, or has refused it for good."""
+        """Forget a letter: the hub has it, or has refused it for good."""
         (self.folder / letter.file).unlink(missing_ok=True)
 
     def _names(self) -> list[str]:
@@ -75,7 +92,8 @@ class Spool:
     def _read(self, name: str) -> Letter | None:
         try:
             said = json.loads((self.folder / name).read_text())
-            return Letter(said["agent"], said["key"], said["body"], name)
+            path = tuple(said.get("path", ()))
+            return Letter(said["agent"], said["key"], said["body"], name, path)
         except FileNotFoundError:  # another process has sent it just now
             return None
         except (ValueError, KeyError, TypeError):

@@ -7,7 +7,18 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 
 from agentkit import __version__
-from agentkit.commands import ask, notify, ping, primer, wait
+from agentkit.commands import (
+    ask,
+    claim,
+    done,
+    extend,
+    fail,
+    notify,
+    ping,
+    primer,
+    supervise,
+    wait,
+)
 from agentkit.commands.output import words_to
 from agentkit.errors import AgentkitError
 from agentkit.quick import Attempt
@@ -15,6 +26,11 @@ from agentkit.quick import Attempt
 COMMANDS: dict[str, ModuleType] = {
     "notify": notify,
     "wait": wait,
+    "claim": claim,
+    "extend": extend,
+    "done": done,
+    "fail": fail,
+    "run": supervise,
     "ask": ask,
     "ping": ping,
     "primer": primer,

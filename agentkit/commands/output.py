@@ -25,7 +25,12 @@ def data(value: dict[str, Any]) -> None:
 
 def line(text: str) -> None:
     """Print a line for a person."""
-    sys.stdout.write(f"{_safe(text, keep=chr(10))}\n")
+    sys.stdout.write(f"{_safe(text, keep=chr(10) + chr(9))}\n")
+
+
+def cell(text: str) -> str:
+    """Return text as one column of a line whose columns stand apart by tabs."""
+    return " ".join(text.split())
 
 
 def who(parser: ArgumentParser) -> None:
