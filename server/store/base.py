@@ -6,7 +6,8 @@ to this.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from datetime import datetime
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from agentkit.errors import HubUnavailable
 from agentkit.protocol import Logged
@@ -22,6 +23,19 @@ class StoreError(HubUnavailable):
     """The store cannot be opened, read or written; the text says why and what helps."""
 
 
+class Trimmed(NamedTuple):
+    """What one step of trimming took away."""
+
+    rows: int = 0
+    bytes: int = 0
+    """What was given back to the disk."""
+
+    @property
+    def is_all(self) -> bool:
+        """Whether there was nothing left to take."""
+        return not self.rows and not self.bytes
+
+
 class Store(Protocol):
     """The log and the rows, kept in step."""
 
@@ -30,15 +44,16 @@ class Store(Protocol):
 
         Raises:
             StoreError: it is locked by another hub, damaged, or cannot be written.
+            WrongKey: it is sealed with another key.
         """
 
     async def load(self) -> tuple[int, Tables]:
         """Return the cursor of the newest event and the rows that are still of use.
 
-        Every agent, spool and receipt, in the order they first came; open help
-        requests, unfinished tasks, unsettled broadcasts and deliveries that are not
-        done; of the settled ones the newest `KEEP_SETTLED` of each table by version
-        (deliveries: none), and whatever a delivery that is not done refers to.
+        Every agent, spool, receipt and token, in the order they first came; open help
+        requests, unfinished tasks, unsettled broadcasts, and deliveries that wait or
+        may be tried again; of the settled ones the newest `KEEP_SETTLED` of each table
+        by version (deliveries: none), and whatever a loaded delivery refers to.
         """
 
     async def turn(self, write: Write) -> Turn:
@@ -62,15 +77,30 @@ class Store(Protocol):
         """Read the log: cursors in (after, before), at most `limit`.
 
         `subject` is a pattern (`agentkit.subjects`); `agent` narrows to one agent's.
+        What was trimmed is passed over: see `oldest`.
         """
 
+    async def oldest(self) -> int:
+        """Return the cursor of the oldest event that is kept; 0 before the first."""
+
     async def deliveries(
-        self, *, ref: str = "", agent: str = "", limit: int = 1000, after: str = ""
+        self,
+        *,
+        ref: str = "",
+        agent: str = "",
+        state: Literal["", "dead"] = "",
+        limit: int = 1000,
+        after: str = "",
     ) -> list[Delivery]:
         """Read at most `limit` deliveries.
 
         With `ref` the ledger of one thing, in order of agent and after agent `after`;
-        with `agent` alone the mailbox of one agent, newest first.
+        with `agent` alone the mailbox of one agent, newest first. With the state
+        ``dead`` the dead ones, of everybody or of one agent, newest first and after
+        the delivery whose id is `after`; `ref` does not count then.
+
+        Raises:
+            Invalid: `after` is not the id of a delivery.
         """
 
     async def task(self, key: str) -> Task | None:
@@ -81,6 +111,21 @@ class Store(Protocol):
 
     async def broadcast(self, key: str) -> Broadcast | None:
         """Read one broadcast, however old."""
+
+    async def trim(self, before: datetime, size: int) -> Trimmed:
+        """Take away one batch of what is no longer kept; repeat until `is_all`.
+
+        The log loses its oldest events: those from before a time, and more while it
+        all takes up more than `size` bytes. What is settled goes when the event that
+        settled it has gone: help requests, tasks, broadcasts, deliveries, and receipts
+        with the last event of theirs. Agents, spools, tokens, whatever still waits,
+        what a waiting delivery carries, and the newest event always stay.
+
+        A batch takes a few milliseconds, so that turns come in between.
+
+        Raises:
+            StoreError: nothing could be taken away.
+        """
 
     async def check(self) -> str:
         """Prove that the store can be written; return a word on its state.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from agentkit.sealing import Forged
 from server.store.base import StoreError
 
 _ROOM = "has no room left on its disk: free some space there, then try again"
@@ -66,12 +67,15 @@ def explained(path: Path, *, writing: bool = False) -> Iterator[None]:
     it when `writing`, else of the file.
 
     Raises:
-        StoreError: in place of an error of SQLite, of the system or of the encoding.
+        StoreError: in place of an error of SQLite, of the system, the encoding or a
+            sealed body.
     """
     try:
         yield
     except sqlite3.Error as error:
         raise StoreError(_sentence(path, _of_sqlite(error))) from error
+    except Forged as error:
+        raise StoreError(str(error)) from error
     except OSError as error:
         words = SYSTEM.get(error.errno or 0, f"{_FAILING} ({error})")
         raise StoreError(_sentence(path, words)) from error

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from agentkit.codec import EVENTS
+from agentkit.errors import Invalid
 from agentkit.protocol import Logged
 from agentkit.rows import Broadcast, Delivery, HelpRequest, Task
 from agentkit.subjects import matches
@@ -18,6 +19,18 @@ LIVE: Mapping[type, Callable[[Any], bool]] = {
     Delivery: lambda row: row.state != "done" and not row.retried,
 }
 """Whether a row still waits for something; kinds not listed always count as live."""
+
+SETTLED: Mapping[str, Callable[[Any], bool]] = {
+    "helps": lambda row: not row.is_open,
+    "tasks": lambda row: row.is_settled,
+    "broadcasts": lambda row: not LIVE[Broadcast](row),
+    "deliveries": lambda row: row.is_settled,
+    "receipts": lambda _row: True,
+}
+"""Whether a row may be forgotten with its last event; other tables keep all of theirs.
+
+A dead delivery both may be tried again, and is forgotten in the end.
+"""
 
 
 def next_cursor(last: int, events: Iterable[Logged]) -> int:
@@ -35,6 +48,18 @@ def next_cursor(last: int, events: Iterable[Logged]) -> int:
             )
         last = cursor
     return last
+
+
+def parts_of_id(key: str) -> tuple[int, str]:
+    """Return number and agent of a delivery's id (`Delivery.id`).
+
+    Raises:
+        Invalid: it is not one.
+    """
+    seq, at, agent = key.partition("@")
+    if not (at and seq.isascii() and seq.isdigit()):
+        raise Invalid(f"{key!r} is not a delivery: write its number, @ and the agent")
+    return int(seq), agent
 
 
 def subjects(pattern: str) -> tuple[str, ...]:

@@ -1,15 +1,22 @@
 """A store that forgets everything with its process: for tests and the demo."""
 
+from bisect import bisect_left
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final, Literal
 
 from agentkit.protocol import Logged
-from agentkit.rows import Broadcast, Delivery, HelpRequest, Task
+from agentkit.rows import Broadcast, Delivery, HelpRequest, Receipt, Task
 from server.core.tables import Tables, Turn
-from server.store.base import KEEP_SETTLED, Write
-from server.store.log import LIVE, next_cursor, subjects
+from server.store.base import KEEP_SETTLED, Trimmed, Write
+from server.store.log import LIVE, SETTLED, next_cursor, parts_of_id, subjects
+
+EVENT: Final = 1024
+"""How many bytes an event counts for; rows are not counted."""
+
+BATCH: Final = 2000
 
 
 class MemoryStore:
@@ -17,6 +24,8 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._log: list[Logged] = []
+        self._gone = 0
+        """How many events were trimmed: the cursor before the oldest."""
         self._rows = Tables()
 
     async def open(self) -> None:
@@ -25,11 +34,9 @@ class MemoryStore:
     async def load(self) -> tuple[int, Tables]:
         """Return the newest cursor and the rows that are still of use."""
         rows = self._rows
-        waiting = {
-            key: row for key, row in rows.deliveries.items() if LIVE[Delivery](row)
-        }
+        waiting = _waiting(rows)
         wanted = {row.ref for row in waiting.values()}
-        return len(self._log), replace(
+        return self._last, replace(
             rows,
             agents=dict(rows.agents),
             helps=_still_of_use(rows.helps, wanted),
@@ -43,7 +50,7 @@ class MemoryStore:
     async def turn(self, write: Write) -> Turn:
         """Keep what `write` returns."""
         turn = write(())
-        next_cursor(len(self._log), turn.events)
+        next_cursor(self._last, turn.events)
         self._log.extend(turn.events)
         for name, rows in turn.rows:
             getattr(self._rows, name).update(rows)
@@ -61,7 +68,8 @@ class MemoryStore:
     ) -> list[Logged]:
         """Read the log: cursors in (after, before), at most `limit`."""
         wanted = frozenset(subjects(subject))
-        span = self._log[after : None if before is None else max(before - 1, 0)]
+        end = self._last if before is None else before - 1
+        span = self._log[max(after - self._gone, 0) : max(end - self._gone, 0)]
         chosen = (
             logged
             for logged in (reversed(span) if newest_first else span)
@@ -70,10 +78,22 @@ class MemoryStore:
         )
         return list(islice(chosen, limit))
 
+    async def oldest(self) -> int:
+        """Return the cursor of the oldest event that is kept; 0 before the first."""
+        return self._gone + 1 if self._log else 0
+
     async def deliveries(
-        self, *, ref: str = "", agent: str = "", limit: int = 1000, after: str = ""
+        self,
+        *,
+        ref: str = "",
+        agent: str = "",
+        state: Literal["", "dead"] = "",
+        limit: int = 1000,
+        after: str = "",
     ) -> list[Delivery]:
-        """Read a ledger in order of agent, or a mailbox newest first."""
+        """Read a ledger in order of agent, a mailbox or dead ones newest first."""
+        if state:
+            return self._dead(agent, after)[:limit]
         chosen = [
             row
             for row in self._rows.deliveries.values()
@@ -83,6 +103,17 @@ class MemoryStore:
         newest_first = bool(agent and not ref)
         chosen.sort(key=attrgetter("agent", "seq"), reverse=newest_first)
         return chosen[:limit]
+
+    def _dead(self, agent: str, after: str) -> list[Delivery]:
+        end = parts_of_id(after) if after else None
+        chosen = [
+            row
+            for row in self._rows.deliveries.values()
+            if row.state == "dead"
+            and agent in ("", row.agent)
+            and (end is None or (row.seq, row.agent) < end)
+        ]
+        return sorted(chosen, key=attrgetter("seq", "agent"), reverse=True)
 
     async def task(self, key: str) -> Task | None:
         """Read one task, however old."""
@@ -96,12 +127,49 @@ class MemoryStore:
         """Read one broadcast, however old."""
         return self._rows.broadcasts.get(key)
 
+    async def trim(self, before: datetime, size: int) -> Trimmed:
+        """Forget one batch of what is no longer kept."""
+        last = len(self._log) - 1
+        end = bisect_left(self._log, before, key=lambda logged: logged.event.at)
+        end = min(max(end, len(self._log) - size // EVENT), last, BATCH)
+        if end > 0:
+            del self._log[:end]
+            self._gone += end
+            return Trimmed(end)
+        return Trimmed(sum(map(self._forget, SETTLED)) if self._log else 0)
+
+    def _forget(self, name: str) -> int:
+        """Forget what settled before the log begins; return how much that was."""
+        rows: dict[Any, Any] = getattr(self._rows, name)
+        settled = SETTLED[name]
+        carried = {row.ref for row in _waiting(self._rows).values()}
+        old = [
+            key
+            for key, row in rows.items()
+            if settled(row) and _version(row) <= self._gone and key not in carried
+        ]
+        for key in old:
+            del rows[key]
+        return len(old)
+
     async def check(self) -> str:
         """Return the word for a store that can be written: memory always can."""
         return "writable"
 
     async def close(self) -> None:
         """Do nothing: there is nothing to release."""
+
+    @property
+    def _last(self) -> int:
+        return self._gone + len(self._log)
+
+
+def _waiting(rows: Tables) -> dict[tuple[str, int], Delivery]:
+    return {key: row for key, row in rows.deliveries.items() if LIVE[Delivery](row)}
+
+
+def _version(row: HelpRequest | Task | Broadcast | Delivery | Receipt) -> int:
+    return row.last if isinstance(row, Receipt) else row.version
 
 
 def _still_of_use(rows: dict[str, Any], wanted: set[str]) -> dict[str, Any]:

@@ -8,29 +8,34 @@ with many commands to a commit it costs next to nothing.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
 
 import aiosqlite
 
 from agentkit.protocol import Logged
 from agentkit.rows import Broadcast, Delivery, HelpRequest, Task
+from agentkit.sealing import Sealer
 from server.core.tables import Tables, Turn
-from server.store.base import StoreError, Write
+from server.store.base import StoreError, Trimmed, Write
 from server.store.faults import explained
-from server.store.log import subjects
-from server.store.schema import read, read_event
+from server.store.log import parts_of_id, subjects
+from server.store.schema import TABLES, unseal_event
 from server.store.writer import Writer
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Decode: TypeAlias = Callable[[Sequence[Any], Sealer], R]
 
 _END = 2**63 - 1
 """Beyond every cursor, and the largest number that SQLite knows."""
+
+_Value: TypeAlias = str | int | tuple[str | int, ...]
 
 _READER = (
     "PRAGMA query_only=1",
@@ -40,10 +45,19 @@ _READER = (
 
 
 class SQLiteStore:
-    """Keeps log and rows in the file at `path`, made with mode 0600 when it is new."""
+    """Keeps log and rows in the file at `path`, made with mode 0600 when it is new.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: of the file; its folder is made when it is not there.
+        master: the master key (see `agentkit.sealing`): what is written from now on is
+            sealed with it. Empty seals nothing.
+        previous: the master key before, while rows are sealed with it.
+    """
+
+    def __init__(self, path: Path, *, master: str = "", previous: str = "") -> None:
         self._path = path
+        self._master = master
+        self._previous = previous
         self._thread: ThreadPoolExecutor | None = None
         self._writer: Writer | None = None
         self._reader: aiosqlite.Connection | None = None
@@ -52,12 +66,20 @@ class SQLiteStore:
         """Open or create the file, with its folder, and take its lock.
 
         Raises:
-            StoreError: it is locked, damaged, of another version, or not to be written.
+            StoreError: it is locked, damaged, of a newer version, or not to be written.
+            WrongKey: it is sealed with another key.
         """
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         try:
             with explained(self._path):
-                self._writer = await self._in_thread(Writer, self._path)
+                self._writer = await self._in_thread(
+                    partial(
+                        Writer,
+                        self._path,
+                        master=self._master,
+                        previous=self._previous,
+                    )
+                )
                 self._reader = await aiosqlite.connect(self._path, isolation_level=None)
                 for pragma in _READER:
                     await self._reader.execute(pragma)
@@ -93,7 +115,7 @@ class SQLiteStore:
         chosen = subjects(subject)
         return await self._fetch(
             "SELECT cursor, subject, data FROM events",
-            read_event,
+            unseal_event,
             where={
                 "cursor > ?": min(after, _END),
                 "cursor < ?": _END if before is None else min(before, _END),
@@ -104,33 +126,58 @@ class SQLiteStore:
             limit=limit,
         )
 
+    async def oldest(self) -> int:
+        """Return the cursor of the oldest event that is kept; 0 before the first."""
+        oldest = await self._fetch(
+            "SELECT min(cursor) FROM events", lambda values, _: values[0], where={}
+        )
+        return oldest[0] or 0
+
     async def deliveries(
-        self, *, ref: str = "", agent: str = "", limit: int = 1000, after: str = ""
+        self,
+        *,
+        ref: str = "",
+        agent: str = "",
+        state: Literal["", "dead"] = "",
+        limit: int = 1000,
+        after: str = "",
     ) -> list[Delivery]:
-        """Read a ledger in order of agent, or a mailbox newest first."""
-        mailbox = agent and not ref
+        """Read a ledger in order of agent, a mailbox or dead ones newest first."""
+        mine = {"agent = ?": agent} if agent else {}
+        where: Mapping[str, _Value]
+        if state:
+            past = {"(seq, agent) < (?, ?)": parts_of_id(after)} if after else {}
+            where, order = {"dead": (), **mine, **past}, "seq DESC, agent DESC"
+        elif ref:
+            where = {"ref = ?": ref, **(mine or {"agent > ?": after})}
+            order = "agent, seq"
+        else:
+            where, order = mine or {"agent > ?": after}, "agent, seq"
+            order = "seq DESC" if agent else order
+        table = TABLES["deliveries"]
         return await self._fetch(
-            "SELECT body FROM deliveries",
-            partial(read, Delivery),
-            where={
-                **({"ref = ?": ref} if ref else {}),
-                **({"agent = ?": agent} if agent else {"agent > ?": after}),
-            },
-            order="seq DESC" if mailbox else "agent, seq",
-            limit=limit,
+            table.select, table.read, where=where, order=order, limit=limit
         )
 
     async def task(self, key: str) -> Task | None:
         """Read one task, however old."""
-        return await self._one(Task, "tasks", key)
+        found: Task | None = await self._one("tasks", key)
+        return found
 
     async def help(self, key: str) -> HelpRequest | None:
         """Read one help request, however old."""
-        return await self._one(HelpRequest, "helps", key)
+        found: HelpRequest | None = await self._one("helps", key)
+        return found
 
     async def broadcast(self, key: str) -> Broadcast | None:
         """Read one broadcast, however old."""
-        return await self._one(Broadcast, "broadcasts", key)
+        found: Broadcast | None = await self._one("broadcasts", key)
+        return found
+
+    async def trim(self, before: datetime, size: int) -> Trimmed:
+        """Take away one batch of what is no longer kept, between two turns."""
+        with explained(self._path):
+            return await self._in_thread(self._writing.trim, before, size)
 
     async def check(self) -> str:
         """Commit something, and return the word for a store that can do so."""
@@ -151,29 +198,31 @@ class SQLiteStore:
         if thread is not None:
             thread.shutdown(wait=False)
 
-    async def _one(self, kind: type[R], table: str, key: str) -> R | None:
-        select = f"SELECT body FROM {table}"  # noqa: S608
-        found = await self._fetch(select, partial(read, kind), where={"id = ?": key})
+    async def _one(self, name: str, key: str) -> Any:
+        table = TABLES[name]
+        found = await self._fetch(table.select, table.read, where={"id = ?": key})
         return found[0] if found else None
 
     async def _fetch(
         self,
         select: str,
-        decode: Callable[..., R],
+        decode: Decode[R],
         *,
-        where: Mapping[str, str | int | tuple[str, ...]],
+        where: Mapping[str, _Value],
         order: str = "1",
         limit: int = 1,
     ) -> list[R]:
-        query = f"{select} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"
+        terms = f"WHERE {' AND '.join(where)}" if where else ""
+        query = f"{select} {terms} ORDER BY {order} LIMIT ?"
         values = chain.from_iterable(
             value if isinstance(value, tuple) else (value,) for value in where.values()
         )
         if self._reader is None:
             raise self._closed()
+        sealer = self._writing.sealer
         with explained(self._path):
             rows = await self._reader.execute_fetchall(query, (*values, limit))
-            return [decode(*row) for row in rows]
+            return [decode(row, sealer) for row in rows]
 
     async def _in_thread(
         self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs

@@ -1,14 +1,18 @@
 """The one connection that writes: SQLite as the writer thread of the store uses it."""
 
+import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
-from agentkit.rows import key_of
+from agentkit.rows import Row, key_of
+from agentkit.sealing import Sealer
 from server.core.tables import Tables, Turn
-from server.store.base import StoreError
+from server.store.base import StoreError, Trimmed
+from server.store.insert import Values
 from server.store.lock import StoreLock
 from server.store.log import next_cursor
 from server.store.schema import (
@@ -17,16 +21,22 @@ from server.store.schema import (
     SCHEMA,
     TABLES,
     VERSION,
+    Table,
     bind_event,
-    read,
+    seal_event,
 )
+from server.store.trim import INCREMENTAL, give_back, take
+from server.store.upgrade import upgrade
 
 PRAGMAS: tuple[str, ...] = (
+    "PRAGMA auto_vacuum=INCREMENTAL",
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA mmap_size=0",
 )
-"""How the writing connection is set."""
+"""How the writing connection is set; the first counts while the file is empty."""
+
+log = logging.getLogger(__name__)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -41,15 +51,24 @@ class Writer:
         path: of the file; its folder is made when it is not there.
         connect: opens the file; another one lets the same statements run on a disk
             that loses its power.
+        master: the master key that bodies are sealed with (`agentkit.sealing`); empty
+            seals nothing.
+        previous: the one before.
 
     Raises:
+        WrongKey: the file is sealed with another key.
         StoreError: the file is locked, or not one that this version can write.
         sqlite3.Error: SQLite cannot use the file.
         OSError: the system does not let us.
     """
 
     def __init__(
-        self, path: Path, connect: Callable[[Path], sqlite3.Connection] = connect
+        self,
+        path: Path,
+        connect: Callable[[Path], sqlite3.Connection] = connect,
+        *,
+        master: str = "",
+        previous: str = "",
     ) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with ExitStack() as undo:
@@ -61,6 +80,8 @@ class Writer:
             for pragma in PRAGMAS:
                 self._connection.execute(pragma)
             self._ensure_schema(path)
+            self.sealer = self._sealer(path, master, previous)
+            """What reads the bodies; any thread may use it."""
             self.check()
             self._last = self._newest()
             undo.pop_all()
@@ -74,12 +95,34 @@ class Writer:
                 "folder with --data-dir"
             )
         version = self._number("PRAGMA user_version")
-        if version != VERSION:
+        if version > VERSION:
             raise StoreError(
                 f"the store {path} has version {version}, but this hub reads version "
                 f"{VERSION}: install the newer swarmtui that wrote it, or name another "
                 "folder with --data-dir"
             )
+        if version < VERSION:
+            upgrade(self._connection, version)
+            log.info("the store %s is now of version %s", path, VERSION)
+        if self._number("PRAGMA auto_vacuum") != INCREMENTAL:
+            self._rebuild(path)
+
+    def _rebuild(self, path: Path) -> None:
+        """Write the file anew, once, so that it can give room back to the disk."""
+        try:
+            self._connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            self._connection.execute("VACUUM")
+        except sqlite3.Error as error:
+            log.warning(
+                "the store %s cannot shrink yet (%s): free as much room on its disk as "
+                "it takes up, and start the hub again",
+                path,
+                error,
+            )
+
+    def _sealer(self, path: Path, master: str, previous: str) -> Sealer:
+        with self._transaction() as connection:
+            return Sealer.of(connection, master, previous, where=f"the store {path}")
 
     def load(self) -> tuple[int, Tables]:
         """Return the newest cursor and the rows that are still of use."""
@@ -87,8 +130,8 @@ class Writer:
         for name, rows in tables:
             table = TABLES[name]
             for query in table.loads:
-                for (body,) in self._connection.execute(query):
-                    row = read(table.kind, body)
+                for values in self._connection.execute(query):
+                    row = table.read(values, self.sealer)
                     key = key_of(row)
                     rows[key if len(key) > 1 else key[0]] = row
         self._last = self._newest()
@@ -98,12 +141,30 @@ class Writer:
         """Write a turn, durably; when that fails nothing of it is kept."""
         last = next_cursor(self._last, turn.events)
         with self._transaction() as connection:
-            INSERT_EVENT.write(connection, list(map(bind_event, turn.events)))
+            INSERT_EVENT.write(connection, self._events(turn))
             for name, rows in turn.rows:
                 if rows:
                     table = TABLES[name]
-                    table.upsert.write(connection, list(map(table.bind, rows.values())))
+                    table.upsert.write(connection, self._rows(table, rows.values()))
         self._last = last
+
+    def _events(self, turn: Turn) -> list[Values]:
+        values = map(bind_event, turn.events)
+        if not self.sealer.mark:
+            return list(values)
+        return [seal_event(each, self.sealer) for each in values]
+
+    def _rows(self, table: Table, rows: Iterable[Row]) -> list[Values]:
+        values = map(table.bind, rows)
+        if not self.sealer.mark:
+            return list(values)
+        return [table.seal(each, self.sealer) for each in values]
+
+    def trim(self, before: datetime, size: int) -> Trimmed:
+        """Take away one batch of what is no longer kept; see `Store.trim`."""
+        with self._transaction() as connection:
+            rows = take(connection, before, size)
+        return Trimmed(rows, 0 if rows else give_back(self._connection))
 
     def check(self) -> None:
         """Write something, durably."""

@@ -30,6 +30,7 @@ from agentkit.rows import (
     Row,
     Spool,
     Task,
+    Token,
     key_of,
 )
 from agentkit.subjects import matches
@@ -46,6 +47,7 @@ TABLE_OF: dict[type[Row], str] = {
     Delivery: "deliveries",
     Spool: "spools",
     Receipt: "receipts",
+    Token: "tokens",
 }
 
 

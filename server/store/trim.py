@@ -1,0 +1,108 @@
+"""Takes away what is no longer kept, batch by batch, by the rules of `Store.trim`."""
+
+import sqlite3
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from server.store.schema import CARRIED, SETTLING, microseconds
+
+BATCH: Final = 2000
+"""How many rows go at once: some 10 ms."""
+
+PAGES: Final = 500
+"""How many pages are given back to the disk at once, when there is nothing to take."""
+
+SPARE: Final = 0.1
+"""The share of the file that may lie free for what comes next."""
+
+_SETTLED: Mapping[str, str] = {
+    "deliveries": "(NOT live OR dead)",
+    "receipts": "TRUE",
+    **dict.fromkeys(SETTLING, f"NOT live AND id NOT IN ({CARRIED})"),
+}
+"""What may go of each table, once the event that settled it has gone."""
+
+_DELETE: Final = tuple(
+    f"DELETE FROM {name} WHERE rowid IN (SELECT rowid FROM {name} "  # noqa: S608
+    f"WHERE {settled} AND version < ? ORDER BY version LIMIT ?)"
+    for name, settled in _SETTLED.items()
+)
+
+
+def take(connection: sqlite3.Connection, before: datetime, size: int) -> int:
+    """Delete a batch within the transaction of the caller; return how many rows went.
+
+    Rows come first: nothing settled outlives its event by more than a batch.
+    """
+    oldest, newest = span(connection)
+    left = BATCH
+    for delete in _DELETE:
+        left -= connection.execute(delete, (oldest, left)).rowcount
+    end = _first_since(connection, before, oldest, newest)
+    if used(connection) > size:
+        end = newest
+    end = min(end, oldest + left, newest)
+    left -= connection.execute("DELETE FROM events WHERE cursor < ?", (end,)).rowcount
+    return BATCH - left
+
+
+def give_back(connection: sqlite3.Connection) -> int:
+    """Give free pages back to the disk if there are many; return how many bytes went.
+
+    The file shrinks with the next checkpoint.
+    """
+    free, pages = (
+        _number(connection, "freelist_count"),
+        _number(connection, "page_count"),
+    )
+    many = min(free - int(pages * SPARE), PAGES)
+    if many <= 0 or _number(connection, "auto_vacuum") != INCREMENTAL:
+        return 0
+    connection.execute(f"PRAGMA incremental_vacuum({many})").fetchall()
+    went = pages - _number(connection, "page_count")
+    return went * _number(connection, "page_size")
+
+
+INCREMENTAL: Final = 2
+"""What `PRAGMA auto_vacuum` says of a file that can give pages back."""
+
+
+def used(connection: sqlite3.Connection) -> int:
+    """Return how many bytes of the file hold something."""
+    pages = _number(connection, "page_count") - _number(connection, "freelist_count")
+    return pages * _number(connection, "page_size")
+
+
+def span(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return the cursors of the oldest and the newest event; both 0 without any."""
+    oldest, newest = (
+        connection.execute(f"SELECT {end}(cursor) FROM events").fetchone()[0] or 0  # noqa: S608
+        for end in ("min", "max")
+    )
+    return oldest, newest
+
+
+def _first_since(
+    connection: sqlite3.Connection, when: datetime, low: int, high: int
+) -> int:
+    """Return the cursor of the first event since `when`; `high` if that is later.
+
+    The hub's clock never goes back, so that times rise with cursors: no index is needed
+    to find one.
+    """
+    sought = microseconds(when)
+    at = "SELECT at FROM events WHERE cursor >= ? ORDER BY cursor LIMIT 1"
+    while low < high:
+        middle = (low + high) // 2
+        (found,) = connection.execute(at, (middle,)).fetchone()
+        if found < sought:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _number(connection: sqlite3.Connection, pragma: str) -> int:
+    (number,) = connection.execute(f"PRAGMA {pragma}").fetchone()
+    return int(number)
