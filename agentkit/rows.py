@@ -289,6 +289,8 @@ class Receipt:
     first: int
     last: int
     """Cursors of its events; `last` < `first` when there were none."""
+    wish: str = ""
+    """The kind of command that it was used for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

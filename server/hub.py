@@ -328,8 +328,9 @@ class Hub:
 
     def _grant(self, wish: _Wish, events: list[Logged]) -> Outcome[Any] | Receipt:
         swarm = self._swarm
+        kind = type(wish.command).__name__
         if wish.key and wish.key in swarm.receipts:
-            return swarm.receipts[wish.key]
+            return _used(swarm.receipts[wish.key], kind)
         now = self.now()
         decided = decide(swarm, wish.command, now)
         wish.first = swarm.cursor + 1
@@ -341,7 +342,9 @@ class Hub:
         events += mine
         if wish.key and mine:
             swarm.put_receipt(
-                Receipt(key=wish.key, at=now, first=wish.first, last=wish.last)
+                Receipt(
+                    key=wish.key, at=now, first=wish.first, last=wish.last, wish=kind
+                )
             )
         value = wish.read(swarm, mine) if wish.read else None
         return Outcome(tuple(mine), value)
@@ -432,6 +435,12 @@ class Hub:
             except (LookupError, AttributeError):
                 raise Conflict(USED) from None
         return Outcome(tuple(events), value)
+
+
+def _used(receipt: Receipt, kind: str) -> Receipt:
+    if receipt.wish not in ("", kind):
+        raise Conflict(USED)
+    return receipt
 
 
 def _resolve(answer: asyncio.Future[Any], value: object) -> None:

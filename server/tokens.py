@@ -161,9 +161,10 @@ async def revoke(office: Office, call: Call) -> Reply:
         read=lambda swarm, _: swarm.tokens.get(key),
         key=call.key(),
     )
-    row = outcome.value
+    if outcome.value is None:
+        raise Conflict(USED)
     body = {
-        "row": view(row) if row else None,
+        "row": view(outcome.value),
         "token": fresh,
         "events": [event_frame(logged) for logged in outcome.events],
     }

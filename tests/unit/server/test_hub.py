@@ -144,6 +144,8 @@ async def test_an_idempotency_key_has_one_effect_and_one_answer(hub: Hub) -> Non
         hub.submit(wish, key="k", read=lambda _, events: events[0].cursor),
     )
     later = await hub.submit(wish, key="k")
+    with pytest.raises(Conflict, match="was used for something else"):
+        await hub.submit(SendBroadcast(id="", text="x"), key="k")
 
     assert first == again
     assert later.events == first.events
