@@ -90,6 +90,8 @@ class Change:
     helps: tuple[HelpRequest, ...] = ()
     tasks: tuple[Task, ...] = ()
     broadcasts: tuple[Broadcast, ...] = ()
+    gone: tuple[str, ...] = ()
+    """Tasks that the mirror does not keep any more; they are only counted."""
 
     @property
     def weight(self) -> int:

@@ -12,7 +12,7 @@ connection ends it comes back by itself and takes a new snapshot.
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
@@ -32,6 +32,7 @@ from agentkit.link import Keeper, Link
 from agentkit.mirror import Mirror, heard
 from agentkit.protocol import (
     BroadcastSent,
+    DeliveryRetried,
     HelpAnswered,
     HelperAssigned,
     HelpResolved,
@@ -39,6 +40,9 @@ from agentkit.protocol import (
     HelpTaken,
     Logged,
     TaskAssigned,
+    TaskCancelled,
+    TaskEnqueued,
+    TaskRequeued,
 )
 from agentkit.rows import Delivery
 from agentkit.settings import Endpoint, endpoint
@@ -84,6 +88,8 @@ class Coordinator:
         self.helps = self._mirror.helps
         self.tasks = self._mirror.tasks
         self.broadcasts = self._mirror.broadcasts
+        self.task_counts = self._mirror.task_counts
+        """The hub's tasks by state; `tasks` has those that tell most (`Mirror`)."""
         self.stats: Stats | None = None
         self.hub: Mapping[str, Any] = {}
         """What the hub says of itself: version, started, store, url."""
@@ -101,6 +107,8 @@ class Coordinator:
         """Events up to here were passed on."""
         self._held: list[dict[str, Any]] | None = None
         """Turns that wait for the events before them; None when nothing does."""
+        self._refreshing = False
+        """A snapshot was asked for because the mirror ran short of tasks."""
         self._ids = itertools.count(1)
         self._pending: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._chores: set[asyncio.Task[None]] = set()
@@ -186,11 +194,61 @@ class Coordinator:
         *,
         title: str = "",
         body: Mapping[str, Any] | None = None,
+        priority: int = 0,
+        not_before: datetime | None = None,
+        max_attempts: int | None = None,
         key: str = "",
     ) -> TaskAssigned:
-        """Hand a task to an agent; the hub makes an id when there is none."""
+        """Hand a task to an agent; the hub makes an id when there is none.
+
+        Args:
+            agent: whose it is.
+            task: its id; one that is there already moves over to the agent.
+            title: what to do, in a line.
+            body: whatever the agent is to get with it.
+            priority: a higher one is claimed first.
+            not_before: when it goes to the agent; at once if left out.
+            max_attempts: how often it may fail; else as the hub is set.
+            key: an idempotency key.
+        """
         args = {"agent": agent, "id": task, "title": title, "body": body}
+        args |= _when(priority, not_before, max_attempts)
         return await self._order("assign", TaskAssigned, args, key)
+
+    async def enqueue(
+        self,
+        title: str = "",
+        *,
+        task: str = "",
+        needs: Iterable[str] = (),
+        body: Mapping[str, Any] | None = None,
+        priority: int = 0,
+        not_before: datetime | None = None,
+        max_attempts: int | None = None,
+        key: str = "",
+    ) -> TaskEnqueued:
+        """Queue a task for whoever has the capabilities that it needs.
+
+        The other arguments are those of `assign`.
+        """
+        args = {"id": task, "title": title, "needs": list(needs), "body": body}
+        args |= _when(priority, not_before, max_attempts)
+        return await self._order("enqueue", TaskEnqueued, args, key)
+
+    async def cancel(
+        self, task: str, *, reason: str = "", key: str = ""
+    ) -> TaskCancelled:
+        """Call a task off; whoever has it loses it."""
+        args = {"id": task, "reason": reason}
+        return await self._order("cancel", TaskCancelled, args, key)
+
+    async def requeue(self, task: str, *, key: str = "") -> TaskRequeued:
+        """Begin a task anew, with all its attempts."""
+        return await self._order("requeue", TaskRequeued, {"id": task}, key)
+
+    async def retry(self, delivery: str, *, key: str = "") -> DeliveryRetried:
+        """Send a dead delivery (`Delivery.id`) once more, as a new one."""
+        return await self._order("retry", DeliveryRetried, {"id": delivery}, key)
 
     async def broadcast(
         self, text: str, *, where: str = "", key: str = ""
@@ -270,6 +328,19 @@ class Coordinator:
         """Return the deliveries of an agent, newest first."""
         rows = await self._ask("mailbox", {"agent": agent, "limit": limit})
         return [decode(Delivery, row) for row in rows]
+
+    async def dead(
+        self, agent: str = "", *, after: str = "", limit: int = 100
+    ) -> list[Delivery]:
+        """Return dead deliveries, newest first: of an agent, or all.
+
+        Args:
+            agent: whose; empty is everybody's.
+            after: the id of the last one seen.
+            limit: how many at most, up to 1000.
+        """
+        args = {"agent": agent or None, "after": after or None, "limit": limit}
+        return [decode(Delivery, row) for row in await self._ask("dead", args)]
 
     async def ping(self) -> float:
         """Return the seconds to the hub and back."""
@@ -375,6 +446,7 @@ class Coordinator:
                     hear[frame["type"]](frame)
         finally:
             self._socket = None
+            self._refreshing = False
             self._end_chores()
             self._give_up()
 
@@ -387,6 +459,7 @@ class Coordinator:
         first = not self._mirror.loaded
         if not self._mirror.copy(frame):
             return
+        self._refreshing = False
         if first or self.cursor <= self._told:
             self._begin(())
         else:
@@ -426,6 +499,9 @@ class Coordinator:
             return
         self._push(self._mirror.turn(frame))
         self._told = self.cursor
+        if self._mirror.is_short and not self._refreshing:
+            self._refreshing = True
+            self._ask_for_snapshot()
 
     def _hear_reply(self, frame: dict[str, Any]) -> None:
         reply = self._pending.get(frame["id"])
@@ -438,6 +514,9 @@ class Coordinator:
 
     def _hear_resync(self, _frame: dict[str, Any]) -> None:
         self._end_chores()
+        self._ask_for_snapshot()
+
+    def _ask_for_snapshot(self) -> None:
         if self._socket is not None:
             self._chore(_send(self._socket, {"type": "snapshot"}))
 
@@ -451,6 +530,17 @@ class Coordinator:
             task.cancel()
         self._held = None
         self._mirror.forget_copies()
+
+
+def _when(
+    priority: int, not_before: datetime | None, max_attempts: int | None
+) -> dict[str, Any]:
+    """Return the fields that say when a task is tried, and how often."""
+    return {
+        "priority": priority or None,
+        "not_before": not_before.isoformat() if not_before else None,
+        "max_attempts": max_attempts,
+    }
 
 
 def _judged(reply: dict[str, Any]) -> dict[str, Any]:

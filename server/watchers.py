@@ -6,17 +6,37 @@ take a new snapshot.
 """
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any, Final, Literal
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import chain, islice
+from typing import Any, Final, Literal, NamedTuple
 
+from agentkit.rows import Task
 from server.asgi import dumps
 from server.connection import Connection
 from server.core import Swarm
 from server.core.tables import Tables
-from server.hub import FED, Hub, Pushed, encode_turn
+from server.hub import FED, Hub, Pushed, count_tasks, encode_turn
 
 ROWS: Final = 1000
 """Rows in one frame of a snapshot."""
+
+FRAME: Final = 1 << 20
+"""Bytes of rows after which a frame of a snapshot is full."""
+
+TASKS: Final = 5000
+"""Tasks in a snapshot; all others are only counted."""
+
+BYTES: Final = 64 << 20
+"""Bytes of tasks after which a snapshot has no more of them."""
+
+RECENT: Final = 500
+"""Tasks that were settled last: a snapshot has them before those that wait."""
+
+FOREVER: Final = datetime.max.replace(tzinfo=UTC)
+
+LARGEST: Final = 32 << 20
+"""Bytes of a turn that a watcher is sent; after a larger one it takes a snapshot."""
 
 PENDING: Final = 20_000
 """Events and rows that wait for one watcher before it must take a new snapshot."""
@@ -27,6 +47,15 @@ BEHIND: Final = dumps(
         "reason": "this watcher was too slow, turns were left out: ask for a snapshot",
     }
 )
+
+
+class Picture(NamedTuple):
+    """What a snapshot shows."""
+
+    cursor: int
+    rows: dict[str, list[Any]]
+    counts: dict[str, int]
+    """All tasks by state."""
 
 
 class Watcher:
@@ -62,8 +91,8 @@ class Watcher:
         """Send everything that is known, then every turn after it."""
         self._mode = "copying"
         self._clear()
-        cursor, rows = await self.hub.ask(self._look)
-        for frame in _frames(cursor, rows):
+        picture = await self.hub.ask(self._look)
+        for frame in _frames(picture):
             self.send(frame)
             await asyncio.sleep(0)
             await self.connection.drained()
@@ -82,7 +111,7 @@ class Watcher:
         if self._mode == "behind":
             return
         if not self._batch and not self._pending and self.live:
-            self.send(pushed.frame.encode())
+            self._send_turn(pushed.frame)
             return
         self._keep(pushed)
         if self._batch and not self._timer and self._mode == "live":
@@ -95,10 +124,24 @@ class Watcher:
         self.connection.on_writable = None
         self._clear()
 
-    def _look(self, swarm: Swarm) -> tuple[int, dict[str, list[Any]]]:
+    def _look(self, swarm: Swarm) -> Picture:
+        """Take a picture; what was pushed until now is in it."""
         self.hub.subscribe(self)
-        rows = {table: list(getattr(swarm, table).values()) for table in FED}
-        return swarm.cursor, rows
+        self._clear()
+        rows = {
+            table: list(getattr(swarm, table).values())
+            for table in FED
+            if table != "tasks"
+        }
+        rows["tasks"] = notable(swarm, TASKS)
+        return Picture(swarm.cursor, rows, count_tasks(swarm))
+
+    def _send_turn(self, frame: str) -> None:
+        text = frame.encode()
+        if len(text) <= LARGEST:
+            self.send(text)
+        else:
+            self._fall_behind()
 
     def _keep(self, pushed: Pushed) -> None:
         self._pending.append(pushed)
@@ -107,6 +150,10 @@ class Watcher:
         self._weight += sum(len(getattr(rows, table)) for table in FED)
         if self._weight <= PENDING:
             return
+        self._fall_behind()
+
+    def _fall_behind(self) -> None:
+        """Send no more turns until a new snapshot is asked for."""
         copying = self._mode == "copying"
         self._mode = "behind"
         self._clear()
@@ -123,7 +170,7 @@ class Watcher:
             return
         pending = self._pending
         self._clear()
-        self.send(_merge(pending).encode())
+        self._send_turn(_merge(pending))
 
     def _clear(self) -> None:
         self._pending = []
@@ -169,14 +216,71 @@ def _merge(pending: list[Pushed]) -> str:
     return encode_turn(pending[-1].cursor, events, rows, counts[-1] if counts else {})
 
 
-def _frames(cursor: int, rows: dict[str, list[Any]]) -> Iterator[bytes]:
+def notable(swarm: Swarm, most: int) -> list[Task]:
+    """Return at most `most` tasks, the most telling ones first.
+
+    Those that somebody has, the dead, a few that were settled last, those that wait in
+    the order in which they are claimed, those that are for later, the other settled.
+    """
+    tasks = swarm.tasks
+    settled = list(swarm.settled(dead=False))
+    held = (tasks[key] for keys in swarm.held.values() for key in keys)
+    ready = (tasks[key] for key in swarm.ready.first(most))
+    later = (tasks[key] for key in swarm.scheduled.due(FOREVER, most))
+    order = chain(
+        held,
+        swarm.settled(dead=True),
+        settled[:RECENT],
+        ready,
+        later,
+        settled[RECENT:],
+    )
+    return list(islice(order, most))
+
+
+def _frames(picture: Picture) -> Iterator[bytes]:
     """Yield the frames of a snapshot; a frame has rows of one table, the last none."""
-    for table, all_rows in rows.items():
-        for start in range(0, len(all_rows), ROWS):
-            part = {**dict.fromkeys(FED, ()), table: all_rows[start : start + ROWS]}
-            yield _snapshot(cursor, part, more=True)
-    yield _snapshot(cursor, dict.fromkeys(FED, ()), more=False)
+    for table, rows in picture.rows.items():
+        texts = map(dumps, rows)
+        for part in _parts(_up_to(BYTES, texts) if table == "tasks" else texts):
+            yield _snapshot(picture, table, part)
+    yield dumps(
+        {
+            "type": "snapshot",
+            "cursor": picture.cursor,
+            "more": False,
+            **dict.fromkeys(FED, ()),
+            "counts": picture.counts,
+        }
+    )
 
 
-def _snapshot(cursor: int, rows: dict[str, Any], *, more: bool) -> bytes:
-    return dumps({"type": "snapshot", "cursor": cursor, "more": more, **rows})
+def _up_to(most: int, texts: Iterable[bytes]) -> Iterator[bytes]:
+    for text in texts:
+        most -= len(text)
+        if most < 0:
+            return
+        yield text
+
+
+def _parts(texts: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield as many rows at a time as one frame takes."""
+    part: list[bytes] = []
+    size = 0
+    for text in texts:
+        part.append(text)
+        size += len(text)
+        if len(part) == ROWS or size >= FRAME:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _snapshot(picture: Picture, table: str, part: list[bytes]) -> bytes:
+    tables = b",".join(
+        b'"%b":[%b]' % (name.encode(), b",".join(part) if name == table else b"")
+        for name in FED
+    )
+    head = b'{"type":"snapshot","cursor":%d,"more":true,' % picture.cursor
+    return head + tables + b"}"

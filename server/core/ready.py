@@ -125,6 +125,11 @@ class ReadyTasks:
             return [min(heads)[2]] if heads else []
         return [entry[2] for entry in islice(heapq.merge(*lanes), count)]
 
+    def first(self, count: int) -> list[str]:
+        """Return at most `count` tasks, most urgent first, whoever may have them."""
+        lanes = heapq.merge(*self._lanes.values())
+        return [entry[2] for entry in islice(lanes, count)]
+
     def covers(self, capabilities: Iterable[str], needs: frozenset[str]) -> bool:
         """Say whether these capabilities are enough."""
         return len(needs.intersection(capabilities)) >= self._share * len(needs)

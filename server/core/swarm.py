@@ -144,6 +144,11 @@ class Swarm:
         box = self.mail.get(agent, {})
         return sum(row.state in ("queued", "sent") for row in box.values())
 
+    def settled(self, *, dead: bool) -> Iterator[Task]:
+        """Yield the settled tasks in memory, the newest first: the dead, or others."""
+        order = self._settled.get("dead tasks" if dead else "tasks", {})
+        return (self.tasks[key] for key in reversed(order))
+
     def deliveries(self) -> Iterator[Delivery]:
         """Yield every delivery that is not done, dead ones too."""
         return (row for box in self.mail.values() for row in box.values())
