@@ -66,7 +66,9 @@ class Forged(AgentkitError):
     code = "forged"
 
 
-def master_key(text: str, file: Path | None = None, name: str = "master key") -> str:
+def master_key(
+    text: str, file: Path | None = None, name: str = "storage_master_key"
+) -> str:
     """Return the master key that the settings give: the text, else what the file has.
 
     Any text will do that is long enough and hard to guess; blanks around it do not

@@ -58,12 +58,12 @@ async def serve(settings: Settings) -> None:
         StoreError: the store cannot be opened.
     """
     tls = Tls.of(settings)
-    listener = listen(settings)
     hub = Hub(
         make_store(settings),
         rules=settings.rules,
         version=__version__,
     )
+    listener = listen(settings)
     try:
         keys = _keys(settings)
         await hub.start()
@@ -130,7 +130,8 @@ def make_store(settings: Settings) -> Store:
     """Return the store that the settings ask for."""
     if settings.store == "memory":
         return MemoryStore()
-    return SQLiteStore(settings.folder / "hub.db")
+    master, previous = settings.master_keys
+    return SQLiteStore(settings.folder / "hub.db", master=master, previous=previous)
 
 
 def listen(settings: Settings) -> socket.socket:

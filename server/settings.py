@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from agentkit.errors import Invalid
+from agentkit.sealing import master_key
 from agentkit.settings import (
     file,
     load,
@@ -178,6 +179,28 @@ class Settings:
         "Deliveries that may wait in one mailbox.",
         read=whole(1, 10_000_000),
     )
+    keep_days: float = setting(
+        7.0,
+        "Days that events are kept, and what is settled.",
+        read=number(1 / 1440, 36_500),
+    )
+    keep_size: int = setting(
+        1024 * MIB,
+        "Bytes that the store may take up; beyond them the oldest events go first.",
+        read=whole(MIB, 2**50),
+    )
+    storage_master_key: str = setting(
+        "",
+        "What the store is sealed with: long, random and not lost.",
+        env=("FAME_STORAGE_MASTER_KEY",),
+        personal=True,
+    )
+    storage_master_key_file: Path | None = setting(
+        None, "A file with it.", read=file, personal=True
+    )
+    storage_master_key_previous: str = setting(
+        "", "The one before, until swarmtui rekey has run.", personal=True
+    )
     embedded: bool = setting(
         False, "End when standard input ends, with whoever started it.", read=switch
     )
@@ -206,6 +229,20 @@ class Settings:
     def folder(self) -> Path:
         """The folder of the store, the token and the secret."""
         return self.data_dir or paths().database.parent
+
+    @property
+    def master_keys(self) -> tuple[str, str]:
+        """The store's master key and the one before it; empty where there is none.
+
+        Raises:
+            Invalid: one is too short, or its file cannot be read.
+        """
+        return (
+            master_key(self.storage_master_key, self.storage_master_key_file),
+            master_key(
+                self.storage_master_key_previous, name="storage_master_key_previous"
+            ),
+        )
 
     @property
     def rules(self) -> Rules:

@@ -20,7 +20,7 @@ SOURCES = (
     Column("from", flexible=True),
 )
 TABLES: tuple[type, ...] = (KitSettings, HubSettings, Preferences)
-SECRET = {"token"}
+SECRET = {"token", "storage_master_key", "storage_master_key_previous"}
 
 
 @click.command()
