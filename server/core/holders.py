@@ -1,5 +1,6 @@
 """Holders: what claiming and giving up work makes of an agent's status."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -74,7 +75,7 @@ def _after(swarm: Swarm, row: Agent, task: str, at: datetime) -> Agent:
     """Return the row of an agent whose work on a task has ended."""
     left = swarm.held.get(row.id)
     if left:
-        return replace(row, task=next(reversed(left))) if row.task == task else row
+        return replace(row, task=_newest(swarm, left)) if row.task == task else row
     if row.status == "idle":
         return row if row.ticket else replace(row, ticket=swarm.cursor)
     return replace(
@@ -87,6 +88,12 @@ def _after(swarm: Swarm, row: Agent, task: str, at: datetime) -> Agent:
         escalated=False,
         cause=swarm.cursor,
     )
+
+
+def _newest(swarm: Swarm, tasks: Iterable[str]) -> str:
+    """Return what was claimed last; by the rows, so that a restart changes nothing."""
+    rows = (swarm.tasks[key] for key in tasks)
+    return max(rows, key=lambda row: (row.fence, row.place)).id
 
 
 def _newcomer(swarm: Swarm, event: TaskLeased) -> Agent:

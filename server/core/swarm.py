@@ -60,7 +60,7 @@ class Swarm:
         self.ready = ReadyTasks(self.rules.claim_share)
         """Tasks that can be claimed."""
         self.held: dict[str, dict[str, None]] = {}
-        """Tasks by who works on them, the newest last."""
+        """Tasks by who works on them, in no order that means anything."""
         self.leases = Deadlines()
         """Tasks that are leased, until when."""
         self.scheduled = Deadlines()

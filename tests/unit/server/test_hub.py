@@ -145,7 +145,7 @@ async def test_an_idempotency_key_has_one_effect_and_one_answer(hub: Hub) -> Non
     )
     later = await hub.submit(wish, key="k")
     with pytest.raises(Conflict, match="was used for something else"):
-        await hub.submit(SendBroadcast(id="", text="x"), key="k")
+        await hub.submit(Assign(agent="a", id="T"), key="k")
 
     assert first == again
     assert later.events == first.events
