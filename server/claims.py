@@ -227,8 +227,6 @@ class Claims:
             for cursor, event in events
             if isinstance(event, TaskLeased)
         ]
-        if events and not found:
-            raise LookupError  # The idempotency key was used for something else.
         if not found and claimant.stays:
             self._line_up(claimant, swarm)
         task = swarm.tasks.get(offered)

@@ -1,5 +1,9 @@
 """What every wish is held to before it is decided: ids, texts, capabilities."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from agentkit.codec import dumps
 from agentkit.errors import Invalid
 from server.core.rules import Rules
 
@@ -23,6 +27,16 @@ def check_text(rules: Rules, what: str, value: str) -> None:
         raise Invalid(
             f"the {what} has {len(value):,} characters, at most "
             f"{rules.text_length:,} are allowed; send a shorter one, or a link"
+        )
+
+
+def check_result(rules: Rules, result: Mapping[str, Any]) -> None:
+    """Refuse a result that is too large: it stays in memory and goes to watchers."""
+    size = len(dumps(result).encode())
+    if size > rules.result_bytes:
+        raise Invalid(
+            f"the result has {size:,} bytes as JSON, at most {rules.result_bytes:,} "
+            f"are allowed; keep it elsewhere and send a link"
         )
 
 

@@ -24,7 +24,7 @@ from agentkit.protocol import (
     TaskReleased,
 )
 from agentkit.rows import Task
-from server.core.checks import check_capabilities, check_id, check_text
+from server.core.checks import check_capabilities, check_id, check_result, check_text
 from server.core.holders import lay_down, lose, take_up
 from server.core.mailbox import advance
 from server.core.outboxes import accept, numbered
@@ -112,6 +112,7 @@ def decide_complete(swarm: Swarm, wish: Complete, now: datetime) -> list[Event]:
         return []
     if (wish.cost or 0) < 0:
         raise Invalid("cost cannot be negative; send a total")
+    check_result(swarm.rules, wish.result)
     _held(swarm, wish)
     return [
         TaskDone(

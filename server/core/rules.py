@@ -30,6 +30,8 @@ class Rules:
     id_length: int = 256
     text_length: int = 16_384
     """Characters in a message, question, answer or broadcast."""
+    result_bytes: int = 65_536
+    """Bytes that the result of a task may have as JSON."""
     capabilities: int = 64
     """How many capabilities one agent may name."""
     keep_settled: int = 1000
