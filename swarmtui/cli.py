@@ -34,13 +34,18 @@ WORDS = {
     "attach": Word("dashboard:attach", "Open the dashboard over a distant hub."),
     "status": Word("look:status", "Tell how the swarm is doing, in a few lines."),
     "agents": Word("look:agents", "List the agents, all or those a filter chooses."),
-    "tasks": Word("look:tasks", "List the tasks and how far they got."),
+    "tasks": Word("work:tasks", "List the tasks and how far they got."),
     "help-desk": Word("look:help_desk", "List who needs a person, the worst first."),
     "deliveries": Word("look:deliveries", "Show who received a task or a broadcast."),
     "assign": Word("act:assign", "Hand a task to an agent."),
+    "enqueue": Word("work:enqueue", "Queue a task for whoever can do it."),
+    "cancel": Word("work:cancel", "Call tasks off; whoever has one loses it."),
+    "requeue": Word("work:requeue", "Begin tasks anew, with all their attempts."),
+    "retry": Word("work:retry", "Send dead deliveries once more, as new ones."),
     "broadcast": Word("act:broadcast", "Tell something to all agents, or to some."),
     "answer": Word("act:answer", "Answer somebody who asked for help."),
     "events": Word("events:events", "Print the log as JSON lines, and follow it."),
+    "token": Word("token:token", "Make, list and revoke tokens: who is let in."),
     "doctor": Word("doctor:doctor", "Check the set-up, and say what to do."),
     "paths": Word("paths:paths", "Tell where files live and where settings come from."),
     "completion": Word("completion:completion", "Print the completion for a shell."),
@@ -185,6 +190,7 @@ def _verdict(error: BaseException) -> tuple[str, int]:
 
 def _in_one_voice(text: str) -> str:
     """Return a text of click's as we write them: it follows our name and a colon."""
+    text = " ".join(text.split())
     one = re.sub(r"[.:]? \(?Did you mean (.*?)\)?$", r": did you mean \1", text)
     return one[:1].lower() + one[1:].removesuffix(".")
 

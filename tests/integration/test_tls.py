@@ -40,12 +40,19 @@ class Authority:
         self.certificate = self._sign(self.name, self.key.public_key(), ca=True)
 
     def issue(
-        self, folder: Path, name: str, host: str = "127.0.0.1", **span: timedelta
+        self,
+        folder: Path,
+        name: str,
+        host: str = "127.0.0.1",
+        begins: timedelta = -DAY,
+        ends: timedelta = DAY,
     ) -> tuple[Path, Path]:
         """Write a certificate and its key; return both paths."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        signed = self._sign(subject, key.public_key(), host=host, **span)
+        signed = self._sign(
+            subject, key.public_key(), host=host, begins=begins, ends=ends
+        )
         cert_file, key_file = folder / f"{name}.pem", folder / f"{name}.key"
         cert_file.write_bytes(_pem(signed))
         key_file.write_bytes(_key_pem(key))

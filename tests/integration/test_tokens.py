@@ -1,6 +1,9 @@
 """Tokens: made, shown once, let in, ended."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from agentkit import Agent, Coordinator
 from server.auth import Keys
 from tests.integration.conftest import Line, RunningHub, Start
 
@@ -340,3 +344,115 @@ def test_a_token_file_that_cannot_be_replaced_leaves_all_as_it_is(
     assert refused.status_code == 409
     assert "restart the hub" in refused.json()["detail"]
     assert status(hub, hub.token) == 200
+
+
+# --- the command ---
+
+
+def command(hub: RunningHub, *words: str) -> tuple[int, str, str]:
+    """Return exit code, output and words of ``swarmtui token``."""
+    done = subprocess.run(
+        [sys.executable, "-m", "swarmtui", "token", *words],
+        env={**os.environ, "SWARMTUI_HOME": str(hub.home)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_makes_lists_and_revokes_tokens(hub: RunningHub) -> None:
+    _, made, said = command(
+        hub, "create", "--role", "viewer", "--name", "kiosk", "--expires", "30d"
+    )
+    key = said.split()[1].rstrip(";")
+    before = status(hub, made.strip())
+    _, table, _ = command(hub, "list")
+
+    code, _, gone = command(hub, "revoke", key)
+    _, after, _ = command(hub, "list", "--json")
+
+    row = next(row for row in json.loads(after)["tokens"] if row["id"] == key)
+    assert (before, status(hub, made.strip()), code) == (200, 401, 0)
+    assert made.strip() not in table + after
+    assert f"token {key} is let in no longer" in gone
+    assert "kiosk" in table
+    assert row["revoked"]
+
+
+def test_the_command_derives_tokens_and_their_next_generation(hub: RunningHub) -> None:
+    def derived() -> list[str]:
+        _, out, _ = command(hub, "derive", "agent:x1", "agent:x2", "--json")
+        return [row["token"] for row in json.loads(out)["tokens"]]
+
+    first = derived()
+    code, _, said = command(hub, "revoke", "agent:x1")
+    second = derived()
+
+    codes = [status(hub, token, "/v1/agents/x1") for token in (first[0], second[0])]
+    assert code == 0
+    assert "swarmtui token derive agent:x1" in said
+    assert (first[0] == second[0], first[1] == second[1]) == (False, True)
+    assert codes == [401, 404]
+
+
+def test_the_command_makes_the_operators_token_anew_and_goes_on(start: Start) -> None:
+    hub = start("--store", "memory")
+    asked, nothing, why = command(hub, "revoke", "operator")
+    before = status(hub, hub.token)
+
+    code, fresh, _ = command(hub, "revoke", "operator", "--yes")
+    next_code, listed, _ = command(hub, "list")
+
+    assert (asked, nothing, before) == (5, "", 200)
+    assert "--yes" in why
+    assert (code, next_code) == (0, 0)
+    assert status(hub, hub.token) == 401
+    assert status(hub, fresh.strip()) == 200
+    assert "operator" in listed
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "tells"),
+    [
+        (("create",), 2, "--role"),
+        (("create", "--role", "agent"), 2, "--agent"),
+        (("create", "--role", "viewer", "--agent", "a"), 2, "--agent"),
+        (("create", "--role", "viewer", "--expires", "soon"), 2, "30d"),
+        (("create", "--role", "viewer", "--name", "operator"), 2, "name"),
+        (("revoke", "nobody"), 3, "nobody"),
+        (("derive", "nobody"), 2, "agent:"),
+        (("frob",), 2, "frob"),
+    ],
+)
+def test_what_makes_no_sense_is_told_in_a_sentence(
+    hub: RunningHub, words: tuple[str, ...], code: int, tells: str
+) -> None:
+    ended, out, said = command(hub, *words)
+
+    assert (ended, out) == (code, "")
+    assert tells in said
+    assert said.count("\n") == 1
+
+
+async def test_agents_of_this_machine_outlive_the_operators_token(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = start("--store", "memory")
+    monkeypatch.setenv("SWARMTUI_HOME", str(hub.home))
+    async with Agent("local") as agent, Coordinator() as swarm:
+        await agent.busy("T1")
+        await agent.flush(timeout=10)
+
+        fresh = revoke(hub, "operator")["token"]
+        await agent.busy("T2")
+        await agent.flush(timeout=20)
+
+        async for _ in swarm.changes():
+            if swarm.agents["local"].task == "T2":
+                break
+    hub.http.headers.update(bearer(fresh))
+    assert hub.get("/v1/agents/local").json()["agent"]["task"] == "T2"
