@@ -46,6 +46,18 @@ METRICS: Final = (
         lambda o: o.hub.stats.failed_commits,
     ),
     Metric(
+        COUNTER,
+        "trimmed_rows",
+        "Events and settled rows that were no longer kept.",
+        lambda o: o.hub.stats.trimmed_rows,
+    ),
+    Metric(
+        COUNTER,
+        "trimmed_bytes",
+        "Bytes that the store gave back to the disk.",
+        lambda o: o.hub.stats.trimmed_bytes,
+    ),
+    Metric(
         GAUGE,
         "commit_seconds",
         "How long the latest COMMIT took.",

@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import uvicorn
@@ -32,6 +32,7 @@ from server.mailroom import Mailroom
 from server.office import Office
 from server.ports import who_holds
 from server.pulse import Pulse
+from server.retention import Retention
 from server.settings import Settings, load_settings
 from server.store.base import Store
 from server.store.memory import MemoryStore
@@ -82,6 +83,11 @@ async def serve(settings: Settings) -> None:
 async def run(office: Office, listener: socket.socket, tls: Tls | None) -> None:
     """Answer on a socket until told to stop, and announce it meanwhile."""
     pulse = Pulse(office)
+    retention = Retention(
+        office.hub,
+        timedelta(days=office.settings.keep_days),
+        office.settings.keep_size,
+    )
     server = Server(office, tls)
     await office.keyring.open(office.hub)
     await office.open()
@@ -94,10 +100,12 @@ async def run(office: Office, listener: socket.socket, tls: Tls | None) -> None:
             if office.settings.embedded:
                 await _end_with_stdin(server)
             pulse.start()
+            retention.start()
             log.info("ready", extra={"url": office.url})
             await server.serve(sockets=[listener])
     finally:
         pulse.stop()
+        await retention.stop()
         await office.mailroom.close()
 
 

@@ -38,6 +38,8 @@ class Meter:
         self.out_bytes = 0
         self.out_frames = 0
         self.failed_commits = 0
+        self.trimmed_rows = 0
+        self.trimmed_bytes = 0
         self.commit_ms = 0.0
         """How long the latest COMMIT took."""
         self.seconds: deque[Second] = deque([Second()], maxlen=WINDOW)
