@@ -4,7 +4,7 @@ from functools import cache
 from typing import Final
 
 from agentkit.rows import Role
-from server import api, leases, replies, tokens, webhook, wire
+from server import api, backup, leases, replies, tokens, webhook, wire
 from server.asgi import Reply, dumps
 from server.follow import events_or_stream
 from server.metrics import metrics
@@ -316,4 +316,4 @@ HEALTH: Final = tuple(
     )
 )
 
-ROUTES: Final = (*webhook.ROUTES, *API, *tokens.ROUTES, *HEALTH)
+ROUTES: Final = (*webhook.ROUTES, *API, *tokens.ROUTES, *backup.ROUTES, *HEALTH)

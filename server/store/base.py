@@ -6,8 +6,9 @@ to this.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import BinaryIO, Literal, NamedTuple, Protocol, TypeAlias
 
 from agentkit.errors import HubUnavailable
 from agentkit.protocol import Logged
@@ -34,6 +35,21 @@ class Trimmed(NamedTuple):
     def is_all(self) -> bool:
         """Whether there was nothing left to take."""
         return not self.rows and not self.bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether a store is sound, and what it is made of."""
+
+    ok: bool
+    problems: tuple[str, ...] = ()
+    """What is wrong with it, the first few."""
+    version: int = 0
+    """Of its schema."""
+    size: int = 0
+    """In bytes."""
+    sqlite: str = ""
+    """The version of SQLite that reads it."""
 
 
 class Store(Protocol):
@@ -132,6 +148,24 @@ class Store(Protocol):
 
         Raises:
             StoreError: it cannot.
+        """
+
+    async def copy(self) -> BinaryIO:
+        """Copy everything, as it is at one moment, while turns go on.
+
+        The file has no name: when it is closed nothing is left of it. It is a store of
+        its own, sealed as this one is.
+
+        Raises:
+            Conflict: the store is not in a file.
+            StoreError: it cannot be copied, for example for lack of room.
+        """
+
+    async def examine(self) -> Health:
+        """Read everything through and say whether it is sound, while turns go on.
+
+        Raises:
+            StoreError: it cannot be read.
         """
 
     async def close(self) -> None:

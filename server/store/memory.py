@@ -5,12 +5,13 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from operator import attrgetter
-from typing import Any, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
+from agentkit.errors import Conflict
 from agentkit.protocol import Logged
 from agentkit.rows import Broadcast, Delivery, HelpRequest, Receipt, Task
 from server.core.tables import Tables, Turn
-from server.store.base import KEEP_SETTLED, Trimmed, Write
+from server.store.base import KEEP_SETTLED, Health, Trimmed, Write
 from server.store.log import LIVE, SETTLED, next_cursor, parts_of_id, subjects
 
 EVENT: Final = 1024
@@ -155,6 +156,17 @@ class MemoryStore:
     async def check(self) -> str:
         """Return the word for a store that can be written: memory always can."""
         return "writable"
+
+    async def copy(self) -> BinaryIO:
+        """Refuse: nothing is in a file."""
+        raise Conflict(
+            "the hub keeps everything in memory, so there is nothing to copy: start it "
+            "with --store sqlite"
+        )
+
+    async def examine(self) -> Health:
+        """Find it sound: there is nothing that could be damaged."""
+        return Health(ok=True)
 
     async def close(self) -> None:
         """Do nothing: there is nothing to release."""

@@ -8,13 +8,15 @@ with many commands to a commit it costs next to nothing.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
+from typing import Any, BinaryIO, Literal, ParamSpec, TypeAlias, TypeVar
 
 import aiosqlite
 
@@ -22,7 +24,8 @@ from agentkit.protocol import Logged
 from agentkit.rows import Broadcast, Delivery, HelpRequest, Task
 from agentkit.sealing import Sealer
 from server.core.tables import Tables, Turn
-from server.store.base import StoreError, Trimmed, Write
+from server.store import copies
+from server.store.base import Health, StoreError, Trimmed, Write
 from server.store.faults import explained
 from server.store.log import parts_of_id, subjects
 from server.store.schema import TABLES, unseal_event
@@ -61,6 +64,7 @@ class SQLiteStore:
         self._thread: ThreadPoolExecutor | None = None
         self._writer: Writer | None = None
         self._reader: aiosqlite.Connection | None = None
+        self._copies = count()
 
     async def open(self) -> None:
         """Open or create the file, with its folder, and take its lock.
@@ -80,6 +84,7 @@ class SQLiteStore:
                         previous=self._previous,
                     )
                 )
+                copies.sweep(self._path)
                 self._reader = await aiosqlite.connect(self._path, isolation_level=None)
                 for pragma in _READER:
                     await self._reader.execute(pragma)
@@ -185,6 +190,15 @@ class SQLiteStore:
             await self._in_thread(self._writing.check)
         return "writable"
 
+    async def copy(self) -> BinaryIO:
+        """Copy everything, as it is at one moment, while turns go on."""
+        target = copies.unfinished(self._path, str(next(self._copies)))
+        return await self._apart(partial(_copied, target))
+
+    async def examine(self) -> Health:
+        """Read everything through and say whether it is sound, while turns go on."""
+        return await self._apart(copies.examine)
+
     async def close(self) -> None:
         """Close the file and release its lock; a store that is not open stays so."""
         reader, self._reader = self._reader, None
@@ -224,6 +238,27 @@ class SQLiteStore:
             rows = await self._reader.execute_fetchall(query, (*values, limit))
             return [decode(row, sealer) for row in rows]
 
+    async def _apart(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """Work over a connection that nothing else waits for, in a thread of its own.
+
+        Whoever gives up on it ends the work.
+        """
+        if self._reader is None:
+            raise self._closed()
+        with explained(self._path):
+            connection = copies.reading(self._path)
+
+            def worked() -> R:
+                with closing(connection):
+                    return work(connection)
+
+            try:
+                return await asyncio.to_thread(worked)
+            except asyncio.CancelledError:
+                with suppress(sqlite3.ProgrammingError):
+                    connection.interrupt()
+                raise
+
     async def _in_thread(
         self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
@@ -238,3 +273,12 @@ class SQLiteStore:
 
     def _closed(self) -> StoreError:
         return StoreError(f"the store {self._path} is not open: start the hub again")
+
+
+def _copied(target: Path, connection: sqlite3.Connection) -> BinaryIO:
+    """Copy everything into a file that loses its name at once."""
+    copies.copy(connection, target)
+    try:
+        return target.open("rb")
+    finally:
+        target.unlink()

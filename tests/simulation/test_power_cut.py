@@ -18,7 +18,7 @@ import apsw
 
 from server.core import Swarm, Turn
 from server.store import MemoryStore
-from server.store.schema import read_event
+from server.store.schema import unseal_event
 from server.store.writer import Writer
 from tests.simulation.disk import Connection, Disk, FileSystem
 from tests.simulation.turns import RULES, Turns
@@ -89,7 +89,7 @@ class Machine:
             acknowledged, expected = await self.told.load()
         sound = writer._connection.execute("PRAGMA integrity_check").fetchone()
         log = writer._connection.execute("SELECT cursor, subject, data FROM events")
-        events = [read_event(*row) for row in log]
+        events = [unseal_event(row, writer.sealer) for row in log]
         whole = await self.told.events(limit=acknowledged)
         same = (cursor, rows, events) == (acknowledged, expected, whole)
         if not same or sound != ("ok",):
@@ -101,6 +101,7 @@ class Machine:
         return Writer(
             self.path,
             lambda path: Connection(path, system, self.synchronous).as_sqlite3(),
+            master="one master key for all" if self.seed % 2 else "",
         )
 
     @contextmanager
