@@ -3,6 +3,7 @@
 A reader raises a ValueError that says what the value is not: "is not a number".
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,6 +25,17 @@ def words(raw: Any) -> tuple[str, ...]:
     if not isinstance(items, list | tuple):
         raise ValueError("is not a list of words")  # noqa: TRY004
     return tuple(word for item in items if (word := text(item).strip()))
+
+
+def json_object(raw: Any) -> dict[str, Any]:
+    """Read an object of JSON."""
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError("is not an object of JSON")  # noqa: TRY004
+    return value
 
 
 def switch(raw: Any) -> bool:

@@ -5,7 +5,7 @@ cannot be asked ends as an error of `agentkit.errors`, one sentence each.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -14,16 +14,32 @@ from typing import Any, TypeVar
 import click
 
 from agentkit.calls import Caller
+from agentkit.codec import decode
 from agentkit.coordinator import Coordinator
-from agentkit.errors import HubError, HubUnavailable, NotFound
+from agentkit.errors import AgentkitError, HubError, HubUnavailable, NotFound
+from agentkit.rows import Delivery, Task
 from agentkit.settings import Endpoint, KitSettings, endpoint, load
 from swarmtui.model import Batch, Model
 
 C = TypeVar("C", bound=Callable[..., Any])
 T = TypeVar("T")
 
+PATIENCE = 60.0
+"""Seconds that a list may take, however long it is."""
+
+PAGE = 1000
+"""Rows of a list that are asked for at a time."""
+
 KNOCK = 2.0
 """Seconds that a hub may take to say that it is there."""
+
+
+class NobodyThere(AgentkitError):
+    """A filter chose nobody, or nothing."""
+
+    code = "nobody"
+    exit_code = 4
+
 
 ADDRESS = (("--url", "URL", "The hub to ask; else the one that runs here."),)
 MANNERS = (
@@ -110,6 +126,7 @@ def picture(swarm: Coordinator) -> Model:
             helps=dict(swarm.helps),
             tasks=dict(swarm.tasks),
             broadcasts=dict(swarm.broadcasts),
+            task_counts=dict(swarm.task_counts),
         )
     )
     return model
@@ -118,6 +135,38 @@ def picture(swarm: Coordinator) -> Model:
 async def look(swarm: Coordinator) -> Model:
     """Take the picture and ask nothing."""
     return picture(swarm)
+
+
+def every_task() -> list[Task]:
+    """Return the tasks of the hub: all that are not settled, the newest that are.
+
+    A snapshot has only those that tell most.
+
+    Raises:
+        AgentkitError: the hub cannot be asked, or refuses.
+    """
+    return [decode(Task, row) for row in _rows("tasks")]
+
+
+def dead_deliveries(agent: str | None = None) -> list[Delivery]:
+    """Return what agents gave up, newest first: one agent, or all.
+
+    Raises:
+        AgentkitError: the hub cannot be asked, or refuses.
+    """
+    found = _rows("deliveries", state="dead", agent=agent)
+    return [decode(Delivery, row) for row in found]
+
+
+def _rows(table: str, **query: str | None) -> Iterator[dict[str, Any]]:
+    after: str | None = None
+    with Caller(hub_meant(), PATIENCE) as caller:
+        while True:
+            page = caller.get(table, after=after, limit=PAGE, **query)
+            yield from page[table]
+            after = page["next"]
+            if after is None:
+                return
 
 
 def known(what: str, name: str, among: Any) -> None:

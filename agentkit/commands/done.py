@@ -1,12 +1,12 @@
 """``agentkit done``: a claimed task is done."""
 
-import json
 import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from agentkit.commands import held
 from agentkit.errors import Invalid
+from agentkit.readers import json_object
 
 ABOUT = "Say that a claimed task is done. A hub that is away gets to know it later."
 
@@ -40,15 +40,8 @@ def _result(text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        result = json.loads(sys.stdin.buffer.read() if text == "-" else text)
-    except (ValueError, RecursionError) as error:
+        return json_object(sys.stdin.buffer.read() if text == "-" else text)
+    except ValueError as error:
         raise Invalid(
-            f"the result is not JSON ({error}): send an object such as "
-            '{"pull_request": 17}'
+            f'the result {error}: send an object such as {{"pull_request": 17}}'
         ) from None
-    if not isinstance(result, dict):
-        raise Invalid(
-            f"the result is {json.dumps(result)[:40]}: send an object such as "
-            '{"pull_request": 17}'
-        )
-    return result

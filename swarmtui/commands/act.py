@@ -4,30 +4,20 @@ Whatever goes to more than one agent says to how many and asks; without somebody
 it is refused, unless ``--yes`` said so beforehand.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from agentkit.coordinator import Coordinator
-from agentkit.errors import AgentkitError, Conflict, NotFound
+from agentkit.errors import NotFound
 from swarmtui import output, words
-from swarmtui.asking import ask, hub_options, known, look, utc_now
+from swarmtui.asking import NobodyThere, ask, hub_options, known, look, utc_now
 from swarmtui.model import Model
 from swarmtui.orders import audience, hand_out
 from swarmtui.output import Column, Form
 from swarmtui.text import plural
 
 HANDED = (Column("agent", flexible=True), Column("task", flexible=True))
-NAMED = 5
-"""How many recipients the question names."""
-
-
-class NobodyError(AgentkitError):
-    """The filter chose nobody."""
-
-    code = "nobody"
-    exit_code = 4
 
 
 def where_option(command: Any) -> Any:
@@ -63,7 +53,8 @@ def assign(
     for one in handouts:
         if one.conflict:
             words.say(f"note: {one.agent} {one.conflict}")
-    _agreed(f"Assign {said[-1]} to", [one.agent for one in handouts], yes=yes)
+    recipients = [one.agent for one in handouts]
+    words.agree(f"Assign {said[-1]} to", recipients, "agent", yes=yes)
 
     async def order(swarm: Coordinator) -> None:
         for one in handouts:
@@ -89,7 +80,7 @@ def _meant(model: Model, agent: str, where: str | None) -> list[str]:
 @hub_options
 def broadcast(*, text: str, where: str | None, yes: bool, form: Form) -> None:
     """Tell something to all agents, or to some."""
-    _agreed("Tell", _chosen(ask(look), where or ""), yes=yes)
+    words.agree("Tell", _chosen(ask(look), where or ""), "agent", yes=yes)
     sent = ask(lambda swarm: swarm.broadcast(text, where=where or ""))
     if form == "table":
         told = plural(len(sent.recipients), "agent")
@@ -135,30 +126,10 @@ def _chosen(model: Model, where: str) -> list[str]:
     """Return the ids of those that a filter chooses, at least one."""
     agents = sorted(agent.id for agent in audience(model, where, utc_now()))
     if not agents:
-        raise NobodyError(
+        raise NobodyThere(
             f"the filter {where!r} chooses nobody out of {len(model.agents):,}: try it "
             "with swarmtui agents"
             if where
             else "no agent has connected yet: see agentkit --help"
         )
     return agents
-
-
-def _agreed(what: str, agents: Sequence[str], *, yes: bool) -> None:
-    """Go on if this is meant.
-
-    Raises:
-        Conflict: it goes to more than one, and nobody can be asked.
-        click.Abort: it is not meant.
-    """
-    if yes or len(agents) < 2:
-        return
-    if not words.can_ask():
-        raise Conflict(
-            f"this goes to {plural(len(agents), 'agent')} and there is no terminal to "
-            "ask: add --yes if it is meant"
-        )
-    named = ", ".join(agents[:NAMED])
-    more = f" and {len(agents) - NAMED:,} more" if len(agents) > NAMED else ""
-    if not words.agrees(f"{what} {plural(len(agents), 'agent')}: {named}{more}?"):
-        raise click.Abort

@@ -1,6 +1,5 @@
-"""The words that only look: status, agents, tasks, help-desk, deliveries."""
+"""The words that only look: status, agents, help-desk, deliveries."""
 
-from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +8,9 @@ import click
 from agentkit.codec import encode
 from agentkit.coordinator import Coordinator
 from agentkit.errors import NotFound
-from agentkit.rows import Agent, Delivery, HelpRequest, Task, presence
+from agentkit.rows import Agent, Delivery, HelpRequest, presence
 from swarmtui import output
-from swarmtui.asking import ask, hub_options, look, utc_now
+from swarmtui.asking import ask, dead_deliveries, hub_options, look, utc_now
 from swarmtui.model import Model
 from swarmtui.orders import audience
 from swarmtui.output import Column, Form
@@ -31,13 +30,6 @@ AGENTS = (
     Column("can", flexible=True, spare=5),
     Column("says", flexible=True, spare=1),
 )
-TASKS = (
-    Column("state"),
-    Column("task", flexible=True),
-    Column("agent", flexible=True),
-    Column("age", right=True),
-    Column("title", flexible=True, spare=1),
-)
 HELP = (
     Column("kind", coloured=True),
     Column("id"),
@@ -56,6 +48,16 @@ DELIVERIES = (
     Column("queued", right=True),
     Column("acked", right=True),
     Column("done", right=True),
+)
+DEAD = (
+    Column("delivery", flexible=True),
+    Column("kind"),
+    Column("of", flexible=True),
+    Column("agent", flexible=True, spare=3),
+    Column("tries", right=True, spare=2),
+    Column("dead", right=True),
+    Column("again", flexible=True, spare=1),
+    Column("reason", flexible=True),
 )
 
 
@@ -83,7 +85,7 @@ def _summary(model: Model) -> dict[str, Any]:
         "queue": len(model.waiting()),
         "waiting_for_a_person": len(model.calling),
         "escalated": sum(request.escalated for request in model.desk()),
-        "tasks": Counter(task.state for task in model.tasks.values()),
+        "tasks": model.task_counts,
     }
 
 
@@ -96,7 +98,7 @@ def _tell_status(model: Model) -> None:
     output.line(f"{plural(len(model.calling), 'request')} waiting for a person")
     for request in model.desk()[:3]:
         output.line(safe(f"  {request.agent}: {request.question}"))
-    output.line(f"{plural(len(model.open_tasks()), 'task')} open")
+    output.line(f"{plural(model.unsettled, 'task')} open")
 
 
 @click.command()
@@ -145,22 +147,6 @@ def _agent_cells(agent: Agent, now: datetime) -> list[str]:
     ]
 
 
-@click.command()
-@output.form_options
-@hub_options
-def tasks(*, form: Form) -> None:
-    """List the tasks and how far they got."""
-    now = utc_now()
-    model = ask(look)
-    done = [task for task in model.tasks.values() if task.state == "done"]
-    listed = [*model.open_tasks(), *sorted(done, key=lambda task: task.created)]
-
-    def cells(task: Task) -> list[str]:
-        return [task.state, task.id, task.agent, ago(task.created, now), task.title]
-
-    output.rows(form, "tasks", listed, TASKS, cells=cells)
-
-
 @click.command("help-desk")
 @click.option("--all", "settled", is_flag=True, help="With those that are settled.")
 @output.form_options
@@ -186,14 +172,50 @@ def help_desk(*, settled: bool, form: Form) -> None:
 
 
 @click.command()
-@click.argument("ref")
+@click.argument("ref", required=False)
+@click.option("--dead", is_flag=True, help="What agents gave up, the newest first.")
+@click.option("--agent", metavar="AGENT", help="With --dead: what this one gave up.")
 @output.form_options
 @hub_options
-def deliveries(*, ref: str, form: Form) -> None:
-    """Show who received a task or a broadcast.
+def deliveries(*, ref: str | None, dead: bool, agent: str | None, form: Form) -> None:
+    """Show who received a task or a broadcast, or what was given up.
 
     REF is the id of a task, a broadcast or a help request.
     """
+    if (ref is None) is not dead:
+        raise click.UsageError("say the REF of what was delivered, or --dead")
+    if ref is None:
+        _show_dead(dead_deliveries(agent), form)
+    else:
+        _show_ledger(ref, form)
+
+
+def _show_dead(found: list[Delivery], form: Form) -> None:
+    now = utc_now()
+
+    def cells(row: Delivery) -> list[str]:
+        return [
+            row.id,
+            row.kind,
+            row.ref,
+            row.agent,
+            str(row.attempts),
+            ago(row.done, now) if row.done else "-",
+            f"{row.retried}@{row.agent}" if row.retried else "",
+            row.reason,
+        ]
+
+    output.rows(
+        form,
+        "deliveries",
+        found,
+        DEAD,
+        cells=cells,
+        data=lambda row: {"id": row.id, **encode(row)},
+    )
+
+
+def _show_ledger(ref: str, form: Form) -> None:
     now = utc_now()
     ledger = ask(lambda swarm: _ledger(swarm, ref))
     if not ledger:
