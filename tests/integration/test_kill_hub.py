@@ -1,8 +1,9 @@
 """A hub is killed at random moments under load, and forgets nothing it acknowledged.
 
-Agents report over HTTP and over WebSockets, a coordinator assigns, broadcasts and
-answers, a watcher follows. Each writes down what the hub told it. After every kill the
-hub starts again on the same folder, and its log is compared with what was written down.
+Agents report over HTTP and over WebSockets, workers claim tasks and complete or fail
+them, a coordinator queues, assigns, broadcasts and answers, a watcher follows. Each
+writes down what the hub told it. After every kill the hub starts again on the same
+folder, and its log is compared with what was written down.
 """
 
 import asyncio
@@ -10,8 +11,6 @@ import json
 import os
 import random
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -29,11 +28,16 @@ from agentkit.rows import Row
 from server.core import Swarm, Tables, evolve
 from server.store import SQLiteStore
 from server.store.log import LIVE
+from tests.integration.nursery import Nursery
 
-KILLS = 30
+KILLS = 50
+ROUNDS = 4
+"""Folders, each with a hub that is killed `KILLS` times: they run beside each other."""
 READY_WITHIN = 30.0
 OVER_HTTP = ("h0", "h1")
 OVER_WS = ("w0", "w1", "w2")
+CLAIMERS = ("c0", "c1", "c2")
+LEASE = 1.0
 REPORTS = ("idle", "busy", "busy", "blocked", "help", "completed")
 WINDOW = 20
 """Reports that an agent has under way over its WebSocket."""
@@ -50,6 +54,13 @@ class Told:
     reports: Counter[str] = field(default_factory=Counter)
     """The highest report of each agent that was acknowledged."""
     tasks: set[str] = field(default_factory=set)
+    queued: set[str] = field(default_factory=set)
+    claimed: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """Task and agent of each fence."""
+    ended: dict[int, str] = field(default_factory=dict)
+    """How the lease under each fence was ended by its agent."""
+    stale: int = 0
+    """How often a fence was refused."""
     broadcasts: set[str] = field(default_factory=set)
     answers: set[str] = field(default_factory=set)
     mail: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -66,6 +77,11 @@ class Found:
     cursor: int = 0
     reports: Counter[str] = field(default_factory=Counter)
     tasks: set[str] = field(default_factory=set)
+    queued: set[str] = field(default_factory=set)
+    claimed: dict[int, tuple[str, str]] = field(default_factory=dict)
+    ended: dict[int, str] = field(default_factory=dict)
+    current: dict[str, int] = field(default_factory=dict)
+    """The fence under which a task is leased."""
     broadcasts: set[str] = field(default_factory=set)
     answers: set[str] = field(default_factory=set)
 
@@ -73,13 +89,13 @@ class Found:
 class Hub:
     """A hub in a process of its own, started again and again on one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, nursery: Nursery, folder: Path) -> None:
+        self._nursery = nursery
         self._home = folder
         self.database = folder / "data" / "hub.db"
-        self.log = folder / "hub.log"
         self.url = ""
         self.headers: dict[str, str] = {}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._pid = 0
 
     async def start(self) -> None:
         """Start the process and wait until it has announced itself."""
@@ -93,36 +109,28 @@ class Hub:
         self.kill()
 
     def _spawn(self) -> None:
-        command = [sys.executable, "-m", "server", "--port", "0"]
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, "--data-dir", str(self.database.parent)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={
-                    **os.environ,
-                    "SWARMTUI_HOME": str(self._home),
-                    "SWARMTUI_AGENT_RATE": "100000",
-                    "SWARMTUI_AGENT_BURST": "100000",
-                },
-            )
+        environment = {
+            "SWARMTUI_HOME": str(self._home),
+            "SWARMTUI_AGENT_RATE": "100000",
+            "SWARMTUI_AGENT_BURST": "100000",
+            "SWARMTUI_CLIENT_RATE": "100000",
+            "SWARMTUI_CLIENT_BURST": "100000",
+        }
+        folder = str(self.database.parent)
+        self._pid = self._nursery.start(environment, port="0", data_dir=folder)
 
     async def _ready(self) -> None:
-        process = self._process
-        assert process
         async with asyncio.timeout(READY_WITHIN):
-            while (said := self._announced()).get("pid") != process.pid:
-                assert process.poll() is None, "the hub did not start"
+            while (said := self._announced()).get("pid") != self._pid:
                 await asyncio.sleep(0.01)
         self.url = said["url"]
         self.headers = {"Authorization": f"Bearer {said['token']}"}
 
     def kill(self) -> None:
         """End the process as a power switch would."""
-        if self._process:
-            self._process.kill()
-            self._process.wait()
+        if self._pid:
+            self._nursery.kill(self._pid)
+            self._pid = 0
 
     def _announced(self) -> dict[str, Any]:
         try:
@@ -229,6 +237,52 @@ async def coordinate(hub: Hub, told: Told) -> None:
             await answer(client, told)
 
 
+async def queue(hub: Hub, told: Told) -> None:
+    async with hub.client() as client:
+        while True:
+            task = f"Q{len(told.queued)}"
+            wish = {"id": task, "max_attempts": 100}
+            if await post(client, "/v1/tasks", f"queue-{task}", wish):
+                told.queued.add(task)
+            await asyncio.sleep(0.005)
+
+
+async def work(hub: Hub, told: Told, agent: str) -> None:
+    """Claim, and complete, fail or forget; a claim without an answer is repeated."""
+    async with hub.client() as client:
+        while True:
+            key = f"claim-{agent}-{len(told.claimed)}-{len(told.ended)}"
+            for task in await claim(client, key, agent):
+                told.claimed[task["fence"]] = (task["id"], agent)
+                await settle(client, told, task)
+
+
+async def claim(client: httpx.AsyncClient, key: str, agent: str) -> list[Any]:
+    wish = {"agent": agent, "lease": LEASE, "wait": 5}
+    headers = {"Idempotency-Key": key}
+    reply = await client.post("/v1/claims", json=wish, headers=headers)
+    assert reply.status_code == 200, reply.text
+    return list(reply.json()["tasks"])
+
+
+async def settle(client: httpx.AsyncClient, told: Told, task: dict[str, Any]) -> None:
+    fence = {"agent": task["agent"], "fence": task["fence"]}
+    path = f"/v1/tasks/{task['id']}"
+    match told.dice.random():
+        case dice if dice < 0.1:
+            return
+        case dice if dice < 0.3:
+            word, wish = "fail", {**fence, "reason": "x", "delay": 0}
+        case _:
+            word, wish = "complete", {**fence, "result": {"by": task["agent"]}}
+    reply = await client.post(f"{path}/{word}", json=wish)
+    if reply.status_code == 409:
+        told.stale += 1
+    else:
+        assert reply.status_code == 200, reply.text
+        told.ended[task["fence"]] = word
+
+
 async def answer(client: httpx.AsyncClient, told: Told) -> None:
     found = await client.get("/v1/help", params={"state": "open", "limit": 1})
     for row in found.json()["helps"]:
@@ -273,12 +327,14 @@ async def live(hub: Hub, told: Told) -> None:
     clients = [
         *(report_over_http(hub, told, agent) for agent in OVER_HTTP),
         *(report_over_ws(hub, told, agent) for agent in OVER_WS),
+        *(work(hub, told, agent) for agent in CLAIMERS),
+        queue(hub, told),
         coordinate(hub, told),
         watch(hub, told),
     ]
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         tasks = [group.create_task(until_it_dies(client)) for client in clients]
-        await asyncio.sleep(told.dice.uniform(0.03, 0.45))
+        await asyncio.sleep(told.dice.uniform(0.02, 0.3))
         assert not any(task.done() for task in tasks), "a client was turned away"
         hub.kill()
 
@@ -308,6 +364,7 @@ def take_stock(found: Found, subject: str, data: dict[str, Any]) -> None:
         assert data["seq"] == found.reports[data["agent"]], "a report twice, or missing"
     kinds = {
         "task.assigned": (found.tasks, "task"),
+        "task.enqueued": (found.queued, "task"),
         "broadcast.sent": (found.broadcasts, "broadcast"),
         "help.answered": (found.answers, "help"),
     }
@@ -315,6 +372,21 @@ def take_stock(found: Found, subject: str, data: dict[str, Any]) -> None:
         names, key = kinds[subject]
         assert data[key] not in names, f"{subject} twice"
         names.add(data[key])
+    if data.get("fence"):
+        take_stock_of_lease(found, subject, data)
+
+
+def take_stock_of_lease(found: Found, subject: str, data: dict[str, Any]) -> None:
+    """One lease at a time, each under a higher fence, each ended once."""
+    task, fence = data["task"], data["fence"]
+    if subject == "task.leased":
+        assert task not in found.current, "a task was claimed twice"
+        assert fence == found.cursor
+        found.current[task] = fence
+        found.claimed[fence] = (task, data["agent"])
+    elif subject != "task.extended":
+        assert found.current.pop(task) == fence, "an old fence was accepted"
+        found.ended[fence] = "complete" if subject == "task.done" else "fail"
 
 
 def compare(told: Told, found: Found) -> None:
@@ -323,6 +395,9 @@ def compare(told: Told, found: Found) -> None:
         agent: seq for agent, seq in told.reports.items() if found.reports[agent] < seq
     }
     assert told.tasks <= found.tasks
+    assert told.queued <= found.queued
+    assert told.claimed.items() <= found.claimed.items()
+    assert told.ended.items() <= found.ended.items()
     assert told.broadcasts <= found.broadcasts
     assert told.answers <= found.answers
     assert not told.events, "the watcher saw events that the log does not have"
@@ -379,17 +454,21 @@ def kept_dead(hub: Hub) -> Iterator[None]:
         hub.kill()
 
 
-async def test_a_killed_hub_forgets_nothing_it_acknowledged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("_round", range(ROUNDS))
+async def test_a_killed_hub_forgets_nothing_it_acknowledged(
+    tmp_path: Path, _round: int
+) -> None:
     seed = int(os.environ.get("SEED") or random.randrange(1 << 32))
-    print(f"SEED={seed} repeats these moments; the hub's own words: {tmp_path}/hub.log")
-    hub, told, found = Hub(tmp_path), Told(random.Random(seed)), Found()
+    log = tmp_path / "hub.log"
+    print(f"SEED={seed} repeats these moments; the hub's own words: {log}")
+    told, found = Told(random.Random(seed)), Found()
 
-    with kept_dead(hub):
+    with Nursery(log) as nursery, kept_dead(hub := Hub(nursery, tmp_path)):
         await hub.start()
         for _ in range(KILLS):
             await live(hub, told)
             if told.dice.random() < 0.2:
-                await hub.start_in_vain(told.dice.uniform(0, 0.5))
+                await hub.start_in_vain(told.dice.uniform(0, 0.05))
             await hub.start()
             await read_on(hub, told, found)
             compare(told, found)
@@ -397,4 +476,6 @@ async def test_a_killed_hub_forgets_nothing_it_acknowledged(tmp_path: Path) -> N
 
     await assert_rows_follow_from_the_log(hub.database, told)
     assert min(told.reports[agent] for agent in (*OVER_HTTP, *OVER_WS)) > KILLS
-    assert min(map(len, (told.tasks, told.broadcasts, told.answers, told.mail))) > 0
+    kinds = (told.tasks, told.broadcasts, told.answers, told.mail, told.queued)
+    assert min(map(len, kinds)) > 0
+    assert len(told.ended) > KILLS
