@@ -10,11 +10,11 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Scope = Literal["app", "view", "table", "fleet", "queue", "help", "traffic"]
+Scope = Literal["app", "view", "table", "fleet", "queue", "help", "traffic", "tasks"]
 """Who does an action: the app, any view's screen, any table, or one view."""
 
 
-VIEWS: tuple[Scope, ...] = ("fleet", "queue", "help", "traffic")
+VIEWS: tuple[Scope, ...] = ("fleet", "queue", "help", "traffic", "tasks")
 """The views, in the order of their keys."""
 
 
@@ -34,6 +34,10 @@ class Need(Flag):
     """The cursor is on anything."""
     CALLS = auto()
     """Somebody waits for a person."""
+    WORK = auto()
+    """The cursor is on a task or a dead delivery, or some are marked."""
+    UNSETTLED = auto()
+    """Among these is a task that waits or that somebody works on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ _EVERYWHERE = [
     Action("view.queue", "2", "Queue", "Show who waits", name="app.view('queue')"),
     Action("view.help", "3", "Help", "Show who needs you", name="app.view('help')"),
     Action("view.traffic", "4", "Traffic", "Show the wire", name="app.view('traffic')"),
+    Action("view.tasks", "5", "Tasks", "Show the work queue", name="app.view('tasks')"),
     Action("view.last", "minus", "Last", "Back to the last view", name="app.last_view"),
     Action("view.pause", "p", "Pause", "Hold the picture still", name="app.pause"),
     Action(
@@ -103,12 +108,18 @@ _EVERYWHERE = [
         needs=Need.CALLS,
         show=True,
     ),
-    Action("app.goto", "colon", "Go to", "Go to a view or an agent", name="app.goto"),
+    Action(
+        "app.goto",
+        "colon",
+        "Go to",
+        "Go to a view, an agent or a task",
+        name="app.goto",
+    ),
     Action(
         "app.palette",
         "ctrl+p",
         "Palette",
-        "Find an action, an agent or a theme",
+        "Find an action, an agent, a task or a theme",
         name="app.command_palette",
     ),
     Action("app.theme", "T", "Theme", "Change the colours", name="app.change_theme"),
@@ -178,6 +189,17 @@ _MESSAGE = (
 _WHY_TIP = "Show why the agent is in its state"
 _WHY = ("why", "w", "Why", _WHY_TIP, Need.ANSWERS | Need.AGENT, True)
 _COPY = ("copy", "y", "Copy", "Copy the id", Need.ROW, False)
+_ENQUEUE = (
+    "enqueue",
+    "e",
+    "Enqueue",
+    "Queue a task for whoever is able",
+    Need.HUB,
+    True,
+)
+_TO_AGENT = "Hand the task or the marked ones to one agent"
+_AGAIN = "Requeue the task, or send the delivery again"
+_TASK_TIP = "Show why its agent is in its state"
 
 ACTIONS: tuple[Action, ...] = (
     *_EVERYWHERE,
@@ -190,7 +212,7 @@ ACTIONS: tuple[Action, ...] = (
         _WHY,
         _COPY,
     ),
-    *_view("queue", _ASSIGN, _MESSAGE, _WHY, _COPY),
+    *_view("queue", _ASSIGN, _ENQUEUE, _MESSAGE, _WHY, _COPY),
     *_view(
         "help",
         ("answer", "r", "Answer", "Answer the question", _DESK, True),
@@ -207,6 +229,39 @@ ACTIONS: tuple[Action, ...] = (
         ("only", "o", "Only its agent", "Show one agent alone", Need.ROW, True),
         ("copy", "y", "Copy", "Copy the message as JSON", Need.ROW, True),
         ("export", "e", "Export", "Write what is shown to a file", Need.NOTHING, True),
+    ),
+    *_view(
+        "tasks",
+        ("next_group", "right,tab", "Group", "Show the next group", Need.NOTHING, True),
+        (
+            "last_group",
+            "left,shift+tab",
+            "Group before",
+            "Show the group before",
+            Need.NOTHING,
+            False,
+        ),
+        _ENQUEUE,
+        ("requeue", "r", "Requeue", _AGAIN, Need.HUB | Need.WORK, True),
+        (
+            "cancel",
+            "c",
+            "Cancel",
+            "Call the task or the marked ones off",
+            Need.HUB | Need.UNSETTLED,
+            True,
+        ),
+        ("assign", "a", "Assign", _TO_AGENT, Need.HUB | Need.WORK, True),
+        (
+            "ledger",
+            "l",
+            "Ledger",
+            "Show how far it got with each recipient",
+            Need.ANSWERS | Need.WORK,
+            True,
+        ),
+        ("why", "w", "Why", _TASK_TIP, Need.ANSWERS | Need.AGENT, False),
+        _COPY,
     ),
 )
 

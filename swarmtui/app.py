@@ -32,6 +32,7 @@ from swarmtui.screens.base import SwarmScreen
 from swarmtui.screens.fleet import FleetScreen
 from swarmtui.screens.help import HelpScreen
 from swarmtui.screens.queue import QueueScreen
+from swarmtui.screens.tasks import TasksScreen
 from swarmtui.screens.traffic import TrafficScreen
 from swarmtui.text import plural, safe
 from swarmtui.themes import THEMES, variable_defaults
@@ -65,6 +66,7 @@ class SwarmApp(App[None], inherit_bindings=False):
         "queue": QueueScreen,
         "help": HelpScreen,
         "traffic": TrafficScreen,
+        "tasks": TasksScreen,
     }
     DEFAULT_MODE = "fleet"
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
@@ -261,6 +263,11 @@ class SwarmApp(App[None], inherit_bindings=False):
         self.action_view("fleet")
         self.call_after_refresh(self._put_cursor, agent)
 
+    def show_task(self, task: str) -> None:
+        """Go to the work queue with the cursor on a task."""
+        self.action_view("tasks")
+        self.call_after_refresh(self._put_cursor, task)
+
     def _put_cursor(self, row: str) -> None:
         view = self.view
         if view is not None and not view.move_to(row):
@@ -312,6 +319,8 @@ class SwarmApp(App[None], inherit_bindings=False):
             self.action_view(name)
         elif kind == "agent":
             self.show_agent(name)
+        elif kind == "task":
+            self.show_task(name)
 
     def action_keys(self) -> None:
         """Show every key; the one that is chosen is pressed."""

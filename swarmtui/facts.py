@@ -6,15 +6,27 @@ from datetime import datetime
 from textual.content import Content
 
 from agentkit.protocol import AgentReported, Logged
-from agentkit.rows import Agent, Delivery, HelpRequest, presence
+from agentkit.rows import Agent, Delivery, HelpRequest, Task, presence
 from swarmtui.model import Model
 from swarmtui.orders import why_present
 from swarmtui.telling import tell
-from swarmtui.text import GLYPHS, ago, clip, clock, fit, money, plural, safe
+from swarmtui.text import (
+    AT_MOST_ONCE,
+    GLYPHS,
+    ago,
+    clip,
+    clock,
+    fit,
+    money,
+    plural,
+    safe,
+)
+from swarmtui.work import lease_bar
 
 LABEL = 9
 """How wide the names of facts are."""
 
+_ONCE = f"{AT_MOST_ONCE} at most once: not handled again after a crash"
 _VIA = {
     "http": "posted over HTTP",
     "ws": "said over its WebSocket",
@@ -28,25 +40,41 @@ def agent_facts(agent: Agent, now: datetime, width: int) -> Content:
     lines = [
         _title(agent.id, agent.state, ago(agent.since, now), width),
         Content(""),
-        _fact("task", agent.task or "none", room),
-        *([_fact("says", f"“{agent.message}”", room)] if agent.message else []),
-        _fact("can", " ".join(agent.capabilities) or "not said", room),
-        _fact("done", plural(agent.completed, "task") + f", {money(agent.cost)}", room),
-        _fact("link", _link(agent, now), room),
+        fact("task", agent.task or "none", room),
+        *([fact("says", f"“{agent.message}”", room)] if agent.message else []),
+        fact("can", " ".join(agent.capabilities) or "not said", room),
+        fact("done", plural(agent.completed, "task") + f", {money(agent.cost)}", room),
+        fact("link", _link(agent, now), room),
+        *([fact("mail", _ONCE, room)] if agent.guarantee == "at-most-once" else []),
     ]
-    return _stack(lines)
+    return stack(lines)
+
+
+def leases(held: Sequence[Task], now: datetime, width: int) -> Content:
+    """Return the tasks that an agent holds, each with what is left of its lease."""
+    return stack(_lease_line(task, now, width) for task in held)
+
+
+def _lease_line(task: Task, now: datetime, width: int) -> Content:
+    left = lease_bar(task, now) or "no lease"
+    name = clip(safe(f"{task.id} {task.title}"), max(width - len(left) - 4, 1))
+    return Content.assemble(
+        ("● ", "$st-busy"),
+        fit(name, max(width - len(left) - 3, 1)),
+        (left, "$st-busy" if task.lease_until else "$ink-dim"),
+    )
 
 
 def history(events: Iterable[Logged], width: int) -> Content:
     """Return what an agent did, a line each, as given."""
     lines = [_event_line(logged, width) for logged in events]
-    return _stack(lines or [Content.styled("nothing yet", "$ink-dim")])
+    return stack(lines or [Content.styled("nothing yet", "$ink-dim")])
 
 
 def mailbox(model: Model, mail: Iterable[Delivery], width: int) -> Content:
     """Return what was sent to an agent and how far it got, a line each."""
     lines = [_mail_line(model, row, width) for row in mail]
-    return _stack(lines or [Content.styled("nothing was sent", "$ink-dim")])
+    return stack(lines or [Content.styled("nothing was sent", "$ink-dim")])
 
 
 def rule(word: str, width: int) -> Content:
@@ -69,14 +97,14 @@ def help_facts(
         Content(safe(request.question)),
         *(_choice(n, text, width) for n, text in enumerate(request.choices, 1)),
         Content(""),
-        _fact("state", _standing(request, now), room),
-        *([_fact("task", request.task, room)] if request.task else []),
-        *([_fact("needs", " ".join(request.wanted), room)] if request.wanted else []),
-        *([_fact("helper", _helper(model, request), room)] if request.helper else []),
-        *([_fact("note", request.note, room)] if request.note else []),
-        *([_fact("answer", f"“{request.answer}”", room)] if request.answer else []),
+        fact("state", _standing(request, now), room),
+        *([fact("task", request.task, room)] if request.task else []),
+        *([fact("needs", " ".join(request.wanted), room)] if request.wanted else []),
+        *([fact("helper", _helper(model, request), room)] if request.helper else []),
+        *([fact("note", request.note, room)] if request.note else []),
+        *([fact("answer", f"“{request.answer}”", room)] if request.answer else []),
     ]
-    return _stack(lines)
+    return stack(lines)
 
 
 def candidates(model: Model, request: HelpRequest, width: int, most: int) -> Content:
@@ -92,7 +120,7 @@ def candidates(model: Model, request: HelpRequest, width: int, most: int) -> Con
     ]
     if not ranked:
         lines = [Content.styled("no idle or busy agent covers half of it", "$ink-dim")]
-    return _stack(lines)
+    return stack(lines)
 
 
 def why(agent: Agent, events: Sequence[Logged], now: datetime, width: int) -> Content:
@@ -111,12 +139,12 @@ def why(agent: Agent, events: Sequence[Logged], now: datetime, width: int) -> Co
         _title(agent.id, agent.state, ago(agent.since, now), width),
         Content(""),
         *_cause(agent, cause, now, room),
-        _fact("presence", why_present(agent, now), room),
+        fact("presence", why_present(agent, now), room),
         Content(""),
         rule("before", width),
         *(_event_line(logged, width) for logged in before if logged is not cause),
     ]
-    return _stack(lines)
+    return stack(lines)
 
 
 def _cause(
@@ -124,34 +152,40 @@ def _cause(
 ) -> list[Content]:
     if cause is None:
         text = f"event {agent.cause:,}, older than the history shown here"
-        return [_fact("because", text, room)]
+        return [fact("because", text, room)]
     event = cause.event
     told = tell(event)
     source = _VIA.get(getattr(event, "via", ""), "decided by the hub")
     claimed = getattr(event, "reported_at", "")
     return [
-        _fact("because", f"it said {told.word}  {told.text}".strip(), room),
-        _fact("when", f"{clock(event.at)}, {ago(event.at, now)} ago", room),
-        _fact("how", f"{source}, event {cause.cursor:,} {event.subject}", room),
-        *([_fact("clock", f"its own says {claimed}", room)] if claimed else []),
+        fact("because", f"it said {told.word}  {told.text}".strip(), room),
+        fact("when", f"{clock(event.at)}, {ago(event.at, now)} ago", room),
+        fact("how", f"{source}, event {cause.cursor:,} {event.subject}", room),
+        *([fact("clock", f"its own says {claimed}", room)] if claimed else []),
     ]
 
 
 def _title(name: str, state: str, age: str, width: int) -> Content:
-    mark = f"{GLYPHS[state]} {state}"
+    return title(name, f"{GLYPHS[state]} {state}", f"st-{state}", age, width)
+
+
+def title(name: str, mark: str, ink: str, age: str, width: int) -> Content:
+    """Return the first line of a pane: a name, its state in an ink, since when."""
     room = width - len(mark) - len(age) - 3
     return Content.assemble(
-        (clip(safe(name), room), "bold"), "  ", (mark, f"$st-{state}"), f" {age}"
+        (clip(safe(name), room), "bold"), "  ", (mark, f"${ink}"), f" {age}"
     )
 
 
-def _fact(name: str, text: str, room: int) -> Content:
+def fact(name: str, text: str, room: int) -> Content:
+    """Return a line with the name of a fact and the fact, cut to the room."""
     return Content.assemble(
         (fit(name, LABEL), "$ink-dim"), clip(safe(text), max(room, 1))
     )
 
 
-def _stack(lines: Iterable[Content]) -> Content:
+def stack(lines: Iterable[Content]) -> Content:
+    """Return lines below each other."""
     return Content("\n").join(lines)
 
 
@@ -171,21 +205,24 @@ def _event_line(logged: Logged, width: int) -> Content:
     )
 
 
-_DELIVERY = {
+DELIVERY_INKS = {
     "queued": "ink-dim",
     "sent": "st-idle",
     "acked": "st-busy",
     "done": "st-done",
+    "dead": "st-help",
 }
+"""The ink of each state of a delivery."""
 
 
 def _mail_line(model: Model, row: Delivery, width: int) -> Content:
-    state = f"{row.state}{_took(row)}"
-    text = clip(safe(_carried(model, row)), max(width - 21 - len(state), 1))
+    state = f"† {row.reason}" if row.state == "dead" else f"{row.state}{_took(row)}"
+    state = clip(safe(state), max(width - 31, 8))
+    text = clip(safe(carried(model, row)), max(width - 21 - len(state), 1))
     return Content.assemble(
         (f"{clock(row.queued)} ", "$ink-dim"),
         fit(row.kind, 10),
-        (state, f"${_DELIVERY[row.state]}"),
+        (state, f"${DELIVERY_INKS[row.state]}"),
         f"  {text}",
     )
 
@@ -198,7 +235,8 @@ def _took(row: Delivery) -> str:
     return f" {ms:,.0f} ms" if ms < 10_000 else f" {ago(row.queued, row.acked)}"
 
 
-def _carried(model: Model, row: Delivery) -> str:
+def carried(model: Model, row: Delivery) -> str:
+    """Return what a delivery carries, in words that are still to be made safe."""
     match row.kind:
         case "task":
             task = model.tasks.get(row.ref)

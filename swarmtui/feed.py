@@ -42,7 +42,7 @@ class Feed:
             )
         batch.agents.update((row.id, row) for row in change.agents)
         batch.helps.update((row.id, row) for row in change.helps)
-        batch.tasks.update((row.id, row) for row in change.tasks)
+        self._gather_tasks(batch, change)
         batch.broadcasts.update((row.id, row) for row in change.broadcasts)
         batch.events.extend(change.events)
         batch.heard += len(change.events)
@@ -51,14 +51,26 @@ class Feed:
         if change.kind == "stats" and self._swarm.stats is not None:
             batch.beats.append(self._swarm.stats)
 
+    def _gather_tasks(self, batch: Batch, change: Change) -> None:
+        fresh = {row.id: row for row in change.tasks}
+        batch.tasks.update(fresh)
+        batch.gone.difference_update(fresh)
+        for key in change.gone:
+            batch.tasks.pop(key, None)
+        batch.gone.update(change.gone)
+
     def drain(self) -> Delta | None:
         """Apply what waits to the model; None when nothing did."""
         if not self._batch:
             return None
         batch, self._batch = self._batch, Batch()
+        batch.task_counts = self._swarm.task_counts
         return self._model.apply(batch)
 
     def drain_link(self) -> Delta | None:
         """Apply only the state of the link, for a view that is paused."""
         link, self._batch.link = self._batch.link, None
-        return self._model.apply(Batch(link=link)) if link else None
+        if link is None:
+            return None
+        counts = self._model.task_counts
+        return self._model.apply(Batch(link=link, task_counts=counts))

@@ -12,12 +12,15 @@ from datetime import datetime
 from typing import NamedTuple
 
 from agentkit.coordinator import Heard, Link, Stats
-from agentkit.rows import Agent, Broadcast, HelpRequest, Severity, Task
+from agentkit.rows import Agent, Broadcast, Delivery, HelpRequest, Severity, Task
+from swarmtui.work import group_counts
 
 TRAFFIC = 2_000
 """How many events the traffic ring keeps."""
 BEATS = 120
 """How many seconds of rates and latencies are kept for the sparks."""
+CLAIM_SHARE = 0.7
+"""How much of what a task needs an agent must cover to be given it."""
 
 _GRAVITY: Mapping[Severity, int] = {"critical": 0, "high": 1, "normal": 2, "low": 3}
 _STANDING = {"open": 0, "taken": 1, "snoozed": 2, "answered": 3, "resolved": 3}
@@ -33,6 +36,10 @@ class Batch:
     helps: dict[str, HelpRequest] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     broadcasts: dict[str, Broadcast] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    """Tasks that are only counted from now on."""
+    task_counts: Mapping[str, int] = field(default_factory=dict)
+    """All tasks of the hub by state."""
     events: deque[Heard] = field(default_factory=lambda: deque(maxlen=TRAFFIC))
     heard: int = 0
     """How many events arrived, those that the ring has dropped included."""
@@ -48,6 +55,7 @@ class Batch:
             or self.helps
             or self.tasks
             or self.broadcasts
+            or self.gone
             or self.beats
             or self.link
         )
@@ -84,8 +92,12 @@ class Model:
         self.helps: dict[str, HelpRequest] = {}
         self.tasks: dict[str, Task] = {}
         self.broadcasts: dict[str, Broadcast] = {}
+        self.letters: dict[str, Delivery] = {}
+        """Dead deliveries that nobody has retried, as last asked for."""
         self.counts: Counter[str] = Counter()
         """Agents by state, `lost` included."""
+        self.task_counts: Counter[str] = Counter()
+        """Tasks by state, those that are not kept here included."""
         self.calling: set[str] = set()
         """Help requests that nobody has taken on."""
         self.link: Link | None = None
@@ -107,7 +119,7 @@ class Model:
             self._put_agent(agent)
         for request in batch.helps.values():
             self._put_help(request)
-        self.tasks.update(batch.tasks)
+        self._put_tasks(batch)
         self.broadcasts.update(batch.broadcasts)
         self.traffic.extend(batch.events)
         self._beat(batch.beats)
@@ -117,7 +129,7 @@ class Model:
             joined=len(self.agents) != known,
             agents=frozenset(batch.agents),
             helps=frozenset(batch.helps),
-            tasks=frozenset(batch.tasks),
+            tasks=frozenset(batch.tasks).union(batch.gone),
             broadcasts=frozenset(batch.broadcasts),
             events=tuple(batch.events),
             stats=bool(batch.beats),
@@ -129,15 +141,46 @@ class Model:
         """Whether the hub answers, so that what is shown is now and wishes arrive."""
         return self.link is not None and self.link.state == "live"
 
+    @property
+    def unsettled(self) -> int:
+        """How many tasks wait or are worked on."""
+        groups = group_counts(self.task_counts)
+        return groups["ready"] + groups["leased"]
+
+    def put_letters(self, rows: Iterable[Delivery]) -> None:
+        """Take the dead deliveries in, all there are."""
+        self.letters.clear()
+        self.letters.update((row.id, row) for row in rows)
+
     def waiting(self) -> list[Agent]:
         """Return the idle agents, who waits longest first."""
         queued = [agent for agent in self.agents.values() if agent.ticket]
         return sorted(queued, key=lambda agent: agent.ticket)
 
     def open_tasks(self) -> list[Task]:
-        """Return the tasks that are not done, the oldest first."""
-        left = [task for task in self.tasks.values() if task.state != "done"]
+        """Return the tasks that are not settled, the oldest first."""
+        left = [task for task in self.tasks.values() if not task.is_settled]
         return sorted(left, key=lambda task: (task.created, task.id))
+
+    def held_by(self, agent: str) -> list[Task]:
+        """Return the tasks that an agent works on, the newest lease last."""
+        held = (
+            task for task in self.tasks.values() if task.agent == agent and task.is_held
+        )
+        return sorted(held, key=lambda task: (task.fence, task.id))
+
+    def able(self, needs: Iterable[str]) -> list[Agent]:
+        """Return the agents that may be given a task with such needs, idle ones first.
+
+        Lost agents are left out: they claim nothing.
+        """
+        asked = frozenset(needs)
+        fit = (
+            agent
+            for agent in self.agents.values()
+            if not agent.lost and _match(asked, agent) >= CLAIM_SHARE
+        )
+        return sorted(fit, key=lambda one: (not one.ticket, one.ticket, one.id))
 
     def desk(self, *, settled: bool = False) -> list[HelpRequest]:
         """Return the help requests in the order in which they deserve attention.
@@ -198,6 +241,12 @@ class Model:
         self.counts[agent.state] += 1
         self.agents[agent.id] = agent
 
+    def _put_tasks(self, batch: Batch) -> None:
+        self.tasks.update(batch.tasks)
+        for key in batch.gone:
+            self.tasks.pop(key, None)
+        self.task_counts = Counter(batch.task_counts)
+
     def _put_help(self, request: HelpRequest) -> None:
         self.helps[request.id] = request
         if request.state == "open":
@@ -221,6 +270,11 @@ def urgency(request: HelpRequest) -> tuple[int, bool, int, datetime, str]:
         request.opened,
         request.id,
     )
+
+
+def claim_order(task: Task) -> tuple[bool, int, int, str]:
+    """Return what waiting tasks are sorted by, the one that is claimed first first."""
+    return (task.state == "scheduled", -task.priority, task.place, task.id)
 
 
 def _closing(request: HelpRequest) -> tuple[datetime, str]:

@@ -4,12 +4,12 @@ Who receives, what stands in the way, whether the count must be typed to confirm
 Plain Python over the model's rows; the sheets show it and then send it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from agentkit.filters import compile_filter, quote
-from agentkit.rows import Agent, Task, presence
+from agentkit.rows import Agent, Broadcast, Delivery, Task, presence
 from swarmtui.model import Model
 
 CONFIRM_ABOVE = 50
@@ -58,8 +58,11 @@ def hand_out(model: Model, agents: Sequence[str], task: str) -> list[Handout]:
 
 def _conflict(model: Model, agent_id: str, task: str) -> str:
     held = model.tasks.get(task)
-    if held is not None and held.agent != agent_id and held.state != "done":
-        return f"{task} is with {held.agent}, it would move over"
+    if held is not None and not held.is_settled:
+        if not (held.agent or held.target):
+            return f"would get {task}, which waits for whoever claims it"
+        if agent_id not in (held.agent, held.target):
+            return f"{task} is with {held.agent or held.target}, it would move over"
     agent = model.agents.get(agent_id)
     if agent is None:
         return "has left"
@@ -86,24 +89,48 @@ class Progress:
     sent: int
     acked: int
     done: int
+    dead: int = 0
+    """Those that came to nothing, wherever; each is in no other figure."""
 
     @property
     def queued(self) -> int:
         """Those that still wait to be sent."""
-        return self.total - self.sent
+        return self.total - self.sent - self.dead
 
 
-_REACHED = {"queued": 0, "sent": 1, "acked": 2, "working": 2, "done": 3}
+_REACHED: Mapping[str, int] = {
+    "scheduled": 0,
+    "queued": 0,
+    "sent": 1,
+    "acked": 2,
+    "leased": 2,
+    "working": 2,
+    "done": 3,
+}
 
 
-def progress(tasks: Iterable[Task]) -> Progress:
-    """Count how far each of these tasks got."""
-    reached = [_REACHED[task.state] for task in tasks]
+def progress(rows: Iterable[Task | Delivery]) -> Progress:
+    """Count how far each of these tasks, or of these deliveries, got."""
+    states = [row.state for row in rows]
+    reached = [_REACHED[state] for state in states if state in _REACHED]
     return Progress(
-        total=len(reached),
+        total=len(states),
         sent=sum(step >= 1 for step in reached),
         acked=sum(step >= 2 for step in reached),
         done=sum(step >= 3 for step in reached),
+        dead=len(states) - len(reached),
+    )
+
+
+def of_broadcast(row: Broadcast) -> Progress:
+    """Return how far a broadcast got; what is dead had been stored before, mostly."""
+    acked = max(row.done, row.acked - row.dead)
+    return Progress(
+        total=row.recipients,
+        sent=max(acked, row.sent - row.dead),
+        acked=acked,
+        done=row.done,
+        dead=row.dead,
     )
 
 
@@ -114,6 +141,25 @@ def typed_duration(text: str) -> timedelta | None:
     if unit not in units or not number.isdigit() or int(number) == 0:
         return None
     return timedelta(seconds=int(number) * units[unit])
+
+
+def typed_time(text: str, now: datetime) -> datetime | None:
+    """Read a time to come: ``10m`` or ``+10m`` from now, or ``21:30`` of this machine.
+
+    A time of day that has passed is meant for tomorrow. None when it is none of these.
+    """
+    text = text.strip().removeprefix("+")
+    span = typed_duration(text) if text else None
+    if span is not None:
+        return now + span
+    hours, colon, minutes = text.partition(":")
+    if not (colon and hours.isdecimal() and minutes.isdecimal()):
+        return None
+    if int(hours) > 23 or int(minutes) > 59:
+        return None
+    local = now.astimezone()
+    at = local.replace(hour=int(hours), minute=int(minutes), second=0, microsecond=0)
+    return (at if at > local else at + timedelta(days=1)).astimezone(UTC)
 
 
 def why_present(agent: Agent, now: datetime) -> str:

@@ -1,24 +1,27 @@
-"""What ctrl+p finds: what one can do here, agents by name, themes."""
+"""What ctrl+p finds: what one can do here, agents, tasks, ledgers, themes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from agentkit.rows import Broadcast
 from swarmtui.actions import in_scope
-from swarmtui.text import safe
+from swarmtui.modals.ledger_sheet import LedgerSheet
+from swarmtui.text import clip, safe
 from swarmtui.themes import names as theme_names
 
 if TYPE_CHECKING:
     from swarmtui.app import SwarmApp
 
 LIMIT = 50
-"""How many agents are offered at once."""
+"""How many agents, tasks or ledgers are offered at once."""
 
 
 class SwarmCommands(Provider):
-    """Actions of the view, then agents, then themes; all by plain substring."""
+    """Actions of the view, then all else, by plain substring."""
 
     @property
     def _app(self) -> "SwarmApp":
@@ -34,7 +37,8 @@ class SwarmCommands(Provider):
     async def search(self, query: str) -> Hits:
         """Offer what contains the typed text."""
         typed = query.strip().lower()
-        for hit in (*self._actions(typed), *self._agents(typed), *self._themes(typed)):
+        found = (self._actions, self._agents, self._tasks, self._ledgers, self._themes)
+        for hit in (hit for find in found for hit in find(typed)):
             yield hit
 
     def _actions(self, typed: str) -> Iterator[Hit]:
@@ -51,6 +55,28 @@ class SwarmCommands(Provider):
             state = self._app.model.agents[name].state
             yield Hit(0.9 - place / 1000, safe(name), show, help=state)
 
+    def _tasks(self, typed: str) -> Iterator[Hit]:
+        tasks = self._app.model.tasks.values()
+        found = [one for one in tasks if typed in f"{one.id} {one.title}".lower()]
+        found.sort(key=lambda one: not one.id.lower().startswith(typed))
+        for place, task in enumerate(found[:LIMIT]):
+            show = partial(self._app.show_task, task.id)
+            name = safe(f"{task.id} {task.title}".strip())
+            yield Hit(0.8 - place / 1000, name, show, help=f"task, {task.state}")
+
+    def _ledgers(self, typed: str) -> Iterator[Hit]:
+        """Offer how far each broadcast got, the newest first."""
+        sent = reversed(self._app.model.broadcasts.values())
+        found = (one for one in sent if typed in f"ledger {one.text}".lower())
+        for place, row in enumerate(islice(found, LIMIT)):
+            sheet = partial(LedgerSheet, row.id, safe(f"“{clip(row.text, 50)}”"))
+            show = partial(self._open, sheet)
+            name = safe(f"Ledger of “{clip(row.text, 60)}”")
+            yield Hit(0.7 - place / 1000, name, show, help=_reach(row))
+
+    def _open(self, sheet: Callable[[], LedgerSheet]) -> None:
+        self.app.push_screen(sheet())
+
     def _themes(self, typed: str) -> Iterator[Hit]:
         for name in theme_names():
             if typed in f"theme {name}":
@@ -58,3 +84,8 @@ class SwarmCommands(Provider):
 
     def _use_theme(self, name: str) -> None:
         self.app.theme = name
+
+
+def _reach(row: Broadcast) -> str:
+    dead = f", {row.dead:,} dead" if row.dead else ""
+    return f"{row.done:,} of {row.recipients:,} done{dead}"

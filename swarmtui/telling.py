@@ -9,7 +9,9 @@ from agentkit.protocol import (
     AgentReported,
     BroadcastSent,
     DeliveryAcked,
+    DeliveryDead,
     DeliveryDone,
+    DeliveryRetried,
     DeliverySent,
     Event,
     HelpAnswered,
@@ -22,10 +24,32 @@ from agentkit.protocol import (
     HelpWoken,
     ReportRefused,
     TaskAssigned,
+    TaskCancelled,
+    TaskDead,
     TaskDone,
+    TaskEnqueued,
+    TaskExtended,
+    TaskLeased,
+    TaskReady,
+    TaskReleased,
+    TaskRequeued,
     TaskStarted,
+    TokenCreated,
+    TokenRevoked,
 )
 from swarmtui.text import clock, plural, safe
+
+STEPS = frozenset(
+    {
+        "delivery.sent",
+        "delivery.acked",
+        "delivery.done",
+        "hub.started",
+        "task.extended",
+        "task.ready",
+    }
+)
+"""Subjects of mere steps, which deserve no line in the ticker."""
 
 
 class Told(NamedTuple):
@@ -47,7 +71,7 @@ def tell(event: Event) -> Told:
 
 def is_news(subject: str) -> bool:
     """Say whether events of a subject deserve the ticker; the rest are mere steps."""
-    return not subject.startswith(("delivery.", "hub."))
+    return subject not in STEPS
 
 
 def is_call(subject: str) -> bool:
@@ -68,10 +92,12 @@ def _told(event: Event) -> Told:
             return _asked(event)
         case HelpSnoozed() | HelpWoken() | HelpEscalated() | HelpResolved():
             return _put_aside(event)
-        case TaskAssigned() | TaskStarted() | TaskDone():
+        case TaskAssigned() | TaskEnqueued() | TaskCancelled() | TaskRequeued():
+            return _ordered(event)
+        case TaskStarted() | TaskLeased() | TaskExtended() | TaskReady():
             return _worked(event)
         case _:
-            return _linked(event)
+            return _ended(event)
 
 
 def _reported(event: AgentReported) -> Told:
@@ -111,14 +137,45 @@ def _put_aside(event: HelpSnoozed | HelpWoken | HelpEscalated | HelpResolved) ->
             return Told("done", "resolved", f"{event.note}{_by(event.by)}".strip())
 
 
-def _worked(event: TaskAssigned | TaskStarted | TaskDone) -> Told:
+def _ordered(
+    event: TaskAssigned | TaskEnqueued | TaskCancelled | TaskRequeued,
+) -> Told:
     match event:
         case TaskAssigned():
             return Told("", "assigned", f"{event.task} {event.title}".strip())
+        case TaskEnqueued():
+            return Told("idle", "enqueued", f"{event.task} {event.title}".strip())
+        case TaskCancelled():
+            reason = f": {event.reason}" if event.reason else ""
+            return Told("lost", "cancelled", f"{event.task}{_by(event.by)}{reason}")
+        case TaskRequeued():
+            return Told("idle", "requeued", f"{event.task}{_by(event.by)}")
+
+
+def _worked(event: TaskStarted | TaskLeased | TaskExtended | TaskReady) -> Told:
+    match event:
         case TaskStarted():
             return Told("busy", "started", event.task)
+        case TaskLeased():
+            again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+            return Told("busy", "claimed", f"{event.task}{again}")
+        case TaskExtended():
+            return Told("busy", "extended", f"{event.task} to {clock(event.until)}")
+        case TaskReady():
+            return Told("idle", "ready", event.task)
+
+
+def _ended(event: Event) -> Told:
+    match event:
         case TaskDone():
             return Told("done", "finished", event.task)
+        case TaskReleased():
+            reason = f": {event.reason}" if event.reason else ""
+            return Told("blocked", event.cause, f"{event.task}{reason}")
+        case TaskDead():
+            return Told("help", "dead", f"{event.task}: {event.reason}")
+        case _:
+            return _linked(event)
 
 
 def _linked(event: Event) -> Told:
@@ -135,6 +192,18 @@ def _linked(event: Event) -> Told:
             return _delivered(event)
 
 
+def _let_in(event: Event) -> Told:
+    match event:
+        case TokenCreated():
+            who = event.agent or event.name or event.token
+            return Told("", "token", f"{event.role} {who}{_by(event.by)}")
+        case TokenRevoked():
+            who = event.agent or event.token
+            return Told("", "revoked", f"{event.role} {who}{_by(event.by)}")
+        case _:
+            return Told("", "started", "the hub")
+
+
 def _delivered(event: Event) -> Told:
     match event:
         case BroadcastSent():
@@ -146,8 +215,18 @@ def _delivered(event: Event) -> Told:
             return Told("", "acked", f"up to {event.upto}")
         case DeliveryDone():
             return Told("", "handled", f"delivery {event.seq}")
+        case DeliveryDead() | DeliveryRetried():
+            return _failed(event)
         case _:
-            return Told("", "started", "the hub")
+            return _let_in(event)
+
+
+def _failed(event: DeliveryDead | DeliveryRetried) -> Told:
+    match event:
+        case DeliveryDead():
+            return Told("help", "gave up", f"delivery {event.seq}: {event.reason}")
+        case DeliveryRetried():
+            return Told("", "retried", f"delivery {event.seq}{_by(event.by)}")
 
 
 def _by(who: str) -> str:

@@ -23,7 +23,9 @@ from agentkit.protocol import (
     AgentReported,
     BroadcastSent,
     DeliveryAcked,
+    DeliveryDead,
     DeliveryDone,
+    DeliveryRetried,
     DeliverySent,
     Event,
     HelpAnswered,
@@ -31,6 +33,15 @@ from agentkit.protocol import (
     Logged,
     ReportRefused,
     TaskAssigned,
+    TaskCancelled,
+    TaskDead,
+    TaskDone,
+    TaskEnqueued,
+    TaskExtended,
+    TaskLeased,
+    TaskReleased,
+    TaskRequeued,
+    TaskStarted,
 )
 from agentkit.subjects import matches, read_pattern
 from swarmtui.text import plural, safe
@@ -47,14 +58,24 @@ _FROM_AGENT = (
     AgentDisconnected,
     DeliveryAcked,
     DeliveryDone,
+    DeliveryDead,
+    TaskStarted,
+    TaskExtended,
+    TaskDone,
+    TaskReleased,
+    TaskDead,
+)
+_TO_AGENT = (
+    TaskAssigned,
+    TaskLeased,
+    HelpAnswered,
+    DeliveryRetried,
 )
 
 
 def route(event: Event) -> tuple[Way, str, str]:
     """Return the way an event went, from whom and to whom."""
     match event:
-        case TaskAssigned() | HelpAnswered():
-            return "out", event.by or "hub", event.agent
         case HelperAssigned():
             return "out", event.by or "hub", event.helper
         case BroadcastSent():
@@ -64,10 +85,19 @@ def route(event: Event) -> tuple[Way, str, str]:
             one = len(agents) == 1
             return "out", "hub", agents.pop() if one else plural(len(agents), "agent")
         case _:
-            agent, by = getattr(event, "agent", "hub"), getattr(event, "by", "")
-            if isinstance(event, _FROM_AGENT):
-                return "in", agent, "hub"
-            return "hub", by or "hub", "desk" if by == agent else agent
+            return _ends(event)
+
+
+def _ends(event: Event) -> tuple[Way, str, str]:
+    """Return the way of an event that its kind alone tells."""
+    agent, by = getattr(event, "agent", ""), getattr(event, "by", "")
+    if isinstance(event, _FROM_AGENT):
+        return "in", agent, "hub"
+    if isinstance(event, _TO_AGENT):
+        return "out", by or "hub", agent
+    if isinstance(event, TaskEnqueued | TaskCancelled | TaskRequeued):
+        return "hub", by or "hub", agent or "queue"
+    return "hub", by or "hub", "desk" if by == agent else agent or "hub"
 
 
 class Message:

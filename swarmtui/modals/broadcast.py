@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
@@ -12,9 +13,10 @@ from agentkit.errors import AgentkitError, BadFilter
 from agentkit.protocol import BroadcastSent
 from swarmtui.modals.confirm import CountInput
 from swarmtui.modals.ledger import Ledger
+from swarmtui.modals.ledger_sheet import LedgerSheet
 from swarmtui.modals.sheet import Sheet, field
 from swarmtui.model import Delta, first_names
-from swarmtui.orders import Progress, audience, must_confirm
+from swarmtui.orders import audience, must_confirm, of_broadcast
 from swarmtui.text import clip, plural, safe
 
 NAMES = 110
@@ -25,6 +27,9 @@ class BroadcastSheet(Sheet[None]):
 
     heading = "Broadcast"
     keys: ClassVar = (("enter", "Send"), ("tab", "Next field"), ("esc", "Cancel"))
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l", "recipients", "Each recipient", show=False)
+    ]
 
     def __init__(self, where: str = "", heading: str = "Broadcast") -> None:
         super().__init__()
@@ -116,9 +121,16 @@ class BroadcastSheet(Sheet[None]):
         to = plural(len(sent.recipients), "agent")
         self.show_heading(f"“{clip(sent.text, 50)}” to {to}")
         self.query_one("#ledger").display = True
-        self.show_keys((("esc", "Close"),))
+        self.show_keys((("l", "Each recipient"), ("esc", "Close")))
         self.set_focus(None)
         self._draw()
+
+    def action_recipients(self) -> None:
+        """Show how far it got with each recipient."""
+        row = self.console.model.broadcasts.get(self._sent)
+        if row is not None:
+            heading = safe(f"“{clip(row.text, 50)}”")
+            self.app.push_screen(LedgerSheet(row.id, heading))
 
     def tick(self, delta: Delta) -> None:
         """Follow the count of recipients, then the ledger."""
@@ -130,11 +142,7 @@ class BroadcastSheet(Sheet[None]):
     def _draw(self) -> None:
         row = self.console.model.broadcasts.get(self._sent)
         if row is not None:
-            self.query_one(Ledger).show(
-                Progress(
-                    total=row.recipients, sent=row.sent, acked=row.acked, done=row.done
-                )
-            )
+            self.query_one(Ledger).show(of_broadcast(row))
 
 
 def _who(ids: list[str]) -> Content:

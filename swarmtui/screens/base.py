@@ -37,6 +37,7 @@ MODES = (
     Mode("queue", "2", "Queue", "Qu"),
     Mode("help", "3", "Help", "He", calls=True),
     Mode("traffic", "4", "Traffic", "Tr"),
+    Mode("tasks", "5", "Tasks", "Ta"),
 )
 HOLD = 4
 """Seconds for which what a person did stays in the news, unless somebody calls."""
@@ -161,7 +162,7 @@ class SwarmScreen(Screen[None]):
         else:
             self.show(delta)
         self._report(delta.events)
-        if delta.joined or delta.helps or delta.stats or delta.reset:
+        if delta.joined or delta.helps or delta.tasks or delta.stats or delta.reset:
             self._show_counts()
         if delta.link:
             self._show_standing()
@@ -194,6 +195,7 @@ class SwarmScreen(Screen[None]):
                 "fleet": len(model.agents),
                 "queue": model.counts["idle"],
                 "help": len(model.calling),
+                "tasks": model.unsettled,
             }
         )
         self.query_one(Pulse).show(model.counts, model.rates, model.delays)

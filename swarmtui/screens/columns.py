@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from agentkit.rows import Agent, HelpRequest, Task, presence
+from agentkit.rows import Agent, HelpRequest, presence
 from swarmtui.model import urgency
-from swarmtui.text import ago, money, safe, state
+from swarmtui.text import AT_MOST_ONCE, ago, money, safe, state
 from swarmtui.widgets.line_table import Column
 from swarmtui.widgets.lines import Line, Span
 
@@ -75,11 +75,19 @@ COST: Column[Agent] = Column(
     falling=True,
     right=True,
 )
+
+
+def _link(agent: Agent, now: datetime) -> str:
+    """Return how present an agent is, marked when its mail may be handled never."""
+    mark = AT_MOST_ONCE if agent.guarantee == "at-most-once" else ""
+    return f"{presence(agent, now)}{mark}"
+
+
 LINK: Column[Agent] = Column(
     key="link",
     title="LINK",
-    width=6,
-    text=presence,
+    width=7,
+    text=_link,
     sort=lambda agent: agent.heard,
     style=lambda _: "dim",
     timed=True,
@@ -116,45 +124,6 @@ WAITING: tuple[Column[Agent], ...] = (
         text=lambda agent, _: safe(" ".join(agent.capabilities)),
         style=lambda _: "dim",
         min_width=46,
-    ),
-)
-
-_TASK_INK = {"queued": "faint", "sent": "idle", "acked": "busy", "working": "busy"}
-
-TASKS: tuple[Column[Task], ...] = (
-    Column(
-        key="task",
-        title="TASK",
-        width=10,
-        flex=3,
-        text=lambda task, _: safe(f"{task.id} {task.title}"),
-        sort=lambda task: task.id,
-    ),
-    Column(
-        key="state",
-        title="STATE",
-        width=7,
-        text=lambda task, _: task.state,
-        sort=lambda task: task.state,
-        style=lambda task: _TASK_INK.get(task.state, "done"),
-    ),
-    Column(
-        key="with",
-        title="WITH",
-        width=8,
-        flex=2,
-        text=lambda task, _: safe(task.agent),
-        sort=lambda task: task.agent,
-        style=lambda _: "dim",
-    ),
-    Column(
-        key="age",
-        title="AGE",
-        width=5,
-        text=lambda task, now: ago(task.created, now),
-        sort=lambda task: (task.created, task.id),
-        right=True,
-        timed=True,
     ),
 )
 

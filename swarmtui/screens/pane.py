@@ -5,6 +5,7 @@ mailbox) is asked for when the cursor rests, and again when the row changes.
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -12,6 +13,7 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
+from agentkit.coordinator import Coordinator
 from agentkit.errors import AgentkitError
 from agentkit.protocol import Logged
 from agentkit.rows import Delivery
@@ -27,9 +29,12 @@ AGAIN = 1.0
 EVENTS = 24
 MAIL = 8
 
+Found: TypeAlias = tuple[Sequence[Logged], Sequence[Delivery]]
+"""What was asked for: events, the newest first, and deliveries."""
+
 
 class Pane(VerticalScroll, can_focus=False):
-    """Shows one agent or help request; `point` says which."""
+    """Shows one row; `point` says which."""
 
     def __init__(self) -> None:
         super().__init__(id="pane")
@@ -85,7 +90,7 @@ class Pane(VerticalScroll, can_focus=False):
 
     def agent(self) -> str | None:
         """Return the agent whose history and mailbox are wanted."""
-        raise NotImplementedError
+        return None
 
     def _ask_in(self, seconds: float, *, anew: bool = False) -> None:
         if anew and self._asking is not None:
@@ -100,18 +105,28 @@ class Pane(VerticalScroll, can_focus=False):
 
     async def _ask(self) -> None:
         """Ask the hub; what it cannot tell just now is left out."""
-        row, agent = self.row, self.agent()
-        swarm = console(self).swarm
-        if agent is None or not console(self).model.live:
+        row = self.row
+        if row is None or not console(self).model.live:
             return
         try:
-            events = await swarm.history(agent, limit=EVENTS)
-            mail = await swarm.mailbox(agent, limit=MAIL)
+            found = await self.fetch(console(self).swarm)
         except AgentkitError:
             return
-        if row == self.row:
-            self._events, self._mail = events, mail
+        if found is not None and row == self.row:
+            self._events, self._mail = found
             self.draw()
+
+    async def fetch(self, swarm: Coordinator) -> Found | None:
+        """Return what only the hub knows of the row; None when there is no such row.
+
+        Raises:
+            AgentkitError: the hub cannot be asked.
+        """
+        agent = self.agent()
+        if agent is None:
+            return None
+        events = await swarm.history(agent, limit=EVENTS)
+        return events, await swarm.mailbox(agent, limit=MAIL)
 
 
 class AgentPane(Pane):
@@ -131,7 +146,14 @@ class AgentPane(Pane):
         agent = model.agents.get(self.row or "")
         if agent is None:
             return Content("")
-        parts = [facts.agent_facts(agent, console(self).now(), width)]
+        now = console(self).now()
+        parts = [facts.agent_facts(agent, now, width)]
+        if held := model.held_by(agent.id):
+            parts += [
+                Content(""),
+                facts.rule("works on", width),
+                facts.leases(held, now, width),
+            ]
         if self._events is not None:
             news = [one for one in self._events if is_news(one.event.subject)]
             parts += [

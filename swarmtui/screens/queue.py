@@ -7,15 +7,19 @@ from textual.containers import Horizontal
 
 from agentkit.filters import compile_filter
 from swarmtui.actions import bindings
+from swarmtui.modals.enqueue import EnqueueSheet
 from swarmtui.model import Delta
 from swarmtui.screens.agents import AgentScreen
-from swarmtui.screens.columns import TASKS, WAITING
+from swarmtui.screens.columns import WAITING
 from swarmtui.screens.standing import no_agents
+from swarmtui.screens.work_columns import WAITING_TASKS
+from swarmtui.text import safe
 from swarmtui.widgets.line_table import LineTable, Sort
+from swarmtui.work import group_of
 
 
 class QueueScreen(AgentScreen):
-    """Mode 2: idle agents, who waits longest first, beside the open tasks."""
+    """Mode 2: idle agents, who waits longest first, beside the tasks that wait."""
 
     scope = "queue"
     unit = "waiting"
@@ -27,14 +31,14 @@ class QueueScreen(AgentScreen):
         model = self.console.model
         with Horizontal(id="tables"):
             yield LineTable(WAITING, model.agents, id="waiting", sort=Sort("waits"))
-            yield LineTable(TASKS, model.tasks, id="tasks", sort=Sort("age"))
+            yield LineTable(WAITING_TASKS, model.tasks, id="tasks", sort=Sort("prio"))
 
     def on_mount(self) -> None:
-        """Show only who waits, and what is not done."""
+        """Show only who waits, and what nobody works on yet."""
         now = self.console.now()
         waiting, tasks = self.tables
         waiting.show_only(lambda agent, _: agent.ticket > 0, now)
-        tasks.show_only(lambda task, _: task.state != "done", now)
+        tasks.show_only(lambda task, _: group_of(task) == "ready", now)
 
     def total(self) -> int:
         """Return how many agents wait."""
@@ -60,4 +64,12 @@ class QueueScreen(AgentScreen):
             return no_agents(self.console) if table.id == "waiting" else ""
         if table.id == "waiting":
             return "nobody waits\nevery agent is at work"
-        return "no open tasks\npress a to assign one to whoever waits"
+        return "no task waits\ne queues one, a assigns one to whoever waits"
+
+    def action_enqueue(self) -> None:
+        """Queue a task."""
+        self.app.push_screen(EnqueueSheet(), self._queued)
+
+    def _queued(self, task: str | None) -> None:
+        if task:
+            self.say(safe(f"queued {task}"), "done")

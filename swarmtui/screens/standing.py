@@ -1,14 +1,25 @@
 """What the first line says of the hub, and what an empty table says instead of rows."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from agentkit.coordinator import Link
 from swarmtui.console import Console
 from swarmtui.text import clock, safe, uptime
 from swarmtui.widgets.topbar import Standing
+from swarmtui.work import Group
 
 FIRST_AGENT = 'agentkit notify busy "my first task" --agent first'
 """The command that connects an agent to the hub of this machine."""
+FIRST_TASK = 'swarmtui enqueue "my first task"'
+"""The command that queues a task."""
+
+_NOTHING: Mapping[Group, str] = {
+    "ready": "nothing waits\ne queues a task",
+    "leased": "nobody holds a task\nagents claim what is ready",
+    "done": "nothing is done yet\nwhat agents complete is listed here",
+    "dead": "no dead letters\nwhat fails for good stays here, with its reason",
+}
 
 
 def standing(console: Console) -> Standing:
@@ -61,4 +72,28 @@ def no_agents(console: Console) -> str:
         f"$ {FIRST_AGENT}\n"
         "\n"
         "y copies the command"
+    )
+
+
+def no_tasks(console: Console, group: Group, *, filtered: bool) -> str:
+    """Return what a table of tasks says when it has none to show."""
+    model = console.model
+    if not model.loaded:
+        return "waiting for the hub\nits tasks appear here"
+    if filtered:
+        return "no task matches\nesc clears the filter"
+    if model.tasks or model.letters:
+        return _NOTHING[group]
+    return (
+        "no tasks yet\n"
+        "\n"
+        "e queues the first one here, or from any shell:\n"
+        "\n"
+        f"$ {FIRST_TASK}\n"
+        "\n"
+        "and an agent takes it:\n"
+        "\n"
+        "$ agentkit claim --agent first\n"
+        "\n"
+        "y copies the first command"
     )

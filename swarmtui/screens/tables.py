@@ -174,11 +174,15 @@ class TableScreen(SwarmScreen):
         else:
             super().action_back()
 
+    def first_words(self) -> str:
+        """Return the command to begin with while there is nothing; else empty."""
+        return FIRST_AGENT if not self.console.model.agents else ""
+
     def action_copy(self) -> None:
-        """Copy the id under the cursor, or the command for the first agent."""
+        """Copy the id under the cursor, or the command to begin with."""
         text = self.table.cursor
         if text is None:
-            text = FIRST_AGENT if not self.console.model.agents else ""
+            text = self.first_words()
         if text:
             self.app.copy_to_clipboard(text)
             self.say(f"copied {text}", "done")

@@ -107,6 +107,11 @@ _INKS = {
     "report.refused": "blocked",
     "help.asked": "help",
     "help.escalated": "blocked",
+    "task.leased": "busy",
+    "task.done": "done",
+    "task.released": "blocked",
+    "task.dead": "help",
+    "delivery.dead": "help",
 }
 
 

@@ -1,6 +1,7 @@
 """Rows for the tests of the dashboard, and a swarm that stands still."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,7 +9,20 @@ from random import Random
 from typing import Any, Self
 
 from agentkit.coordinator import Change, Coordinator, Heard, Link, Stats
-from agentkit.protocol import AgentReported, HelpAsked, HelpTaken, Logged, TaskAssigned
+from agentkit.protocol import (
+    AgentReported,
+    DeliveryRetried,
+    HelpAsked,
+    HelpTaken,
+    Logged,
+    TaskAssigned,
+    TaskCancelled,
+    TaskDead,
+    TaskEnqueued,
+    TaskLeased,
+    TaskReleased,
+    TaskRequeued,
+)
 from agentkit.rows import Agent, Broadcast, Delivery, HelpRequest, Task
 from agentkit.settings import Endpoint
 
@@ -50,6 +64,69 @@ def task(key: str, holder: str, **fields: Any) -> Task:
     return Task(id=key, agent=holder, **(given | fields))
 
 
+def ledger(ref: str) -> list[Delivery]:
+    """Return deliveries that got to every step."""
+    then, soon = NOW - timedelta(minutes=6), NOW - timedelta(minutes=5)
+    steps: dict[str, dict[str, Any]] = {
+        "done": {"sent": then, "acked": soon, "done": soon, "attempts": 1},
+        "acked": {"sent": then, "acked": soon, "attempts": 2},
+        "dead": {"sent": then, "acked": soon, "done": soon, "attempts": 1},
+        "queued": {},
+    }
+    return [
+        Delivery(
+            agent=f"session-{number:04}-docs",
+            seq=number,
+            kind="broadcast",
+            ref=ref,
+            state=state,  # type: ignore[arg-type]
+            queued=then,
+            reason="handler raised KeyError" if state == "dead" else "",
+            **fields,
+        )
+        for number, (state, fields) in enumerate(steps.items(), 11)
+    ]
+
+
+def _at(minutes: int) -> datetime:
+    return NOW - timedelta(minutes=minutes)
+
+
+STORY = (
+    Logged(
+        67,
+        TaskDead(at=_at(2), agent="s", task="T4", fence=65, reason="disk quota"),
+    ),
+    Logged(
+        65,
+        TaskLeased(
+            at=_at(4),
+            agent="s",
+            task="T4",
+            fence=65,
+            lease=300.0,
+            until=NOW,
+            attempt=2,
+            capabilities=(),
+            via="ws",
+        ),
+    ),
+    Logged(
+        60,
+        TaskReleased(
+            at=_at(9),
+            agent="s",
+            task="T4",
+            fence=55,
+            cause="failed",
+            reason="disk quota",
+            not_before=None,
+        ),
+    ),
+)
+"""What befell the task T4, the newest first."""
+
+
 class StillSwarm(Coordinator):
     """A coordinator without a hub: what it holds changes when a test says so."""
 
@@ -57,6 +134,8 @@ class StillSwarm(Coordinator):
         super().__init__(Endpoint("http://127.0.0.1:8765"), batch_ms=100)
         self.agents = {one.id: one for one in agents}
         self._still_link = link or Link("live")
+        self.letters: list[Delivery] = []
+        """What is dead in mailboxes, the newest first."""
         self.hub = {"started": (NOW - timedelta(hours=3, minutes=12)).isoformat()}
         self.given: list[tuple[str, ...]] = []
         """The orders that were given, in words."""
@@ -95,8 +174,13 @@ class StillSwarm(Coordinator):
             name, held = tables[type(row)]
             held[row.id] = row
             changed.setdefault(name, []).append(row)
+        self._count_tasks()
         named: Mapping[str, Any] = {name: tuple(on) for name, on in changed.items()}
         self._changes.put_nowait(Change(kind="turn", **named))
+
+    def _count_tasks(self) -> None:
+        self.task_counts.clear()
+        self.task_counts.update(Counter(one.state for one in self.tasks.values()))
 
     def hear(self, *heard: Heard) -> None:
         """Let events arrive."""
@@ -114,6 +198,7 @@ class StillSwarm(Coordinator):
         self._changes.put_nowait(self._whole() if live else Change(kind="link"))
 
     def _whole(self) -> Change:
+        self._count_tasks()
         return Change(
             kind="snapshot",
             agents=tuple(self.agents.values()),
@@ -131,6 +216,63 @@ class StillSwarm(Coordinator):
         return TaskAssigned(
             at=NOW, agent=agent, task=task, title=title, body={}, by="you"
         )
+
+    async def enqueue(
+        self, title: str = "", *, task: str = "", **fields: Any
+    ) -> TaskEnqueued:
+        """Note the order and hold the task."""
+        self.given.append(("enqueue", task, title, *fields["needs"]))
+        kept = {name: fields[name] for name in ("needs", "priority")}
+        self.change(Task(id=task, title=title, state="queued", created=NOW, **kept))
+        return TaskEnqueued(
+            at=NOW,
+            task=task,
+            title=title,
+            body={},
+            needs=fields["needs"],
+            priority=0,
+            not_before=None,
+            max_attempts=3,
+            by="you",
+        )
+
+    async def cancel(self, task: str, **_: Any) -> TaskCancelled:
+        """Note the order and call the task off."""
+        self.given.append(("cancel", task))
+        held = self.tasks[task]
+        self.change(replace(held, state="cancelled"))
+        return TaskCancelled(at=NOW, agent=held.agent, task=task, reason="", by="you")
+
+    async def requeue(self, task: str, **_: Any) -> TaskRequeued:
+        """Note the order and begin the task anew."""
+        self.given.append(("requeue", task))
+        held = self.tasks[task]
+        self.change(replace(held, state="queued", attempts=0, agent=""))
+        return TaskRequeued(at=NOW, agent="", task=task, by="you")
+
+    async def retry(self, delivery: str, **_: Any) -> DeliveryRetried:
+        """Note the order and take the delivery off the dead ones."""
+        self.given.append(("retry", delivery))
+        self.letters = [row for row in self.letters if row.id != delivery]
+        seq, _at, who = delivery.partition("@")
+        event = DeliveryRetried(at=NOW, agent=who, seq=int(seq), by="you")
+        self.hear(Heard(300, event))
+        return event
+
+    async def dead(self, _agent: str = "", **_: Any) -> list[Delivery]:
+        """Return the dead deliveries."""
+        return list(self.letters)
+
+    async def ledger(self, ref: str, **_: Any) -> list[Delivery]:
+        """Return how something got along with three agents, one of them a bad one."""
+        if ref in self.broadcasts:
+            return ledger(ref)
+        held = self.tasks[ref]
+        return [row for row in ledger(ref) if held.target and row.seq == 12]
+
+    async def events(self, **_: Any) -> list[Logged]:
+        """Return the life of the one task that is dead."""
+        return list(STORY)
 
     async def take(self, request: str, **_: Any) -> HelpTaken:
         """Note the order and take the request."""
@@ -200,20 +342,76 @@ def lively(count: int = 240) -> StillSwarm:
     for number, one in enumerate(swarm.agents.values()):
         if one.help:
             swarm.helps[one.help] = _question(one, number, dice)
-    for number, name in enumerate(list(swarm.agents)[::29]):
-        swarm.tasks[f"T{number}"] = task(
-            f"T{number}",
-            name,
-            title=("Encode the intro", "Review the patch")[number % 2],
-            state=("queued", "sent", "acked", "working", "done")[number % 5],
-            created=NOW - timedelta(minutes=4 * number),
-        )
+    swarm.tasks.update((one.id, one) for one in queue(list(swarm.agents)[::9]))
+    swarm.letters = [row for row in ledger("b1") if row.state == "dead"]
     swarm.broadcasts["b1"] = Broadcast(
-        id="b1", text="freeze main", where="", at=NOW, recipients=count
+        id="b1",
+        text="freeze main",
+        where="",
+        at=NOW,
+        recipients=count,
+        sent=9,
+        acked=7,
+        done=5,
+        dead=1,
     )
     for number in range(40):
         swarm.beat(1500 + 400 * Random(number).random(), 1 + Random(-number).random())
     return swarm
+
+
+WORK = (
+    ("Encode the intro", "video", "queued", 5),
+    ("Review the patch to the parser", "python review", "queued", 0),
+    ("Nightly export", "sql", "scheduled", 0),
+    ("Restore last week's backup", "infra sql", "dead", 2),
+    ("Captions for lesson 12", "video docs", "leased", 0),
+    ("Deduplicate the address book", "python", "leased", 1),
+    ("Write the changelog", "docs", "done", 0),
+    ("Cut the suite below five minutes", "python", "scheduled", 0),
+    ("Move the cron jobs", "infra", "sent", 0),
+    ("Drop the old table", "sql", "cancelled", 0),
+    ("Measure the cold start", "rust", "working", 0),
+    ("Translate the guide", "", "queued", -2),
+)
+"""Titles, needs, states and priorities of some work."""
+
+
+def queue(agents: list[str]) -> list[Task]:
+    """Return a work queue with tasks in all states."""
+    return [_work(n, agents[n % len(agents)], *one) for n, one in enumerate(WORK, 1)]
+
+
+def _work(number: int, name: str, title: str, *rest: Any) -> Task:
+    needs, state, prio = rest
+    tried = state in ("leased", "dead", "done") or number == 8
+    held = state in ("leased", "working")
+    return task(
+        f"T{number}",
+        name if held or state in ("done", "dead", "sent") else "",
+        title=title,
+        state=state,
+        target=name if state == "sent" else "",
+        needs=tuple(needs.split()),
+        priority=prio,
+        place=number,
+        created=_at(4 * number),
+        changed=_at(2 * number),
+        attempts={"dead": 3, "leased": number % 3 + 1}.get(state, int(tried)),
+        reason="disk quota reached on runner-7"
+        if state == "dead" or number == 8
+        else "",
+        not_before=NOW + timedelta(seconds=40 * number)
+        if state == "scheduled"
+        else None,
+        lease=300.0,
+        lease_until=NOW + timedelta(seconds=45 * number - 100)
+        if state == "leased"
+        else None,
+        result={"pages": 12, "words": 3400} if state == "done" else {},
+        fence=60 + number,
+        version=60 + number,
+    )
 
 
 def _anybody(number: int, dice: Random) -> Agent:

@@ -12,6 +12,7 @@ from swarmtui.keymap import RESERVED, read_keymap
 from swarmtui.screens.fleet import FleetScreen
 from swarmtui.screens.help import HelpScreen
 from swarmtui.screens.queue import QueueScreen
+from swarmtui.screens.tasks import TasksScreen
 from swarmtui.screens.traffic import TrafficScreen
 from swarmtui.widgets.line_table import LineTable
 
@@ -23,6 +24,7 @@ DOERS = {
     "queue": QueueScreen,
     "help": HelpScreen,
     "traffic": TrafficScreen,
+    "tasks": TasksScreen,
 }
 
 

@@ -28,6 +28,17 @@ FIELDS: dict[str, Any] = {
     "upto": 3,
     "seq": 3,
     "waiting_since": None,
+    "not_before": None,
+    "expires": None,
+    "needs": [],
+    "result": {},
+    "fence": 3,
+    "lease": 60.0,
+    "attempt": 2,
+    "priority": 1,
+    "max_attempts": 3,
+    "cause": "failed",
+    "left_out": 0,
 }
 
 

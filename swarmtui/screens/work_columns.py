@@ -1,0 +1,240 @@
+"""The columns of the work queue: a set for each group, and one beside idle agents."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from agentkit.rows import Delivery, Task
+from swarmtui.model import claim_order
+from swarmtui.text import ago, safe
+from swarmtui.widgets.line_table import Column, Sort
+from swarmtui.work import (
+    Group,
+    Letter,
+    ink,
+    lease_bar,
+    sign,
+    since,
+    tries,
+    wanted,
+    when,
+)
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+def _due(task: Task) -> tuple[datetime, str]:
+    return (task.lease_until or NEVER, task.id)
+
+
+def _outcome(task: Task, _now: datetime) -> str:
+    """Return what a settled task led to: its result, or why there is none."""
+    if task.state != "done":
+        return safe(task.reason)
+    return safe("  ".join(f"{name} {value}" for name, value in task.result.items()))
+
+
+def _urgency(task: Task, _now: datetime) -> str:
+    return f"{task.priority:+}" if task.priority else ""
+
+
+STATE: Column[Task] = Column(
+    key="state",
+    title="STATE",
+    width=11,
+    text=lambda task, _: sign(task),
+    sort=lambda task: task.state,
+    style=ink,
+)
+TASK: Column[Task] = Column(
+    key="task",
+    title="TASK",
+    width=7,
+    flex=1,
+    text=lambda task, _: safe(task.id),
+    sort=lambda task: task.id,
+)
+TITLE: Column[Task] = Column(
+    key="title",
+    title="TITLE",
+    width=14,
+    flex=5,
+    text=lambda task, _: safe(task.title),
+    sort=lambda task: task.title,
+)
+PRIORITY: Column[Task] = Column(
+    key="prio",
+    title="PRIO",
+    width=6,
+    text=_urgency,
+    sort=claim_order,
+    style=lambda task: "" if task.priority > 0 else "dim",
+    right=True,
+)
+NEEDS: Column[Task] = Column(
+    key="needs",
+    title="NEEDS",
+    width=10,
+    flex=2,
+    text=lambda task, _: wanted(task),
+    sort=wanted,
+    style=lambda task: "" if task.needs or task.target else "faint",
+)
+AGENT: Column[Task] = Column(
+    key="agent",
+    title="AGENT",
+    width=10,
+    flex=2,
+    text=lambda task, _: safe(task.agent),
+    sort=lambda task: task.agent,
+)
+TRIES: Column[Task] = Column(
+    key="tries",
+    title="TRIES",
+    width=5,
+    text=lambda task, _: tries(task),
+    sort=lambda task: task.attempts,
+    style=lambda task: "blocked" if task.attempts > 1 else "dim",
+    falling=True,
+    right=True,
+)
+WAITS: Column[Task] = Column(
+    key="waits",
+    title="WAITS",
+    width=6,
+    text=when,
+    sort=since,
+    style=lambda task: "dim" if task.state == "scheduled" else "",
+    right=True,
+    timed=True,
+)
+LEASE: Column[Task] = Column(
+    key="lease",
+    title="LEASE",
+    width=10,
+    text=lambda task, now: lease_bar(task, now) or "none",
+    sort=_due,
+    style=lambda task: "busy" if task.lease_until else "faint",
+    timed=True,
+)
+HELD: Column[Task] = Column(
+    key="held",
+    title="FOR",
+    width=4,
+    text=lambda task, now: ago(since(task), now),
+    sort=since,
+    right=True,
+    timed=True,
+    min_width=72,
+)
+REASON: Column[Task] = Column(
+    key="reason",
+    title="LAST FAILED WITH",
+    width=12,
+    flex=3,
+    text=lambda task, _: safe(task.reason),
+    style=lambda _: "dim",
+    min_width=100,
+)
+AGO: Column[Task] = Column(
+    key="ago",
+    title="AGO",
+    width=5,
+    text=lambda task, now: ago(since(task), now),
+    sort=since,
+    falling=True,
+    right=True,
+    timed=True,
+)
+OUTCOME: Column[Task] = Column(
+    key="outcome",
+    title="RESULT OR REASON",
+    width=10,
+    flex=4,
+    text=_outcome,
+    style=lambda _: "dim",
+)
+
+
+def _dead_name(row: Letter) -> str:
+    return f"{row.id} {row.title}" if isinstance(row, Task) else row.ref
+
+
+DEAD: tuple[Column[Letter], ...] = (
+    Column(
+        key="state",
+        title="DEAD",
+        width=11,
+        text=lambda row, _: f"† {row.kind if isinstance(row, Delivery) else 'task'}",
+        sort=lambda row: isinstance(row, Delivery),
+        style=ink,
+    ),
+    Column(
+        key="task",
+        title="WHAT",
+        width=14,
+        flex=4,
+        text=lambda row, _: safe(_dead_name(row)),
+        sort=_dead_name,
+    ),
+    Column(
+        key="agent",
+        title="AGENT",
+        width=10,
+        flex=2,
+        text=lambda row, _: safe(row.agent),
+        sort=lambda row: row.agent,
+    ),
+    Column(
+        key="tries",
+        title="TRIES",
+        width=5,
+        text=lambda row, _: tries(row) if isinstance(row, Task) else f"{row.attempts}",
+        sort=lambda row: row.attempts,
+        style=lambda _: "dim",
+        falling=True,
+        right=True,
+    ),
+    Column(
+        key="ago",
+        title="AGO",
+        width=5,
+        text=lambda row, now: ago(since(row), now),
+        sort=since,
+        falling=True,
+        right=True,
+        timed=True,
+    ),
+    Column(
+        key="reason",
+        title="REASON",
+        width=14,
+        flex=4,
+        text=lambda row, _: safe(row.reason) or "no reason given",
+        style=lambda _: "blocked",
+    ),
+)
+
+WORK: Mapping[Group, tuple[tuple[Column[Task], ...], Sort]] = {
+    "ready": (
+        (STATE, TASK, TITLE, PRIORITY, NEEDS, TRIES, WAITS, REASON),
+        Sort("prio"),
+    ),
+    "leased": ((STATE, TASK, TITLE, AGENT, TRIES, HELD, LEASE), Sort("lease")),
+    "done": ((STATE, TASK, TITLE, AGENT, AGO, OUTCOME), Sort("ago", falling=True)),
+}
+"""What each group of tasks shows, and its order to begin with."""
+
+WAITING_TASKS: tuple[Column[Task], ...] = (
+    Column(
+        key="task",
+        title="TASK",
+        width=10,
+        flex=3,
+        text=lambda task, _: safe(f"{task.id} {task.title}"),
+        sort=lambda task: task.id,
+    ),
+    PRIORITY,
+    NEEDS,
+    WAITS,
+)
+"""What waits to be done, beside the agents that wait."""
