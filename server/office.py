@@ -10,7 +10,6 @@ from server.auth import Gate
 from server.bell import Bell
 from server.claims import Claims
 from server.connection import Connection
-from server.dead_letters import DeadLetters
 from server.hub import Hub
 from server.keyring import Keyring
 from server.limits import Crowd, Rates
@@ -47,13 +46,11 @@ class Office:
     """Whoever follows the log over HTTP."""
     stopping: bool = False
     claims: Claims = field(init=False)
-    dead_letters: DeadLetters = field(init=False)
     revocations: Revocations = field(init=False)
     shelf: Shelf = field(init=False)
 
     def __post_init__(self) -> None:
         self.claims = Claims(self.hub)
-        self.dead_letters = DeadLetters(self.hub)
         self.revocations = Revocations(self.hub, self.mailroom)
         self.shelf = Shelf(self.hub)
 
@@ -61,7 +58,6 @@ class Office:
         """Let everybody who follows what the hub commits begin."""
         await self.mailroom.open()
         await self.claims.open()
-        await self.dead_letters.open()
         await self.revocations.open()
         await self.shelf.open()
 

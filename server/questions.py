@@ -73,7 +73,8 @@ async def mailbox(office: Office, fields: Fields) -> list[Delivery]:
 
 async def dead(office: Office, fields: Fields) -> list[Delivery]:
     """Return deliveries that are dead and were not retried, newest first."""
-    return office.dead_letters.page(**{"limit": LIMIT, **fields})
+    wanted = {"limit": LIMIT, **fields}
+    return await office.hub.store.deliveries(state="dead", **wanted)
 
 
 async def ping(_office: Office, _fields: Fields) -> list[Any]:

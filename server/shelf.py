@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -21,10 +22,11 @@ class Ids:
 
     __slots__ = ("_blocks", "_lasts")
 
-    def __init__(self) -> None:
-        self._blocks: list[list[str]] = []
-        self._lasts: list[str] = []
-        """The last id of each block."""
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        """Begin with ids that are in order."""
+        starts = range(0, len(keys), BLOCK)
+        self._blocks = [list(keys[start : start + BLOCK]) for start in starts]
+        self._lasts = [block[-1] for block in self._blocks]
 
     def __len__(self) -> int:
         return sum(map(len, self._blocks))
@@ -114,8 +116,16 @@ class Shelf:
 
     def _look(self, swarm: Swarm) -> None:
         self._hub.subscribe(self)
-        for task in sorted(swarm.tasks.values(), key=lambda task: task.version):
-            self._put(task)
+        self._states = {task.id: task.state for task in swarm.tasks.values()}
+        keys = sorted(self._states)
+        groups: defaultdict[str, list[str]] = defaultdict(list)
+        for key in keys:
+            groups[self._states[key]].append(key)
+        self._all = Ids(keys)
+        self._by_state.update((state, Ids(group)) for state, group in groups.items())
+        for dead in (False, True):
+            newest_first = [task.id for task in swarm.settled(dead=dead)]
+            self._settled[dead] = dict.fromkeys(reversed(newest_first))
 
     def _put(self, task: Task) -> None:
         old = self._states.get(task.id)
