@@ -334,6 +334,8 @@ class Coordinator:
     ) -> list[Delivery]:
         """Return dead deliveries, newest first: of an agent, or all.
 
+        Those that were retried are among them, and `retried` tells as what.
+
         Args:
             agent: whose; empty is everybody's.
             after: the id of the last one seen.

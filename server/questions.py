@@ -72,7 +72,7 @@ async def mailbox(office: Office, fields: Fields) -> list[Delivery]:
 
 
 async def dead(office: Office, fields: Fields) -> list[Delivery]:
-    """Return deliveries that are dead and were not retried, newest first."""
+    """Return dead deliveries, newest first, those that were retried too."""
     wanted = {"limit": LIMIT, **fields}
     return await office.hub.store.deliveries(state="dead", **wanted)
 
