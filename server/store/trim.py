@@ -19,7 +19,7 @@ SPARE: Final = 0.1
 _SETTLED: Mapping[str, str] = {
     "deliveries": "(NOT live OR dead)",
     "receipts": "TRUE",
-    **dict.fromkeys(SETTLING, f"NOT live AND id NOT IN ({CARRIED})"),
+    **dict.fromkeys(SETTLING, f"NOT live AND NOT EXISTS ({CARRIED} AND ref = id)"),
 }
 """What may go of each table, once the event that settled it has gone."""
 
@@ -59,7 +59,8 @@ def give_back(connection: sqlite3.Connection) -> int:
     many = min(free - int(pages * SPARE), PAGES)
     if many <= 0 or _number(connection, "auto_vacuum") != INCREMENTAL:
         return 0
-    connection.execute(f"PRAGMA incremental_vacuum({many})").fetchall()
+    # the statement gives a row without columns for each page, which `execute` skips
+    connection.executescript(f"PRAGMA incremental_vacuum({many})")
     went = pages - _number(connection, "page_count")
     return went * _number(connection, "page_size")
 
