@@ -8,9 +8,11 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, BinaryIO, NamedTuple, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 from agentkit.backoff import delays
@@ -38,6 +40,9 @@ BY_STATUS: dict[int, type[AgentkitError]] = {
     504: HubUnavailable,
 }
 """What a status means when the reply has no code that we know."""
+
+PIECE = 1 << 18
+"""Bytes of a download that are taken at once."""
 
 
 class Reply(NamedTuple):
@@ -111,10 +116,46 @@ class Caller:
             SwarmError: it refused the wish.
         """
         connection = self._connect()
-        try:
+        with self._trusting():
             connection.request(method, path, _text_of(body), self._headers(body, key))
             answer = connection.getresponse()
             text = answer.read()
+        return self._judge(Reply(answer.status, _object(text)))
+
+    def download(
+        self, path: str, file: BinaryIO, told: Callable[[int, int], object]
+    ) -> None:
+        """Write into a file what is at a path, which is not JSON.
+
+        Args:
+            path: below the hub's address.
+            file: is written to.
+            told: is told the bytes of each piece, and of the whole.
+
+        Raises:
+            HubError: it did not come, or not as a whole.
+            SwarmError: the hub refused it.
+        """
+        connection = self._connect()
+        with self._trusting():
+            connection.request("GET", path, headers=self._headers(None, ""))
+            answer = connection.getresponse()
+            if answer.status != HTTPStatus.OK:
+                self._judge(Reply(answer.status, _object(answer.read())))
+            missing = whole = int(answer.headers.get("Content-Length", 0))
+        while missing:
+            with self._trusting():
+                piece = answer.read(min(missing, PIECE))
+                if not piece:
+                    raise HTTPException("it ended too early")
+            missing -= file.write(piece)
+            told(len(piece), whole)
+
+    @contextmanager
+    def _trusting(self) -> Iterator[None]:
+        """Tell in one sentence how an answer failed to come."""
+        try:
+            yield
         except (OSError, HTTPException) as error:
             self.close()
             if distrust := distrusted(self.endpoint, error):
@@ -124,7 +165,6 @@ class Caller:
                 "try again; with the same key nothing happens twice"
                 f"{hint(self.endpoint)}"
             ) from None
-        return self._judge(Reply(answer.status, _object(text)))
 
     def close(self) -> None:
         """Close the connection."""

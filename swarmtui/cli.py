@@ -46,6 +46,8 @@ WORDS = {
     "answer": Word("act:answer", "Answer somebody who asked for help."),
     "events": Word("events:events", "Print the log as JSON lines, and follow it."),
     "token": Word("token:token", "Make, list and revoke tokens: who is let in."),
+    "backup": Word("backup:backup", "Copy the whole store, while the hub works on."),
+    "restore": Word("backup:restore", "Put a copy in the place of the store."),
     "doctor": Word("doctor:doctor", "Check the set-up, and say what to do."),
     "paths": Word("paths:paths", "Tell where files live and where settings come from."),
     "completion": Word("completion:completion", "Print the completion for a shell."),

@@ -10,10 +10,11 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 from server.store.base import Health, StoreError
 from server.store.faults import explained
@@ -30,7 +31,8 @@ SIDES: Final = ("-wal", "-shm")
 """What SQLite keeps beside a file that is in use."""
 
 
-class Contents(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Contents:
     """What a store holds."""
 
     agents: int
@@ -253,8 +255,8 @@ class Restoration:
 
     def _set_aside(self, now: datetime) -> Path:
         """Give the old store a second name, under which it stays."""
-        with suppress(sqlite3.Error), closing(sqlite3.connect(self._store)) as old:
-            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with suppress(sqlite3.Error):
+            self._fold()
         kept = self._store.with_name(f"{self._store.name}.before-{now:%Y%m%d-%H%M%S}")
         kept.hardlink_to(self._store)
         # a damaged store may keep its log: the two belong together
@@ -263,6 +265,17 @@ class Restoration:
                 beside = self._store.with_name(self._store.name + side)
                 beside.rename(kept.with_name(kept.name + side))
         return kept
+
+    def _fold(self) -> None:
+        """Fold the log of the old store into it; what cannot be read stays untouched.
+
+        Raises:
+            sqlite3.Error: the two are not to be separated.
+        """
+        with closing(reading(self._store)) as old:
+            old.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        with closing(sqlite3.connect(self._store)) as old:
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _leave(self) -> None:
         if self._lock is None:

@@ -26,6 +26,7 @@ from agentkit.settings import Endpoint, KitSettings, discover, load, paths
 from swarmtui import __version__, output
 from swarmtui.asking import KNOCK, hub_meant, hub_options
 from swarmtui.commands.serve import Settings as HubSettings
+from swarmtui.commands.serve import check_store, store_here
 from swarmtui.limits import lift_file_limit
 from swarmtui.output import Column, Form
 from swarmtui.preferences import Preferences
@@ -43,6 +44,8 @@ SAFE_WAL = (3, 51, 3)
 FEW_FILES = 4096
 SKEW = timedelta(seconds=5)
 PATIENCE = 10.0
+PATIENCE_FOR_STORE = 600.0
+DAMAGED = "stop the hub, then swarmtui restore FILE with your newest backup"
 
 
 class Finding(NamedTuple):
@@ -191,6 +194,40 @@ def hub() -> Finding:
     )
 
 
+def store() -> Finding:
+    """Whether the store is sound, as the hub reads it, or as it lies here."""
+    try:
+        with Caller(hub_meant(), PATIENCE_FOR_STORE) as caller:
+            told = caller.get("integrity")
+    except HubUnreachable:
+        return _store_at_rest()
+    except AgentkitError as error:
+        return Finding("warn", str(error), "ask with the operator's token")
+    if not told["ok"]:
+        return _damaged(told["problems"][0])
+    if not told["size"]:
+        return Finding("ok", "in memory")
+    size = told["size"] / 2**20
+    return Finding("ok", f"sound, {size:,.1f} MiB, version {told['version']}")
+
+
+def _store_at_rest() -> Finding:
+    at = store_here()
+    if load(KitSettings).values.url or not at.is_file():
+        return Finding("ok", "none yet")
+    try:
+        problems = check_store(at)
+    except AgentkitError as error:
+        return Finding("fail", str(error), DAMAGED)
+    if problems:
+        return _damaged(problems[0])
+    return Finding("ok", f"sound, {at.stat().st_size / 2**20:,.1f} MiB, at rest")
+
+
+def _damaged(problem: str) -> Finding:
+    return Finding("fail", f"damaged: {problem}", DAMAGED)
+
+
 def clock() -> Finding:
     """Whether the hub's clock and ours agree."""
     try:
@@ -262,6 +299,7 @@ CHECKS: tuple[tuple[str, Callable[[], Finding]], ...] = (
     ("terminal", terminal),
     ("announced", announcement),
     ("hub", hub),
+    ("store", store),
     ("clock", clock),
     ("round trip", round_trip),
 )

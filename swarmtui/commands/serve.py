@@ -2,15 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from agentkit.settings import entries
+from agentkit.settings import entries, load
 from server.settings import Settings
 from swarmtui.limits import lift_file_limit
 
-__all__ = ["Settings", "serve"]
+if TYPE_CHECKING:
+    from server.store.copies import Restoration
+
+__all__ = [
+    "Settings",
+    "check_store",
+    "restoration",
+    "save_store",
+    "serve",
+    "store_here",
+]
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -48,3 +59,36 @@ def serve(**flags: Any) -> int:
     lift_file_limit()
 
     return main(flags)
+
+
+# --- the store while no hub runs -----------------------------------------------------
+
+
+def store_here(data_dir: str | None = None) -> Path:
+    """Return the file that a hub started here would keep everything in.
+
+    Raises:
+        Invalid: a setting cannot be read.
+    """
+    return load(Settings, flags={"data_dir": data_dir}).values.folder / "hub.db"
+
+
+def save_store(store: Path, target: Path) -> None:
+    """Copy a store that no hub has; see `server.store.copies.save`."""
+    from server.store.copies import save
+
+    save(store, target)
+
+
+def check_store(store: Path) -> tuple[str, ...]:
+    """Say what is wrong with a store that no hub has (`server.store.copies.check`)."""
+    from server.store.copies import check
+
+    return check(store).problems
+
+
+def restoration(copy: Path, store: Path) -> "Restoration":
+    """Take a copy in; see `server.store.copies.Restoration`."""
+    from server.store.copies import Restoration
+
+    return Restoration(copy, store)
