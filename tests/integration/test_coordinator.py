@@ -18,6 +18,7 @@ from agentkit.errors import (
     NotAllowed,
     NotFound,
 )
+from agentkit.rows import Task
 from agentkit.settings import Endpoint
 
 Start = Callable[..., Any]
@@ -43,6 +44,10 @@ async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not holds():
             await asyncio.sleep(0.005)
+
+
+def is_ready(task: Task) -> bool:
+    return task.is_ready
 
 
 async def heard_until(
@@ -198,6 +203,73 @@ async def test_a_help_request_goes_through_all_hands(me: str, hub: Any) -> None:
         await until(lambda: f"{me}-h2" in swarm.helps)
         await swarm.resolve(f"{me}-h2", note="done")
         await until(lambda: swarm.helps[f"{me}-h2"].state == "resolved")
+
+
+async def test_work_is_queued_called_off_and_begun_anew(me: str) -> None:
+    key = f"{me}-work"
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    async with Coordinator() as swarm:
+        queued = await swarm.enqueue("look", task=key, needs=["video"], priority=2)
+        gone = await swarm.cancel(key, reason="not needed")
+        anew = await swarm.requeue(key)
+        later = await swarm.enqueue("later", not_before=soon, max_attempts=7)
+        await until(lambda: later.task in swarm.tasks)
+
+        row = swarm.tasks[key]
+        assert (queued.task, queued.needs, queued.priority) == (key, ("video",), 2)
+        assert (gone.reason, gone.by, anew.task) == ("not needed", "operator", key)
+        assert (row.state, row.title) == ("queued", "look")
+        assert swarm.tasks[later.task].not_before == soon
+        assert swarm.tasks[later.task].max_attempts == 7
+        assert swarm.task_counts["queued"] >= 1
+        assert swarm.task_counts["scheduled"] >= 1
+        assert "cancelled" not in swarm.task_counts
+
+
+async def test_a_dead_delivery_is_found_and_sent_again(me: str, hub: Any) -> None:
+    hub.report(me, "idle")
+    async with Coordinator() as swarm:
+        cast = await swarm.broadcast("hi", where=f"id:{me}")
+        (mail,) = await swarm.mailbox(me)
+        lost = {"dead": [{"seq": mail.seq, "reason": "too often"}]}
+        hub.post(f"/v1/agents/{me}/mailbox", lost).raise_for_status()
+
+        (row,) = await swarm.dead(me)
+        retried = await swarm.retry(row.id)
+        await until(lambda: swarm.broadcasts[cast.broadcast].dead == 0)
+
+        (old,) = await swarm.dead(me)
+        newest, _ = await swarm.mailbox(me)
+        assert (row.state, row.reason, row.retried) == ("dead", "too often", 0)
+        assert (retried.agent, retried.seq) == (me, row.seq)
+        assert old.retried == newest.seq
+        assert newest.state == "queued"
+        assert await swarm.dead(after=old.id, agent=me) == []
+        with pytest.raises(Invalid, match="id cannot be"):
+            await swarm.retry("which?")
+
+
+async def test_of_many_tasks_those_that_come_next_are_always_there(
+    start: Start,
+) -> None:
+    start("--store", "memory", "--client-rate", "1e6", "--client-burst", "100000")
+    async with Coordinator() as swarm:
+        made = await asyncio.gather(*(swarm.enqueue(f"{n}") for n in range(7000)))
+        grown = len(swarm.tasks)
+    async with Coordinator() as swarm:
+        shown, counted = len(swarm.tasks), dict(swarm.task_counts)
+        changes = swarm.changes()
+        heard = [(await anext(changes)).cursor]
+        await asyncio.gather(*(swarm.cancel(one.task) for one in made[:5500]))
+        events = await heard_until(
+            changes, lambda _: swarm.task_counts["queued"] < 1501
+        )
+        await until(lambda: sum(map(is_ready, swarm.tasks.values())) == 1500)
+
+    heard += [event.cursor for event in events]
+    assert grown <= 6000
+    assert (shown, counted) == (5000, {"queued": 7000})
+    assert heard == list(range(heard[0], heard[-1] + 1))
 
 
 async def test_the_log_can_be_read_in_pages(me: str, hub: Any) -> None:
