@@ -14,6 +14,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.integration.shell import Shell
+
 
 class RunningHub:
     """A hub process, as programs on the same machine find it."""
@@ -136,6 +138,24 @@ class Line:
 
 
 Start = Callable[..., RunningHub]
+
+
+@pytest.fixture
+def run(hub: RunningHub, tmp_path: Path) -> Shell:
+    """A shell that finds the hub which all tests share."""
+    return Shell(tmp_path, SWARMTUI_HOME=str(hub.home))
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Shell:
+    """A shell on a machine without a hub."""
+    return Shell(tmp_path, SWARMTUI_HOME=str(tmp_path / "home"))
+
+
+@pytest.fixture
+def me(tmp_path: Path) -> str:
+    """A name that no other test uses."""
+    return tmp_path.name
 
 
 def launch(home: Path, *flags: str, **options: Any) -> RunningHub:

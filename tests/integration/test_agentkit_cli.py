@@ -1,12 +1,9 @@
 """The ``agentkit`` command as a process against a real hub."""
 
 import json
-import os
 import signal
 import socket
 import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,14 +12,12 @@ from typing import Any
 
 import pytest
 
+from agentkit.commands import COMMANDS
 from agentkit.commands.primer import TEXT
 from agentkit.places import default_agent
+from tests.integration.shell import Shell
 
 Start = Callable[..., Any]
-Done = subprocess.CompletedProcess[str]
-
-MAIN = "import sys; from agentkit.cli import main; sys.exit(main())"
-
 FAST = """
 import sys
 before = set(sys.modules)
@@ -31,57 +26,6 @@ code = main()
 sys.stderr.write(' '.join(sorted(set(sys.modules) - before)))
 sys.exit(code)
 """
-
-
-class Shell:
-    """Runs commands in a folder, with nothing of ours in the environment."""
-
-    def __init__(self, cwd: Path, **environ: str) -> None:
-        self.cwd = cwd
-        ours = ("SWARMTUI_", "IFNOTIFY_", "SESSION_ID", "CAPABILITIES", "XDG_")
-        self.environ = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(ours)},
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            **environ,
-        }
-
-    def __call__(self, *words: str, code: str = MAIN, **environ: str) -> Done:
-        return subprocess.run(
-            [sys.executable, "-c", code, *words],
-            cwd=self.cwd,
-            env={**self.environ, **environ},
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", MAIN, *words],
-            cwd=self.cwd,
-            env=self.environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-
-@pytest.fixture
-def run(hub: Any, tmp_path: Path) -> Shell:
-    """A shell that finds the hub which all tests share."""
-    return Shell(tmp_path, SWARMTUI_HOME=str(hub.home))
-
-
-@pytest.fixture
-def alone(tmp_path: Path) -> Shell:
-    """A shell on a machine without a hub."""
-    return Shell(tmp_path, SWARMTUI_HOME=str(tmp_path / "home"))
-
-
-@pytest.fixture
-def me(tmp_path: Path) -> str:
-    return tmp_path.name
 
 
 def row(hub: Any, agent: str) -> dict[str, Any]:
@@ -509,7 +453,7 @@ def test_the_primer_is_short_and_its_commands_exist(alone: Shell) -> None:
         assert f"agentkit {command}" in TEXT
 
 
-@pytest.mark.parametrize("command", ["notify", "wait", "ask", "ping", "primer"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_shows_examples(alone: Shell, command: str) -> None:
     done = alone(command, "--help")
 
