@@ -336,7 +336,8 @@ def asked(word: str) -> Run:
         found = await QUESTIONS[word].ask(office, question)
         full = len(found) == question.get("limit", LIMIT)
         after = found[-1]["cursor"] if full else None
-        return Reply(dumps(EventPage(events=found, next=after)))
+        oldest = await office.hub.store.oldest()
+        return Reply(dumps(EventPage(events=found, next=after, oldest=oldest)))
 
     return run
 

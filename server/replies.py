@@ -51,10 +51,15 @@ class AgentView(TypedDict):
 
 
 class EventPage(TypedDict):
-    """A part of the log; `next` is the cursor to go on from."""
+    """A part of the log.
+
+    `next` is the cursor to go on from; `oldest` that of the oldest event that is kept,
+    whatever was asked for: who goes on from an older one has missed some.
+    """
 
     events: list[EventFrame]
     next: int | None
+    oldest: int
 
 
 class StatusReply(TypedDict):
