@@ -2,8 +2,10 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +99,32 @@ def test_a_hub_that_cannot_be_asked_fails(
     assert checks["hub"]["result"] == "fail"
     assert said in checks["hub"]["found"]
     assert checks["hub"]["remedy"]
+
+
+def test_a_damaged_store_fails_with_or_without_a_hub(start: Any) -> None:
+    hub = start()
+    hub.report("a1", "busy")
+    hub.report("a1", "idle")
+    hub.stop()
+    with closing(sqlite3.connect(hub.home / "hub.db", isolation_level=None)) as store:
+        store.execute("DELETE FROM events WHERE cursor = 2")
+
+    at_rest = examined(hub.home)
+    start()
+    at_work = examined(hub.home)
+
+    for code, checks in (at_rest, at_work):
+        assert code == 1
+        assert checks["store"]["result"] == "fail"
+        assert "the log has" in checks["store"]["found"]
+        assert "swarmtui restore" in checks["store"]["remedy"]
+
+
+def test_a_store_that_no_hub_has_is_looked_over(start: Any) -> None:
+    hub = start()
+    hub.stop()
+
+    code, checks = examined(hub.home)
+
+    assert code == 0
+    assert checks["store"]["found"].startswith("sound, ")
