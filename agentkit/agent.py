@@ -12,8 +12,10 @@
         await agent.run_forever()
 
 Reports never wait for the hub: they go to the outbox, and from there in order, each
-with effect exactly once, whenever the hub is there. Mail is acknowledged as it arrives;
-a handler that is slow delays only mail of its own kind.
+with effect exactly once, whenever the hub is there. Mail is acknowledged as it arrives,
+and by a durable agent when it is on the disk; a handler that is slow delays only mail
+of its own kind. `on_work` is another way to be given tasks: pushed under a lease, one
+for each free slot (see `agentkit.jobs`). `docs/agents.md` tells what is promised.
 """
 
 import asyncio
@@ -26,23 +28,35 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from agentkit import places
+from agentkit.boxes import Box
 from agentkit.codec import dumps
-from agentkit.errors import AgentkitError, HubUnavailable
+from agentkit.errors import AgentkitError, Conflict, HubUnavailable
+from agentkit.exchange import Exchange
 from agentkit.inbox import Handler, Inbox, Mail
+from agentkit.jobs import Job, Later, Reject, Worker, WorkHandler
 from agentkit.link import Keeper, Link
 from agentkit.outbox import FileOutbox, Outbox
-from agentkit.rows import Report, Severity
-from agentkit.settings import Endpoint, KitSettings, endpoint, load
+from agentkit.rows import Guarantee, Report, Severity
+from agentkit.settings import Endpoint, KitSettings, Storage, endpoint, load, storage
+from agentkit.shelf import FileShelf
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
-__all__ = ["Agent", "Mail"]
+__all__ = ["Agent", "Job", "Later", "Mail", "Reject"]
 
 log = logging.getLogger(__name__)
+
+BOTH = (
+    "this agent has a handler for tasks or for work already: use on_work alone, which "
+    "is given the tasks that are assigned too, or on_task alone"
+)
+
+DISK_PAUSE = 1.0
+"""Seconds until mail that could not be stored is asked for again."""
 
 GOODBYE = 2.0
 """Seconds that leaving waits for the hub to store what was said."""
@@ -57,12 +71,17 @@ class Agent:
         id: who the agent is; else ``SWARMTUI_AGENT``, else the project and the host.
         capabilities: what it can do; else ``SWARMTUI_CAPABILITIES``.
         hub: where the hub is; else as the settings say, looked up at each connection.
-        durable: keep the outbox in a file, so that reports survive the process. One
-            process at a time can be the agent then.
+        durable: keep outbox and inbox in a file, so that what was said and what was
+            received survive the process; else ``SWARMTUI_DURABLE``. One process at a
+            time can be the agent then.
+        guarantee: whether mail that was being handled in a crash is handled again; else
+            ``SWARMTUI_GUARANTEE``, else it is.
+        key: the master key that seals the file; else as the settings say.
 
     Raises:
         HubRefused: on entering, when the hub does not want us.
-        Conflict: on entering, when another process has the agent's outbox.
+        Conflict: on entering, when another process has the agent's file.
+        WrongKey: on entering, when the file was sealed with another key.
     """
 
     def __init__(
@@ -71,17 +90,25 @@ class Agent:
         *,
         capabilities: Iterable[str] | None = None,
         hub: Endpoint | None = None,
-        durable: bool = False,
+        durable: bool | None = None,
+        guarantee: Guarantee | None = None,
+        key: str | None = None,
     ) -> None:
-        kit = load(KitSettings).values
+        loaded = load(KitSettings)
+        kit = loaded.values
         self.id = id or kit.agent or places.default_agent(str(Path.cwd()))
         able = kit.capabilities if capabilities is None else capabilities
         self.capabilities = tuple(able)
         """What it can do; assign to it, and the next report carries the change."""
         self._told = self.capabilities
-        self._durable = durable
+        self.guarantee: Guarantee = guarantee or kit.guarantee
+        """What it promises for its mail."""
+        self._storage = storage(loaded, durable=durable, key=key)
+        self._box: Box | None = None
         self._outbox = Outbox()
-        self._inbox = Inbox(self._settle)
+        self._inbox = Inbox(self._note, self._task_failed, guarantee=self.guarantee)
+        self._exchange = Exchange(self._note)
+        self._worker: Worker | None = None
         self._keeper = Keeper(lambda: hub or endpoint(), "/v1/agent", self._look)
         self._task: asyncio.Task[None] | None = None
         self._socket: ClientConnection | None = None
@@ -91,12 +118,15 @@ class Agent:
         self._away = False
         self._waiters: set[asyncio.Future[None]] = set()
         self._answers: dict[str, asyncio.Future[str]] = {}
+        self._chores: set[asyncio.Future[None]] = set()
 
     async def __aenter__(self) -> Self:
-        if self._durable:
-            self._outbox = await asyncio.to_thread(FileOutbox.of, self.id)
+        if self._storage is not None:
+            await self._unpack(self._storage)
         for desk in self._inbox.desks.values():
             desk.open()
+        if self._worker is not None:
+            self._worker.start(self._outbox)
         self._task = asyncio.create_task(self._keeper.run(self._session))
         self._task.add_done_callback(self._ended)
         try:
@@ -114,8 +144,26 @@ class Agent:
     ) -> None:
         await self.close()
 
+    async def _unpack(self, kept: Storage) -> None:
+        """Go on with what is in the agent's file."""
+        self._box = await asyncio.to_thread(
+            Box.of, self.id, kept.folder, kept.key, kept.previous
+        )
+        try:
+            self._outbox = await asyncio.to_thread(FileOutbox, self._box)
+            self._inbox.open(await asyncio.to_thread(FileShelf, self._box))
+        except BaseException:
+            self._box.close()
+            raise
+
     async def close(self) -> None:
-        """Say goodbye and end; a durable outbox keeps what the hub has not stored."""
+        """Say goodbye and end; a durable agent keeps what the hub has not stored.
+
+        Handlers are cancelled: mail is handled again by the next process of a durable
+        agent, and jobs are given back.
+        """
+        if self._worker is not None:
+            await self._worker.close(GOODBYE, linked=self._socket is not None)
         if self._socket is not None:
             with suppress(AgentkitError):
                 await self.flush(GOODBYE)
@@ -130,7 +178,8 @@ class Agent:
             with suppress(asyncio.CancelledError, AgentkitError):
                 await self._task
         self._keeper.close()
-        self._outbox.close()
+        if self._box is not None:
+            await asyncio.to_thread(self._box.close)
 
     @property
     def link(self) -> Link:
@@ -188,6 +237,7 @@ class Agent:
 
         Raises:
             HubRefused: the hub has ended the connection for good.
+            NotStored: the disk is full, or cannot be written.
         """
         self._check()
         said = {
@@ -205,10 +255,7 @@ class Agent:
             "reported_at": datetime.now(UTC).isoformat(),
             **{name: value for name, value in said.items() if value is not None},
         }
-        if self._durable:
-            await asyncio.to_thread(self._outbox.add, frame)
-        else:
-            self._outbox.add(frame)
+        await self._outbox.add(frame)
         self._fresh.set()
 
     async def ask(
@@ -280,6 +327,8 @@ class Agent:
 
     def on_task(self, handler: Handler) -> Handler:
         """Have tasks handled; a task is done when `completed` says so."""
+        if self._worker is not None:
+            raise Conflict(BOTH)
         return self._register("task", handler)
 
     def on_broadcast(self, handler: Handler) -> Handler:
@@ -294,27 +343,61 @@ class Agent:
         """Have calls to help another agent handled."""
         return self._register("helper", handler)
 
+    @overload
+    def on_work(self, handler: WorkHandler) -> WorkHandler: ...
+    @overload
+    def on_work(
+        self, *, slots: int = 1, lease: float | None = None
+    ) -> Callable[[WorkHandler], WorkHandler]: ...
+    def on_work(
+        self,
+        handler: WorkHandler | None = None,
+        *,
+        slots: int = 1,
+        lease: float | None = None,
+    ) -> WorkHandler | Callable[[WorkHandler], WorkHandler]:
+        """Have work done that is for this agent, or that it is able to do.
+
+        Args:
+            handler: does the work (see `agentkit.jobs`).
+            slots: how many jobs it does at the same time.
+            lease: seconds that a job is ours from each sign of life, 1 to 86,400; else
+                the hub decides.
+
+        Raises:
+            Conflict: there is a handler for work or for tasks already.
+        """
+        if handler is None:
+            return lambda given: self._hire(given, slots, lease)
+        return self._hire(handler, slots, lease)
+
+    def _hire(
+        self, handler: WorkHandler, slots: int, lease: float | None
+    ) -> WorkHandler:
+        tasks = self._inbox.desks["task"]
+        if self._worker is not None or tasks.is_staffed:
+            raise Conflict(BOTH)
+        self._worker = Worker(
+            handler,
+            slots=slots,
+            lease=lease,
+            exchange=self._exchange,
+            said=self._fresh.set,
+        )
+        tasks.register(_leave_to_claims)
+        if self._task is not None:
+            self._worker.start(self._outbox)
+        return handler
+
     def _register(self, kind: str, handler: Handler) -> Handler:
         self._inbox.desks[kind].register(handler)
         return handler
 
-    async def _settle(self, mail: Mail, error: Exception | None) -> None:
-        """Tell the hub how a handler ended.
-
-        A task that failed blocks the agent, so that a person looks. Other mail that
-        failed is not done, and the ledger shows it: a status would hide what the agent
-        works on or asks.
-        """
-        if error is None and mail.kind != "task":
-            self._mark_done(mail)
-        elif error is not None and mail.kind == "task":
-            reason = f"the handler of the task failed: {type(error).__name__}: {error}"
-            with suppress(AgentkitError):
-                await self.blocked(reason[:2000], task=mail.ref)
-
-    def _mark_done(self, mail: Mail) -> None:
-        self._inbox.note_done(mail)
-        self._note({"type": "done", "seq": mail.seq})
+    async def _task_failed(self, mail: Mail, error: Exception) -> None:
+        """Let a person look: a task that failed blocks the agent."""
+        reason = f"the handler of the task failed: {type(error).__name__}: {error}"
+        with suppress(AgentkitError):
+            await self.blocked(reason[:2000], task=mail.ref)
 
     # --- the connection ---
 
@@ -326,13 +409,17 @@ class Agent:
         accepted = welcome["accepted"]
         if not self._outbox.stored <= accepted <= self._outbox.last:
             # the hub does not know this spool, or another past of it: it was replaced
-            self._outbox.renew()
+            self._inbox.begin_anew()
+            await self._outbox.renew()
             return
         self._outbox.drop(accepted)
+        self._inbox.link(welcome["cursor"])
         self._notes.clear()
-        self._notes.extend({"type": "done", "seq": seq} for seq in self._inbox.done)
+        self._notes.extend((*self._inbox.notes, *self._exchange.open))
         self._socket = socket
         self._keeper.live()
+        if self._worker is not None:
+            self._worker.linked()
         sender = asyncio.create_task(self._send(socket, accepted))
         try:
             while True:
@@ -349,6 +436,7 @@ class Agent:
             "agent": self.id,
             "spool": self._outbox.spool,
             "got": self._inbox.got,
+            "guarantee": self.guarantee,
         }
         return (
             {**said, "capabilities": self.capabilities} if self.capabilities else said
@@ -363,7 +451,7 @@ class Agent:
                 self._notes.popleft()
             self._stir()
             for seq, report in self._outbox.after(sent):
-                await socket.send(dumps({"type": "notify", "seq": seq, **report}))
+                await socket.send(dumps({"type": "notify", **report, "seq": seq}))
                 sent = seq
             await self._fresh.wait()
 
@@ -380,20 +468,33 @@ class Agent:
                     frame["detail"],
                 )
             case "mail":
-                self._receive(frame)
+                if kept := self._inbox.take(frame, self._received):
+                    kept.add_done_callback(self._kept)
+            case "settled":
+                self._inbox.confirm(frame["seq"])
+            case "claimed" | "extended" | "error":
+                self._exchange.hear(frame)
+            case "revoked" if self._worker is not None:
+                self._worker.revoke(frame["task"], frame["fence"], frame["reason"])
 
-    def _receive(self, frame: Mapping[str, Any]) -> None:
-        mail = self._inbox.take(frame)
-        self._note({"type": "ack", "upto": frame["seq"]})
-        if mail is None:
-            return
+    def _kept(self, kept: "asyncio.Future[bool]") -> None:
+        """Connect anew when mail could not be stored: the hub has it."""
+        if not kept.cancelled() and kept.exception() and self._socket is not None:
+            transport = self._socket.transport
+            asyncio.get_running_loop().call_later(DISK_PAUSE, transport.abort)
+
+    def _received(self, mail: Mail, new: bool) -> None:
+        """Acknowledge mail that is kept, and pass on what has not come before."""
+        self._note({"type": "ack", "upto": mail.seq})
         answer = self._answers.get(mail.ref) if mail.kind == "answer" else None
-        if answer is None or answer.done():
+        if new and (answer is None or answer.done()):
             self._inbox.deliver(mail)
-            return
-        answer.set_result(mail.text)
-        self._mark_done(mail)
-        self._stir()
+        elif new and answer is not None:
+            answer.set_result(mail.text)
+            chore = asyncio.ensure_future(self._inbox.finish(mail))
+            self._chores.add(chore)
+            chore.add_done_callback(self._chores.discard)
+            self._stir()
 
     def _note(self, frame: Mapping[str, Any]) -> None:
         self._notes.append(frame)
@@ -445,3 +546,7 @@ class Agent:
         if not task.cancelled() and (error := task.exception()):
             log.error("agent %s is no longer connected: %s", self.id, error)
         self._stir()
+
+
+async def _leave_to_claims(_: Mail) -> None:
+    """Do nothing: a task in the mailbox is claimed like any other work."""

@@ -1,70 +1,76 @@
-"""What the hub hands to an agent: recognised, sorted by kind, worked through."""
+"""What the hub hands to an agent: kept, recognised, sorted by kind, worked through.
+
+Mail is stored before it is acknowledged. An attempt is counted before the handler runs,
+so mail that kills its agent is given up after `ATTEMPTS` and does not kill it for
+ever. How each ended is told until the hub confirms it. Of one kind, mail is handled one
+after the other in the order in which it came, and one that has to be tried again holds
+up what came after it; other kinds go on.
+
+An inbox lives as long as its process, or in the agent's file: then what was received
+and not finished is handled when the agent starts again, before what is new.
+"""
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, TypeAlias, get_args
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from agentkit.codec import decode
-from agentkit.rows import DeliveryKind
+from agentkit.errors import AgentkitError
+from agentkit.rows import DeliveryKind, Guarantee
+from agentkit.shelf import Entry, Frame, Key, Mail, Shelf
+
+__all__ = ["Handler", "Inbox", "Mail"]
 
 log = logging.getLogger(__name__)
 
-REMEMBERED = 1000
-"""Deliveries that are recognised when they come again, and said to be done again."""
+ATTEMPTS: Final = 7
+"""How often a handler gets the same mail at most."""
 
+FIRST_WAIT: Final = 0.2
+"""Seconds until mail whose handler failed is tried again; doubled each time."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mail:
-    """Something that the hub has for an agent."""
+LONGEST_WAIT: Final = 10.0
+REMEMBERED: Final = 1000
+"""Deliveries that are recognised after the hub knows how they ended."""
 
-    seq: int
-    """Its number in the mailbox."""
-    attempt: int
-    """How often it has been handed out, this time included."""
-    kind: DeliveryKind
-    ref: str
-    """The task, broadcast or help request."""
-    at: datetime
-    """When it was put into the mailbox, in UTC."""
-    by: str = ""
-    """Who sent it."""
-    body: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def text(self) -> str:
-        """What it says: of a task the title, of a call for help the question."""
-        name = {"task": "title", "helper": "question"}.get(self.kind, "text")
-        return str(self.body.get(name, ""))
+LONGEST_REASON: Final = 2000
+CRASHED: Final = "the agent crashed while handling it"
 
 
 Handler: TypeAlias = Callable[[Mail], Awaitable[None]]
-Settle: TypeAlias = Callable[[Mail, Exception | None], Awaitable[None]]
 
 
 class Desk:
     """Mail of one kind, and the handler that works through it, one after the other."""
 
-    def __init__(self, kind: str, settle: Settle) -> None:
+    def __init__(
+        self, kind: str, hand: Callable[[Handler, Key], Awaitable[None]]
+    ) -> None:
         self.kind = kind
-        self._settle = settle
+        self._hand = hand
         self._handler: Handler | None = None
-        self._mail: deque[Mail] = deque()
+        self._mail: deque[Key] = deque()
         self._there = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
 
-    def put(self, mail: Mail) -> None:
+    def put(self, key: Key) -> None:
         """Add mail; without a handler it stays until there is one."""
-        self._mail.append(mail)
+        self._mail.append(key)
         self._there.set()
 
     def register(self, handler: Handler) -> None:
         """Let a handler have the mail, in place of an older one."""
         self._handler = handler
         self._there.set()
+
+    @property
+    def is_staffed(self) -> bool:
+        """Whether it has a handler."""
+        return self._handler is not None
 
     def open(self) -> None:
         """Begin to hand out mail."""
@@ -80,55 +86,204 @@ class Desk:
             while self._handler is None or not self._mail:
                 self._there.clear()
                 await self._there.wait()
-            await self._hand(self._handler, self._mail.popleft())
-
-    async def _hand(self, handler: Handler, mail: Mail) -> None:
-        try:
-            await handler(mail)
-        except Exception as error:
-            log.exception("the handler of %s %s failed", mail.kind, mail.ref)
-            await self._settle(mail, error)
-        else:
-            await self._settle(mail, None)
+            try:
+                await self._hand(self._handler, self._mail[0])
+            except AgentkitError:  # the disk is full: it was said, and may pass
+                await asyncio.sleep(LONGEST_WAIT)
+            else:
+                self._mail.popleft()
 
 
 class Inbox:
-    """The mailbox, as far as this process has it.
+    """The mailbox, as far as this agent has it.
 
     Args:
-        settle: is called when a handler is through with mail, with its error if any.
+        say: tells the hub something, now or when it is there again.
+        task_failed: is called when the handler of a task failed, with its error.
+        guarantee: whether mail that was being handled in a crash is handled again.
     """
 
-    def __init__(self, settle: Settle) -> None:
+    def __init__(
+        self,
+        say: Callable[[Frame], None],
+        task_failed: Callable[[Mail, Exception], Awaitable[None]],
+        guarantee: Guarantee = "at-least-once",
+    ) -> None:
+        self.desks = {kind: Desk(kind, self._hand) for kind in get_args(DeliveryKind)}
+        self.guarantee = guarantee
+        self._say = say
+        self._task_failed = task_failed
+        self._shelf = Shelf()
+        self._entries: dict[Key, Entry] = {}
+        self._unsaid: dict[int, Entry] = {}
+        """What the hub is to be told of, and has not confirmed."""
+        self._settled: deque[Key] = deque()
+        self._epoch = self._newest = 0
         self.got = 0
-        """The highest number that came."""
-        self.desks = {kind: Desk(kind, settle) for kind in get_args(DeliveryKind)}
-        self._seen: dict[int, datetime] = {}
-        self._done: deque[int] = deque(maxlen=REMEMBERED)
+        """The highest number that is kept."""
 
-    def take(self, frame: Mapping[str, Any]) -> Mail | None:
-        """Read a delivery; None when it has come before."""
-        mail = decode(Mail, frame)
-        if self._seen.get(mail.seq) == mail.at:
-            return None
-        if mail.seq <= self.got:  # numbers go up, so this is the mailbox of a new hub
-            self._done.clear()
-        self.got = mail.seq
-        self._seen[mail.seq] = mail.at
-        if len(self._seen) > REMEMBERED:
-            del self._seen[next(iter(self._seen))]
-        return mail
+    def open(self, shelf: Shelf) -> None:
+        """Go on with what is kept on a shelf; call it before anything comes."""
+        self._shelf = shelf
+        self._epoch, self.got = shelf.epoch, shelf.got
+        self._newest = self.got
+        for entry in shelf.entries:
+            self._remember(entry)
+            if entry.state == "new":
+                self.deliver(entry.mail)
+
+    @property
+    def notes(self) -> list[Frame]:
+        """What the hub is to be told on every new connection."""
+        return [entry.frame for entry in self._unsaid.values()]
+
+    def link(self, cursor: int) -> None:
+        """Begin to take mail over a new connection to a hub whose log ends there."""
+        self._newest = self.got
+        if cursor < self.got:
+            self.begin_anew()
+
+    def take(
+        self, frame: Frame, then: Callable[[Mail, bool], None]
+    ) -> asyncio.Future[bool] | None:
+        """Keep a delivery, and call `then` when it is kept, with whether it is new.
+
+        One that came before is recognised: what became of it is told again.
+
+        Returns:
+            What fails when it cannot be kept: take nothing more before the next `link`.
+        """
+        mail = decode(Mail, {**frame, "attempt": 0})
+        known = (mail.seq, mail.at) in self._entries
+        if mail.seq <= self._newest and not known:
+            self.begin_anew()  # numbers go up, so this is the mailbox of a new hub
+        after, self._newest = self._newest, max(self._newest, mail.seq)
+        entry = Entry(mail=mail, epoch=self._epoch)
+        return self._shelf.receive(entry, after, partial(self._received, entry, then))
+
+    def begin_anew(self) -> None:
+        """Take what comes from now on as the mailbox of another hub.
+
+        What is left of the old one is handled, and nothing is said of it.
+        """
+        self._epoch += 1
+        self.got = self._newest = 0
+        self._unsaid.clear()
+        self._shelf.begin(self._epoch)
 
     def deliver(self, mail: Mail) -> None:
         """Put mail on the desk of its kind; a kind we do not know is left alone."""
         if mail.kind in self.desks:
-            self.desks[mail.kind].put(mail)
+            self.desks[mail.kind].put((mail.seq, mail.at))
 
-    def note_done(self, mail: Mail) -> None:
-        """Remember that mail was handled."""
-        self._done.append(mail.seq)
+    async def finish(self, mail: Mail) -> None:
+        """Note that mail was handled, and tell the hub."""
+        await self._end((mail.seq, mail.at), "done")
 
-    @property
-    def done(self) -> Iterable[int]:
-        """What was handled lately: the hub may not have heard of it."""
-        return tuple(self._done)
+    def confirm(self, seq: int) -> None:
+        """Note that the hub knows how a delivery ended."""
+        entry = self._unsaid.pop(seq, None)
+        if entry is not None:
+            settled = replace(entry, settled=True)
+            self._shelf.note(settled)
+            self._remember(settled)
+
+    # --- what came ---
+
+    def _received(
+        self, entry: Entry, then: Callable[[Mail, bool], None], new: bool
+    ) -> None:
+        known = self._entries.get(entry.key)
+        if entry.epoch == self._epoch:
+            self.got = max(self.got, entry.mail.seq)
+        if new and known is None:
+            self._entries[entry.key] = entry
+        then(entry.mail, new and known is None)
+        if known is not None:
+            again = replace(known, mail=entry.mail, epoch=entry.epoch, settled=False)
+            self._entries[entry.key] = again
+            self._shelf.note(again)
+            self._tell(again)
+
+    def _tell(self, entry: Entry) -> None:
+        """Tell the hub how a delivery ended, if it did and the hub is to know."""
+        if self._is_owed(entry):
+            self._unsaid[entry.mail.seq] = entry
+            self._say(entry.frame)
+
+    def _is_owed(self, entry: Entry) -> bool:
+        """Say whether the hub is to be told; of a task done, the reports tell."""
+        ended = entry.state != "new" and not entry.settled
+        told = entry.mail.kind != "task" or entry.state == "dead"
+        return ended and told and entry.epoch == self._epoch
+
+    def _remember(self, entry: Entry) -> None:
+        self._entries[entry.key] = entry
+        if self._is_owed(entry):
+            self._unsaid[entry.mail.seq] = entry
+        elif entry.state != "new":
+            self._settled.append(entry.key)
+        if len(self._settled) > REMEMBERED:
+            oldest = self._entries.pop(self._settled.popleft(), None)
+            if oldest is not None:
+                self._shelf.forget(oldest)
+
+    # --- handling ---
+
+    async def _hand(self, handler: Handler, key: Key) -> None:
+        """Let a handler have mail until it is finished, one way or the other."""
+        wait = FIRST_WAIT
+        while True:
+            await self._try(handler, key)
+            if self._entries[key].state != "new":
+                return
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, LONGEST_WAIT)
+
+    async def _try(self, handler: Handler, key: Key) -> None:
+        """Count an attempt, then make it; give up when there were too many."""
+        if self._entries[key].attempts >= ATTEMPTS:
+            await self._end(key, "dead")
+            return
+        mail = await self._begin(key)
+        try:
+            await handler(mail)
+        except Exception as error:
+            log.exception("the handler of %s %s failed", mail.kind, mail.ref)
+            await self._failed(mail, error)
+        else:
+            await self._end(key, "done")
+
+    async def _begin(self, key: Key) -> Mail:
+        attempts = self._entries[key].attempts + 1
+        if self.guarantee == "at-most-once":
+            await self._end(key, "done", attempts=attempts)
+        else:
+            await self._change(key, attempts=attempts, reason=CRASHED)
+        return replace(self._entries[key].mail, attempt=attempts)
+
+    async def _failed(self, mail: Mail, error: Exception) -> None:
+        """Note why an attempt failed; a task that failed is for a person to look at."""
+        key = mail.seq, mail.at
+        if mail.kind == "task":
+            await self._task_failed(mail, error)
+            await self._end(key, "done")
+            return
+        reason = f"{type(error).__name__}: {error}"[:LONGEST_REASON]
+        if mail.attempt >= ATTEMPTS:
+            await self._end(key, "dead", reason=reason)
+        elif self._entries[key].state == "new":
+            await self._change(key, reason=reason)
+
+    async def _end(
+        self, key: Key, state: Literal["done", "dead"], **changes: Any
+    ) -> None:
+        if self._entries[key].state == "new":
+            await self._change(key, state=state, **changes)
+            self._remember(self._entries[key])
+            self._tell(self._entries[key])
+
+    async def _change(self, key: Key, **changes: Any) -> None:
+        """Keep a change of an entry first, then go by it."""
+        await self._shelf.save(replace(self._entries[key], **changes))
+        self._entries[key] = replace(self._entries[key], **changes)

@@ -3,29 +3,29 @@
 A spool has a name and counts its reports from 1 without gaps. The hub accepts only the
 next one, in the same transaction as its effect, so that after any reconnection it is
 enough to send what comes after the number that it has.
+
+How work ended (``complete``, ``fail``, ``nack``) is said in the same order as the
+reports. A file also knows which jobs the agent holds: of those that it still holds when
+it is opened it says that the agent crashed.
 """
 
 import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
-from pathlib import Path
-from threading import Lock
-from typing import Any, TypeAlias
-from urllib.parse import quote
+from functools import partial
+from typing import Any, Final, TypeAlias
 
-from agentkit.errors import Conflict
-from agentkit.settings import paths, private_folder
+from agentkit.boxes import Box, report_place
+from agentkit.codec import dumps
 
 Report: TypeAlias = Mapping[str, Any]
+"""A frame without its number; ``type`` is ``notify`` when there is none."""
 
-SCHEMA = """
-begin immediate;
-create table if not exists spool (name text not null, last integer not null);
-create table if not exists reports (seq integer primary key, body text not null);
-commit;
-"""
+ENDS: Final = frozenset({"complete", "fail", "nack"})
+"""The frames with which a job ends."""
+
+CRASHED: Final = "the agent crashed while working on it"
 
 
 class Outbox:
@@ -49,12 +49,20 @@ class Outbox:
         """The number up to which the hub has stored all."""
         return self.last - len(self._reports)
 
-    def add(self, report: Report) -> int:
+    async def add(self, report: Report) -> int:
         """Take a report and return its number."""
-        self.last += 1
-        self.taken += 1
-        self._reports[self.last] = report
+        self._take(self.last + 1, report)
         return self.last
+
+    async def hold(self, task: str, fence: int) -> None:
+        """Remember that the agent holds a job, until a report says how it ended."""
+
+    async def let_go(self, task: str, fence: int) -> None:
+        """Forget a job of which nothing is to be said: it was taken away."""
+
+    async def renew(self) -> None:
+        """Begin a new spool with the reports that are left, numbered from 1."""
+        self._begin(_name(), list(self._reports.values()))
 
     def after(self, seq: int) -> Iterator[tuple[int, Report]]:
         """Yield the reports above a number, in order."""
@@ -68,93 +76,116 @@ class Outbox:
         for number in range(self.stored + 1, min(upto, self.last) + 1):
             del self._reports[number]
 
-    def renew(self) -> None:
-        """Begin a new spool with the reports that are left, numbered from 1."""
-        self.spool = _name()
-        self._reports = dict(enumerate(self._reports.values(), 1))
-        self.last = len(self._reports)
+    def _take(self, seq: int, report: Report) -> None:
+        self.last = seq
+        self.taken += 1
+        self._reports[seq] = report
 
-    def close(self) -> None:
-        """Let go of what is open."""
+    def _begin(self, spool: str, reports: list[Report]) -> None:
+        self.spool = spool
+        self._reports = dict(enumerate(reports, 1))
+        self.last = len(reports)
 
 
 class FileOutbox(Outbox):
-    """An outbox that survives the process: a report is on the disk when `add` returns.
+    """An outbox that survives the process: a report is on the disk when `add` is over.
 
-    `add` waits for the disk; it may be called from any thread.
-
-    Raises:
-        Conflict: another process has the file open.
+    What happens at once shares a transaction; the order is that of the calls.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, box: Box) -> None:
         super().__init__()
-        private_folder(path.parent)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._lock = Lock()
-        self._db = _open(path)
-        found = self._db.execute("select name, last from spool").fetchone()
-        if found:
-            self.spool, self.last = found
-            rows = self._db.execute("select seq, body from reports order by seq")
-            self._reports = {seq: json.loads(body) for seq, body in rows}
-            self.taken = len(self._reports)
-        else:
-            self._rewrite()
+        self._box = box
+        self.spool, self.last, self._reports = box.at_once(self._load)
+        self.taken = len(self._reports)
 
-    @classmethod
-    def of(cls, agent: str) -> "FileOutbox":
-        """Open the outbox of an agent on this machine."""
-        return cls(paths().outbox / "agents" / f"{quote(agent, safe='@')}.db")
+    async def add(self, report: Report) -> int:
+        """Store a report and return its number.
 
-    def add(self, report: Report) -> int:
-        """Store a report and return its number."""
-        with self._lock, self._db:
-            seq = self.last + 1
-            # What the hub has stored goes in the same transaction: to forget it costs
-            # nothing, and if it comes back after a crash the hub knows it.
-            self._db.execute("delete from reports where seq <= ?", (self.stored,))
-            self._db.execute(
-                "insert into reports values (?, ?)", (seq, json.dumps(report))
-            )
-            self._db.execute("update spool set last = ?", (seq,))
-            return super().add(report)
+        Raises:
+            NotStored: the disk is full, or cannot be written.
+        """
+        text = dumps(report)  # raises here rather than in everybody's transaction
+        insert = partial(self._insert, report, text, self.spool, self.stored)
+        return await self._box.write(insert, lambda seq: self._take(seq, report))
 
-    def renew(self) -> None:
+    async def hold(self, task: str, fence: int) -> None:
+        """Store that the agent holds a job."""
+        statement = "insert or ignore into jobs values (?, ?)"
+        await self._box.write(lambda db: db.execute(statement, (task, fence)))
+
+    async def let_go(self, task: str, fence: int) -> None:
+        """Forget a job of which nothing is to be said: it was taken away."""
+        await self._box.write(lambda db: _forget_job(db, task, fence))
+
+    async def renew(self) -> None:
         """Begin a new spool with the reports that are left, numbered from 1."""
-        with self._lock:
-            super().renew()
-            self._rewrite()
+        renew = partial(self._renumber, _name(), self.stored)
+        await self._box.write(renew, lambda begun: self._begin(*begun))
 
-    def close(self) -> None:
-        """Let go of the file."""
-        with self._lock, closing(self._db), self._db:
-            self._db.execute("delete from reports where seq <= ?", (self.stored,))
+    # --- within a transaction ---
 
-    def _rewrite(self) -> None:
-        with self._db:
-            self._db.execute("delete from spool")
-            self._db.execute("delete from reports")
-            self._db.execute("insert into spool values (?, ?)", (self.spool, self.last))
-            self._db.executemany(
-                "insert into reports values (?, ?)",
-                [(seq, json.dumps(body)) for seq, body in self._reports.items()],
-            )
+    def _load(self, db: sqlite3.Connection) -> tuple[str, int, dict[int, Report]]:
+        if db.execute("select * from spool").fetchone() is None:
+            db.execute("insert into spool values (?, 0)", (self.spool,))
+        jobs = db.execute("select task, fence from jobs order by fence").fetchall()
+        for task, fence in jobs:
+            crashed = {"type": "fail", "task": task, "fence": fence, "reason": CRASHED}
+            self._insert(crashed, dumps(crashed), "", 0, db)
+        spool, last = db.execute("select name, last from spool").fetchone()
+        return spool, last, self._left(db, spool, 0)
+
+    def _insert(
+        self,
+        report: Report,
+        text: str,
+        spool: str,
+        stored: int,
+        db: sqlite3.Connection,
+    ) -> int:
+        # What the hub has stored goes in the same transaction: to forget it costs
+        # nothing, and if it comes back after a crash the hub knows it.
+        db.execute(
+            "delete from reports where seq <= ? and ? = (select name from spool)",
+            (stored, spool),
+        )
+        if report.get("type") in ENDS:
+            _forget_job(db, report["task"], report["fence"])
+        counted = db.execute("update spool set last = last + 1 returning name, last")
+        name, seq = counted.fetchone()
+        self._put(db, name, seq, text)
+        return int(seq)
+
+    def _renumber(
+        self, name: str, stored: int, db: sqlite3.Connection
+    ) -> tuple[str, list[Report]]:
+        (old,) = db.execute("select name from spool").fetchone()
+        reports = list(self._left(db, old, stored).values())
+        db.execute("update spool set name = ?, last = ?", (name, len(reports)))
+        db.execute("delete from reports")
+        for seq, report in enumerate(reports, 1):
+            self._put(db, name, seq, dumps(report))
+        return name, reports
+
+    def _left(
+        self, db: sqlite3.Connection, spool: str, stored: int
+    ) -> dict[int, Report]:
+        unseal = self._box.sealer.unseal
+        rows = db.execute(
+            "select seq, body from reports where seq > ? order by seq", (stored,)
+        )
+        return {
+            seq: json.loads(unseal(body, report_place(spool, seq)))
+            for seq, body in rows
+        }
+
+    def _put(self, db: sqlite3.Connection, spool: str, seq: int, text: str) -> None:
+        sealed = self._box.sealer.seal(text, report_place(spool, seq))
+        db.execute("insert into reports values (?, ?)", (seq, sealed))
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=0, check_same_thread=False)
-    try:
-        db.execute("pragma locking_mode = exclusive")
-        db.execute("pragma synchronous = full")
-        db.executescript(SCHEMA)
-    except sqlite3.DatabaseError as error:
-        db.close()
-        raise Conflict(
-            f"the outbox {path} cannot be used ({error}): if another process is the "
-            "same agent, give this one an id of its own"
-        ) from None
-    return db
+def _forget_job(db: sqlite3.Connection, task: str, fence: int) -> None:
+    db.execute("delete from jobs where task = ? and fence = ?", (task, fence))
 
 
 def _name() -> str:

@@ -42,6 +42,7 @@ from agentkit.readers import (
     whole,
     words,
 )
+from agentkit.rows import Guarantee
 
 __all__ = [
     "DEFAULT_URL",
@@ -53,6 +54,7 @@ __all__ = [
     "Paths",
     "Setting",
     "Source",
+    "Storage",
     "discover",
     "endpoint",
     "entries",
@@ -65,6 +67,7 @@ __all__ = [
     "same_hub",
     "setting",
     "split_address",
+    "storage",
     "switch",
     "text",
     "web_address",
@@ -79,6 +82,12 @@ SECTIONS = ("hub", "dashboard")
 """The sections that other packages have in the files."""
 
 DEFAULT_URL = "http://127.0.0.1:8765"
+
+
+FAME_STORAGE = "FAME_STORAGE_PROFILE"
+ENCRYPTED = "encrypted-sqlite"
+PROFILES = {"memory": False, "sqlite": True, ENCRYPTED: True}
+"""Naylence's words for where an agent keeps things, and whether that is durable."""
 
 
 # --- Tables --------------------------------------------------------------------------
@@ -107,6 +116,11 @@ def setting(
     """Declare a setting: a field of a table; see `Setting`."""
     entry = Setting(about, read, env, personal)
     return field(default=default, metadata={"setting": entry})
+
+
+def _durable(raw: Any) -> bool:
+    """Read yes or no, or one of Naylence's storage profiles."""
+    return PROFILES[raw] if raw in PROFILES else switch(raw)
 
 
 @dataclass(frozen=True)
@@ -141,6 +155,37 @@ class KitSettings:
     )
     client_key: Path | None = setting(None, "Its key.", read=file, personal=True)
     disable: bool = setting(False, "Report nothing and succeed.", read=switch)
+    durable: bool = setting(
+        False,
+        "Keep an agent's outbox and inbox on disk.",
+        read=_durable,
+        env=(FAME_STORAGE,),
+    )
+    guarantee: Guarantee = setting(
+        "at-least-once",
+        "Whether mail that an agent was handling when it crashed is handled again.",
+        read=one_of("at-least-once", "at-most-once"),
+        env=("FAME_DELIVERY_PROFILE",),
+    )
+    storage_directory: Path | None = setting(
+        None,
+        "The folder of the durable agents' files; else by XDG.",
+        read=file,
+        env=("FAME_STORAGE_DB_DIRECTORY",),
+        personal=True,
+    )
+    storage_master_key: str = setting(
+        "",
+        "Seals what durable agents keep on disk.",
+        env=("FAME_STORAGE_MASTER_KEY",),
+        personal=True,
+    )
+    storage_master_key_file: Path | None = setting(
+        None, "A file with that key.", read=file, personal=True
+    )
+    storage_master_key_previous: str = setting(
+        "", "The key before that one: what it sealed is sealed anew.", personal=True
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +375,61 @@ def private_folder(path: Path) -> Path:
     """Make a folder, and those above it, for this user alone; return it."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where durable agents keep their files, and what seals them."""
+
+    folder: Path
+    key: str = field(default="", repr=False)
+    previous: str = field(default="", repr=False)
+
+
+def storage(
+    loaded: Loaded[KitSettings],
+    *,
+    durable: bool | None = None,
+    key: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Storage | None:
+    """Say where an agent keeps its file; None when it is not durable.
+
+    Args:
+        loaded: the settings.
+        durable: whether it is; else as they say.
+        key: the master key; else as they say.
+        environ: the environment that they were loaded from.
+
+    Raises:
+        Invalid: the key cannot be read, or there is none and there has to be one.
+    """
+    from agentkit.sealing import master_key
+
+    kit = loaded.values
+    if not (kit.durable if durable is None else durable):
+        return None
+    named = "storage_master_key"
+    master = (
+        master_key(kit.storage_master_key, kit.storage_master_key_file, named)
+        if key is None
+        else master_key(key, name="key")
+    )
+    if not master and _wants_key(loaded, os.environ if environ is None else environ):
+        raise Invalid(
+            f"{FAME_STORAGE} is {ENCRYPTED} and there is no key: set "
+            f"FAME_STORAGE_MASTER_KEY, or {named} in your settings"
+        )
+    return Storage(
+        kit.storage_directory or paths(environ).outbox / "agents",
+        master,
+        kit.storage_master_key_previous,
+    )
+
+
+def _wants_key(loaded: Loaded[KitSettings], environ: Mapping[str, str]) -> bool:
+    variable = loaded.sources["durable"].where
+    return variable == FAME_STORAGE and environ.get(variable) == ENCRYPTED
 
 
 @dataclass(frozen=True, slots=True)

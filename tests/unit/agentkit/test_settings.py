@@ -11,6 +11,7 @@ from agentkit.errors import HubUnreachable, Invalid
 from agentkit.settings import (
     DEFAULT_URL,
     KitSettings,
+    Storage,
     discover,
     endpoint,
     load,
@@ -18,6 +19,7 @@ from agentkit.settings import (
     one_of,
     paths,
     setting,
+    storage,
     switch,
     whole,
 )
@@ -252,3 +254,52 @@ def test_a_token_may_come_from_a_file(environ: dict[str, str], tmp_path: Path) -
     environ["SWARMTUI_TOKEN_FILE"] = str(tmp_path / "absent")
     with pytest.raises(Invalid, match="cannot be read"):
         endpoint(environ=environ)
+
+
+# --- durable agents -------------------------------------------------------------------
+
+KEY = "correct horse battery staple"
+
+
+def kept(environ: dict[str, str], **wishes: Any) -> Storage | None:
+    found = load(KitSettings, environ=environ, cwd="/")
+    return storage(found, environ=environ, **wishes)
+
+
+def test_an_agent_keeps_nothing_unless_it_is_durable(tmp_path: Path) -> None:
+    home = {"SWARMTUI_HOME": str(tmp_path)}
+
+    assert kept(home) is None
+    assert kept({**home, "SWARMTUI_DURABLE": "yes"}, durable=False) is None
+    assert kept(home, durable=True) == Storage(tmp_path / "outbox" / "agents")
+
+
+def test_the_variables_of_naylence_are_understood(tmp_path: Path) -> None:
+    environ = {
+        "FAME_DELIVERY_PROFILE": "at-most-once",
+        "FAME_STORAGE_PROFILE": "encrypted-sqlite",
+        "FAME_STORAGE_MASTER_KEY": KEY,
+        "FAME_STORAGE_DB_DIRECTORY": str(tmp_path / "data"),
+    }
+
+    assert kept(environ) == Storage(tmp_path / "data", KEY)
+    assert (
+        load(KitSettings, environ=environ, cwd="/").values.guarantee == "at-most-once"
+    )
+    assert kept({**environ, "FAME_STORAGE_PROFILE": "memory"}) is None
+    assert KEY not in repr(kept(environ))
+
+
+def test_encrypted_storage_wants_a_key() -> None:
+    with pytest.raises(Invalid, match="there is no key: set FAME_STORAGE_MASTER_KEY"):
+        kept({"FAME_STORAGE_PROFILE": "encrypted-sqlite"})
+
+
+def test_a_key_that_is_given_goes_before_the_settings(tmp_path: Path) -> None:
+    environ = {"SWARMTUI_STORAGE_MASTER_KEY": KEY, "SWARMTUI_HOME": str(tmp_path)}
+    other = "another horse battery"
+
+    found = kept(environ, durable=True, key=other)
+
+    assert found is not None
+    assert found.key == other

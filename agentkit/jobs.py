@@ -1,0 +1,314 @@
+"""Work that the hub pushes: claimed, kept by heartbeats, and ended by its handler.
+
+    @agent.on_work(slots=2, lease=60)
+    async def work(job: Job) -> dict[str, Any] | None:
+        ...
+        return {"pages": 3}
+
+One claim waits at the hub for each free slot, so that there is no polling. While a
+handler runs its lease is extended. What the handler returns completes the task; what it
+raises fails the attempt, `Reject` the task, `Later` gives it back. How a job ended goes
+through the outbox: it outlives an outage of the hub, and with a durable agent a crash.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, NoReturn, TypeAlias
+
+from agentkit.backoff import delays
+from agentkit.boxes import NotStored
+from agentkit.codec import decode, dumps
+from agentkit.errors import AgentkitError, SwarmError
+from agentkit.exchange import Exchange, Frame
+from agentkit.outbox import Outbox
+from agentkit.rows import Task
+
+__all__ = ["Job", "Later", "Reject", "WorkHandler"]
+
+log = logging.getLogger(__name__)
+
+BEATS: Final = 3
+"""How often a lease is extended in the time that it lasts."""
+
+LONGEST_REASON: Final = 2000
+LARGEST_RESULT: Final = 65_536
+"""Bytes of JSON that a handler may return: the hub takes no more."""
+
+LEAVING: Final = "the agent is leaving"
+
+
+class Reject(Exception):
+    """Raised by a handler: another attempt at the task would not help."""
+
+
+class Later(Exception):
+    """Raised by a handler: give the task back, uncounted, for so many seconds."""
+
+    def __init__(self, seconds: float = 0.0, reason: str = "") -> None:
+        super().__init__(reason or f"given back for {seconds:g} s")
+        self.seconds = seconds
+
+
+class Job:
+    """A task that this agent has claimed."""
+
+    def __init__(self, task: Task, exchange: Exchange) -> None:
+        self.task = task
+        """Its row, as it was when it was claimed."""
+        self._exchange = exchange
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        return self.task.id
+
+    @property
+    def title(self) -> str:
+        """What it says it is."""
+        return self.task.title
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """The task as the coordinator gave it."""
+        return self.task.body
+
+    @property
+    def fence(self) -> int:
+        """The number of the lease: a newer one has a higher number."""
+        return self.task.fence
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt at the task this is, from 1."""
+        return self.task.attempts
+
+    async def extend(self, lease: float | None = None) -> None:
+        """Let the lease last from now on; heartbeats do so by themselves.
+
+        Args:
+            lease: seconds that it lasts from now on; else as long as before.
+
+        Raises:
+            SwarmError: the lease has ended, and with it the job.
+        """
+        await self._exchange.ask("extend", task=self.id, fence=self.fence, lease=lease)
+
+
+Result: TypeAlias = Mapping[str, Any] | None
+WorkHandler: TypeAlias = Callable[[Job], Coroutine[Any, Any, Result]]
+
+
+@dataclass(slots=True)
+class _Run:
+    """A handler at work."""
+
+    job: Job
+    handler: asyncio.Task[Result]
+    lost: str = ""
+    """Why the job is not ours any more."""
+    linked: asyncio.Event = field(default_factory=asyncio.Event)
+    """The hub is there again: extend at once."""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def lose(self, reason: str) -> None:
+        """Stop the handler: what it does has no effect any more."""
+        self.lost = self.lost or reason
+        self.handler.cancel()
+
+
+class Worker:
+    """Claims work for a handler and runs it, in as many slots as it has.
+
+    Args:
+        handler: does the work.
+        slots: how many jobs it does at the same time.
+        lease: seconds that a job is ours from each sign of life; else the hub decides.
+        exchange: asks the hub.
+        said: is called when something was put into the outbox.
+    """
+
+    def __init__(
+        self,
+        handler: WorkHandler,
+        *,
+        slots: int,
+        lease: float | None,
+        exchange: Exchange,
+        said: Callable[[], None],
+    ) -> None:
+        self._handler = handler
+        self._lease = lease
+        self._count = slots
+        self._exchange = exchange
+        self._said = said
+        self._outbox = Outbox()
+        self._slots: list[asyncio.Task[None]] = []
+        self._runs: dict[str, _Run] = {}
+        self._closing = False
+
+    def start(self, outbox: Outbox) -> None:
+        """Begin to claim; how jobs end is said in the outbox."""
+        self._outbox = outbox
+        self._slots = [asyncio.create_task(self._serve()) for _ in range(self._count)]
+
+    async def close(self, timeout: float, *, linked: bool) -> None:  # noqa: ASYNC109
+        """Claim no more, and give back what is not finished.
+
+        Args:
+            timeout: seconds that handlers have to end.
+            linked: whether the hub is there, and may just be giving us something.
+        """
+        self._closing = True
+        self._exchange.withdraw("claim", linked=linked)
+        for run in self._runs.values():
+            run.handler.cancel()
+        if self._slots:
+            await asyncio.wait(self._slots, timeout=timeout)
+        for slot in self._slots:
+            slot.cancel()
+        await asyncio.gather(*self._slots, return_exceptions=True)
+
+    def linked(self) -> None:
+        """Extend every lease now: the hub is there again."""
+        for run in self._runs.values():
+            run.linked.set()
+
+    def revoke(self, task: str, fence: int, reason: str) -> None:
+        """Stop working on a job that the hub has taken away."""
+        run = self._runs.get(task)
+        if run is not None and run.job.fence == fence:
+            run.lose(reason)
+
+    # --- one slot ---
+
+    async def _serve(self) -> None:
+        waits = delays()
+        while not self._closing:
+            tasks = await self._claim()
+            for task in tasks:
+                waits = delays()
+                await self._do(task)
+            if not tasks:
+                await asyncio.sleep(next(waits))
+
+    async def _claim(self) -> list[Task]:
+        """Wait for work; nothing when the hub cannot give any just now."""
+        try:
+            claimed = await self._exchange.ask(
+                "claim", tasks=1, lease=self._lease, wait=True
+            )
+        except AgentkitError as error:
+            log.warning("the hub gave no work: %s", error)
+            return []
+        return [decode(Task, row) for row in claimed["tasks"]]
+
+    async def _do(self, task: Task) -> None:
+        """Run one job, and say how it ended unless it was taken away."""
+        while older := self._runs.get(task.id):
+            older.lose("it was claimed anew")
+            await older.over.wait()
+        try:
+            await self._outbox.hold(task.id, task.fence)
+            ending = await self._run(Job(task, self._exchange))
+            if ending is None:
+                await self._outbox.let_go(task.id, task.fence)
+            else:
+                await self._outbox.add(ending)
+                self._said()
+        except NotStored as error:
+            log.error("nothing is said of task %s: %s", task.id, error)  # noqa: TRY400
+
+    async def _run(self, job: Job) -> Frame | None:
+        run = _Run(job, asyncio.create_task(self._handler(job), name=job.id))
+        self._runs[job.id] = run
+        if self._closing:
+            run.handler.cancel()
+        beat = asyncio.create_task(self._keep(run))
+        try:
+            return await self._ending(run)
+        finally:
+            beat.cancel()
+            run.handler.cancel()
+            del self._runs[job.id]
+            run.over.set()
+
+    async def _keep(self, run: _Run) -> None:
+        """Extend the lease again and again; end the job when that is refused."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(run.job.task.lease / BEATS):
+                    await run.linked.wait()
+            run.linked.clear()
+            try:
+                await run.job.extend(self._lease)
+            except SwarmError as error:
+                run.lose(str(error))
+                return
+            except AgentkitError as error:
+                log.warning("task %s is not extended: %s", run.job.id, error)
+
+    async def _ending(self, run: _Run) -> Frame | None:
+        """Wait for the handler, and return what is to be said of the job."""
+        try:
+            result = _checked(await run.handler)
+            ending: Frame = {"type": "complete", "result": result}
+        except Reject as error:
+            ending = {"type": "fail", "reason": _cut(str(error)), "final": True}
+        except Later as error:
+            reason = _cut(str(error))
+            ending = {"type": "nack", "reason": reason, "delay": error.seconds}
+        except asyncio.CancelledError:
+            if _is_cancelled() and not self._closing:
+                raise
+            stopped = {"type": "fail", "reason": "the handler was cancelled"}
+            leaving = {"type": "nack", "reason": LEAVING}
+            ending = leaving if self._closing else stopped
+        except Exception as error:
+            log.exception("the handler of task %s failed", run.job.id)
+            ending = {"type": "fail", "reason": _why(error)}
+        if run.lost:
+            log.warning("task %s was taken away: %s", run.job.id, run.lost)
+            return None
+        return {**ending, "task": run.job.id, "fence": run.job.fence}
+
+
+def _is_cancelled() -> bool:
+    """Say whether the task that runs this is to end, rather than one it waits for."""
+    current = asyncio.current_task()
+    return current is not None and current.cancelling() > 0
+
+
+def _why(error: Exception) -> str:
+    return _cut(f"{type(error).__name__}: {error}")
+
+
+def _cut(reason: str) -> str:
+    return reason[:LONGEST_REASON]
+
+
+def _checked(result: Result) -> Mapping[str, Any]:
+    """Return a result that the hub will take.
+
+    Raises:
+        TypeError, ValueError: it will not.
+    """
+    if result is None:
+        return {}
+    if not isinstance(result, Mapping):
+        raise TypeError(f"{result!r} was returned: return a mapping or None")
+    text = dumps(result)
+    json.loads(text, parse_constant=_no_number)
+    if (size := len(text.encode())) > LARGEST_RESULT:
+        raise ValueError(
+            f"the result has {size:,} bytes of JSON, more than {LARGEST_RESULT:,}: "
+            "keep it elsewhere and return where it is"
+        )
+    return result
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} has no form in JSON: return a number or None")
