@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from agentkit.errors import Invalid
-from agentkit.protocol import Assign, Notify, SendBroadcast, Snooze
+from agentkit.protocol import (
+    Assign,
+    Cancel,
+    Enqueue,
+    Notify,
+    Requeue,
+    Retry,
+    SendBroadcast,
+    Snooze,
+)
 from server.wire import (
     AGENT_FRAME,
     NOTIFICATION,
@@ -82,6 +91,11 @@ def test_a_frame_keeps_what_it_names_and_drops_the_rest() -> None:
         ('{"type":"dance"}', "'dance'"),
         ('{"type":"ack"}', "upto is missing: add it"),
         ('{"type":"ack","upto":-1}', "upto cannot be -1"),
+        ('{"type":"claim","id":1,"tasks":0}', "tasks cannot be 0"),
+        ('{"type":"claim","id":1,"lease":NaN}', "lease cannot be nan"),
+        ('{"type":"complete","seq":1,"task":"T1"}', "fence is missing: add it"),
+        ('{"type":"fail","seq":0,"task":"T1","fence":1}', "seq cannot be 0"),
+        ('{"type":"dead","seq":1}', "reason is missing: add it"),
         ('{"type":"notify","seq":1,"report":"asleep"}', "'asleep'"),
         ('{"type":"notify","seq":1,"report":"busy","cost":NaN}', "cost cannot be nan"),
         ('{"type":"notify","seq":1,"report":"busy","task":7}', "task cannot be 7"),
@@ -107,6 +121,14 @@ def test_a_long_value_is_told_in_short() -> None:
     ("word", "fields", "command"),
     [
         ("assign", {"agent": "a1"}, Assign(agent="a1", id="", by="me")),
+        (
+            "enqueue",
+            {"title": "x", "needs": ["video"], "not_before": "2025-11-12T13:00:00"},
+            Enqueue(id="", title="x", needs=("video",), not_before=NOON, by="me"),
+        ),
+        ("cancel", {"id": "T1"}, Cancel(id="T1", by="me")),
+        ("requeue", {"id": "T1"}, Requeue(id="T1", by="me")),
+        ("retry", {"id": "5@a@b"}, Retry(agent="a@b", seq=5, by="me")),
         ("broadcast", {"text": "hi"}, SendBroadcast(id="", text="hi", by="me")),
         (
             "snooze",
