@@ -1,5 +1,6 @@
 """What every store must do, whatever it is made of."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -51,11 +52,12 @@ TABLE_OF: dict[type[Row], str] = {
 }
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "sealed"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     made: dict[str, Callable[[], Store]] = {
         "memory": MemoryStore,
         "sqlite": lambda: SQLiteStore(tmp_path / "hub.db"),
+        "sealed": lambda: SQLiteStore(tmp_path / "hub.db", master="a key of any text"),
     }
     store = made[request.param]()
     await store.open()
@@ -504,6 +506,220 @@ async def test_a_ledger_shows_the_state_of_now(store: Store) -> None:
 
     assert await store.deliveries(ref="b1") == [done]
     assert await store.deliveries(agent="a1") == [done]
+
+
+async def test_dead_mail_is_read_newest_first_page_by_page(store: Store) -> None:
+    dead = [
+        delivery_row(f"a{number % 3}", number // 2 + 1, state="dead", ref=f"b{number}")
+        for number in range(12)
+    ]
+    await write(store, rows=(*dead, delivery_row("a0", 90), delivery_row("a1", 91)))
+    await write(store, rows=(delivery_row("a0", 90, state="done"),))
+
+    found: list[Delivery] = []
+    while page := await store.deliveries(
+        state="dead", limit=5, after=found[-1].id if found else ""
+    ):
+        found += page
+
+    assert found == sorted(dead, key=lambda row: (row.seq, row.agent), reverse=True)
+    assert await store.deliveries(state="dead", agent="a1") == [
+        row for row in found if row.agent == "a1"
+    ]
+
+
+@pytest.mark.parametrize("after", ["7", "a1@7", "@a1", "\u0667@a1"])
+async def test_what_is_no_delivery_is_refused(store: Store, after: str) -> None:
+    with pytest.raises(Invalid, match="is not a delivery"):
+        await store.deliveries(state="dead", after=after)
+
+
+# --- What is no longer kept -----------------------------------------------------------
+
+DAY = timedelta(days=1)
+ROOM = 2**40
+FOREVER = NOW - 1000 * DAY
+
+
+async def trim(store: Store, before: datetime = FOREVER, size: int = ROOM) -> int:
+    """Trim until nothing is left to take; return how many rows went."""
+    rows = 0
+    while not (went := await store.trim(before, size)).is_all:
+        rows += went.rows
+    return rows
+
+
+def a_day_each(count: int) -> list[Event]:
+    return [AgentLost(at=NOW + day * DAY, agent="a1") for day in range(count)]
+
+
+async def test_a_young_store_keeps_everything(store: Store) -> None:
+    await write(store, *a_day_each(5))
+
+    assert await store.oldest() == 1
+    assert await trim(store, NOW) == 0
+    assert len(await store.events()) == 5
+
+
+async def test_events_from_before_a_time_go(store: Store) -> None:
+    await write(store, *a_day_each(9))
+
+    assert await trim(store, NOW + 3 * DAY) == 3
+
+    assert [cursor for cursor, _ in await store.events()] == [4, 5, 6, 7, 8, 9]
+    assert await store.oldest() == 4
+    assert await trim(store, NOW + 3 * DAY) == 0
+
+
+async def test_the_log_goes_on_where_it_was_when_all_of_it_is_old(
+    store: Store,
+) -> None:
+    await write(store, *a_day_each(9))
+    await trim(store, NOW + 99 * DAY)
+    await reopen(store)
+
+    cursor, _ = await store.load()
+    turn = await write(store, joined("a2"))
+
+    assert cursor == 9
+    assert turn.events == (Logged(10, joined("a2")),)
+    assert [cursor for cursor, _ in await store.events()] == [9, 10]
+
+
+async def test_a_new_log_has_no_oldest_event(store: Store) -> None:
+    assert await store.oldest() == 0
+    assert await trim(store, NOW + 99 * DAY) == 0
+
+
+@unhurried
+@given(
+    span=st.tuples(st.integers(0, 30), st.none() | st.integers(0, 30)),
+    limit=st.integers(0, 30),
+    newest_first=st.booleans(),
+)
+async def test_what_is_left_of_the_log_is_read_as_before(
+    store: Store, span: tuple[int, int | None], **question: Any
+) -> None:
+    if not await store.events(limit=1):
+        await write(store, *a_day_each(24))
+        await trim(store, NOW + 10 * DAY)
+    after, before = span
+    kept = list(starmap(Logged, enumerate(a_day_each(24), 1)))[10:]
+    expected = [
+        logged
+        for logged in kept[:: -1 if question["newest_first"] else 1]
+        if after < logged.cursor < (31 if before is None else before)
+    ]
+
+    found = await store.events(after=after, before=before, **question)
+
+    assert found == expected[: question["limit"]]
+
+
+OVER: list[Callable[[int], Row]] = [
+    lambda version: help_row("x", state="answered", version=version),
+    lambda version: task_row("x", state="done", version=version),
+    lambda version: task_row("x", state="dead", version=version),
+    lambda version: task_row("x", state="cancelled", version=version),
+    lambda version: broadcast_row("x", recipients=2, done=1, dead=1, version=version),
+    lambda version: delivery_row("a1", 1, state="done", version=version),
+    lambda version: delivery_row("a1", 1, state="dead", version=version),
+    lambda version: Receipt(key="x", at=NOW, first=version, last=version),
+]
+WAITING: list[Callable[[int], Row]] = [
+    lambda version: help_row("x", state="snoozed", version=version),
+    lambda version: task_row("x", state="scheduled", version=version),
+    lambda version: task_row("x", state="leased", version=version),
+    lambda version: broadcast_row("x", recipients=2, done=1, version=version),
+    lambda version: delivery_row("a1", 1, state="acked", version=version),
+    lambda version: agent_row("x", version=version),
+    lambda _: Spool(agent="a1", spool="s1", accepted=7),
+    lambda version: Token(id="x", role="viewer", created=NOW, version=version),
+]
+
+
+@pytest.mark.parametrize("row_of", OVER)
+async def test_what_is_over_goes_after_the_event_that_ended_it(
+    store: Store, row_of: Callable[[int], Row]
+) -> None:
+    row = row_of(4)
+    await write(store, *a_day_each(9), rows=(row,))
+
+    await trim(store, NOW + 3 * DAY)
+    kept = await read_back(store, row)
+    await trim(store, NOW + 4 * DAY)
+    await reopen(store)
+
+    assert kept == row
+    assert await _rows_like(store, row) == []
+
+
+async def _rows_like(store: Store, row: Row) -> list[Row]:
+    if isinstance(row, Delivery):
+        return list(await store.deliveries(agent=row.agent))
+    found = await read_back(store, row)
+    return [] if found is None else [found]
+
+
+@pytest.mark.parametrize("row_of", WAITING)
+async def test_what_waits_or_is_of_lasting_use_stays_however_old(
+    store: Store, row_of: Callable[[int], Row]
+) -> None:
+    row = row_of(1)
+    await write(store, *a_day_each(9), rows=(row,))
+
+    assert await trim(store, NOW + 99 * DAY, size=0) == 8
+
+    assert await read_back(store, row) == row
+
+
+async def test_what_waiting_mail_carries_stays_however_old(store: Store) -> None:
+    done = task_row("T1", state="done", version=1)
+    mail = delivery_row("a1", 2, kind="task", ref="T1", version=2)
+    await write(store, *a_day_each(9), rows=(done, mail))
+
+    await trim(store, NOW + 99 * DAY)
+    kept = await store.task("T1")
+    await write(store, rows=(replace(mail, state="done"),))
+    await trim(store, NOW + 99 * DAY)
+
+    assert kept == done
+    assert await store.task("T1") is None
+
+
+async def test_a_store_that_is_too_large_loses_the_oldest_events_first(
+    store: Store,
+) -> None:
+    wordy = [
+        AgentDisconnected(at=NOW, agent="a1", reason="word " * 200)
+        for _ in range(20_000)
+    ]
+    for start in range(0, len(wordy), 1000):
+        await write(store, *wordy[start : start + 1000])
+    size = 8 * 2**20
+
+    gone = await trim(store, size=size)
+    cursors = [cursor for cursor, _ in await store.events(limit=30_000)]
+
+    assert 5_000 < gone < 19_000
+    assert cursors == list(range(gone + 1, 20_001))
+    assert await trim(store, size=size) == 0
+
+
+async def test_turns_and_trimming_take_turns(store: Store) -> None:
+    await write(store, *(AgentLost(at=NOW, agent="a1") for _ in range(9000)))
+    late = NOW + DAY
+
+    async def work() -> None:
+        for cursor in range(9001, 9101):
+            event = Logged(cursor, AgentLost(at=late, agent="a1"))
+            await store.turn(lambda _, event=event: Turn((event,), Tables()))  # type: ignore[misc]
+
+    gone, _ = await asyncio.gather(trim(store, late), work())
+    gone += await trim(store, late)
+
+    assert gone == 9000
+    assert [cursor for cursor, _ in await store.events()] == [*range(9001, 9101)]
 
 
 # --- Health ---------------------------------------------------------------------------
