@@ -148,9 +148,9 @@ class Model:
         return groups["ready"] + groups["leased"]
 
     def put_letters(self, rows: Iterable[Delivery]) -> None:
-        """Take the dead deliveries in, all there are."""
+        """Take the dead deliveries in, all there are but for those sent again."""
         self.letters.clear()
-        self.letters.update((row.id, row) for row in rows)
+        self.letters.update((row.id, row) for row in rows if not row.retried)
 
     def waiting(self) -> list[Agent]:
         """Return the idle agents, who waits longest first."""

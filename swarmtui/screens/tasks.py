@@ -58,6 +58,11 @@ class TasksScreen(TableScreen):
     awaited = ""
     """A task that was just queued: the cursor goes there when it arrives."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._visited: set[Group] = {self.group}
+        """Groups whose cursor is where somebody left it."""
+
     # --- Body ------------------------------------------------------------------------
 
     def body(self) -> ComposeResult:
@@ -106,6 +111,9 @@ class TasksScreen(TableScreen):
             self.query_one(f"#{name}", LineTable).display = name == group
         table = self.table
         table.rebuild(self.console.now())
+        if group not in self._visited:
+            self._visited.add(group)
+            table.index = 0
         table.set_empty(self.empty(table))
         table.focus()
         if self.pane is not None:

@@ -13,9 +13,12 @@ from agentkit.settings import Endpoint
 from swarmtui.app import SwarmApp
 from swarmtui.modals.assign import AssignSheet
 from swarmtui.modals.broadcast import BroadcastSheet
+from swarmtui.modals.confirm import ConfirmSheet
+from swarmtui.modals.enqueue import EnqueueSheet
 from swarmtui.preferences import Preferences
 from swarmtui.screens.help import HelpScreen
 from swarmtui.screens.tables import TableScreen
+from swarmtui.screens.tasks import TasksScreen
 from swarmtui.widgets.ticker import Ticker
 from swarmtui.widgets.topbar import TopBar
 from tests.integration.conftest import RunningHub, Start
@@ -203,3 +206,76 @@ async def test_a_terminal_too_small_asks_for_room(fresh: RunningHub) -> None:
     async with dashboard(fresh, (50, 12)) as (app, _):
         assert app.screen.query_one("#small").display
         assert not view(app).query_one("#body").display
+
+
+def row_of(app: SwarmApp, task: str) -> str:
+    """Return the row of a task as its table draws it; empty when it is not there."""
+    table = view(app).table
+    if task not in table.order:
+        return ""
+    (strip,) = table._row(table.order.index(task), table.size.width)
+    return strip.text
+
+
+async def test_a_task_is_queued_claimed_failed_and_requeued(fresh: RunningHub) -> None:
+    fresh.report("a1", "idle", capabilities=["python"])
+    async with dashboard(fresh) as (app, pilot):
+        await until(lambda: bool(app.model.agents), pilot)
+        await pilot.press("5")
+        await until(lambda: isinstance(app.view, TasksScreen), pilot)
+        await until(lambda: view(app).ready, pilot)
+        await pilot.press("e")
+        await until(lambda: isinstance(app.screen, EnqueueSheet), pilot)
+        await pilot.press(*"Parse", "tab", "tab", *"python", "enter")
+        await until(lambda: "queued" in row_of(app, "T1"), pilot)
+
+        claim = fresh.post("/v1/claims", {"agent": "a1"}).raise_for_status().json()
+        (held,) = claim["tasks"]
+        await pilot.press("right")
+        await until(lambda: "leased" in row_of(app, "T1"), pilot)
+        assert "a1" in row_of(app, "T1")
+        assert "1/3" in row_of(app, "T1")
+
+        failed = {"agent": "a1", "fence": held["fence"], "reason": "no", "final": True}
+        fresh.post("/v1/tasks/T1/fail", failed).raise_for_status()
+        await pilot.press("left", "left")
+        await until(lambda: "† task" in row_of(app, "T1"), pilot)
+        assert row_of(app, "T1").rstrip().endswith("no")
+
+        await pilot.press("r")
+        await until(lambda: task_state(app, "T1") == "queued", pilot)
+        await pilot.press("right")
+        await until(lambda: "queued" in row_of(app, "T1"), pilot)
+        assert app.model.task_counts == {"queued": 1}
+
+
+async def test_a_task_under_the_cursor_can_be_called_off(fresh: RunningHub) -> None:
+    fresh.post("/v1/tasks", {"id": "T1", "title": "Parse"}).raise_for_status()
+    async with dashboard(fresh) as (app, pilot):
+        await pilot.press("5")
+        await until(lambda: isinstance(app.view, TasksScreen), pilot)
+        await until(lambda: view(app).table.cursor == "T1", pilot)
+
+        await pilot.press("c")
+        await until(lambda: isinstance(app.screen, ConfirmSheet), pilot)
+        await pilot.press("y")
+
+        await until(lambda: task_state(app, "T1") == "cancelled", pilot)
+
+
+async def test_a_dead_delivery_is_sent_again(fresh: RunningHub) -> None:
+    async with fresh.agent("a1") as line, dashboard(fresh) as (app, pilot):
+        fresh.post("/v1/broadcasts", {"text": "freeze main"}).raise_for_status()
+        mail = await line.hear("mail")
+        await line.say("dead", seq=mail["seq"], reason="KeyError")
+
+        await pilot.press("5")
+        await until(lambda: isinstance(app.view, TasksScreen), pilot)
+        await pilot.press("left")
+        await until(lambda: view(app).table.cursor == f"{mail['seq']}@a1", pilot)
+        await pilot.press("r")
+
+        again = await line.hear("mail")
+        assert again["ref"] == mail["ref"]
+        assert again["seq"] > mail["seq"]
+        await until(lambda: not view(app).table.order, pilot)

@@ -98,6 +98,14 @@ VIEWS = {
     "queue-small": ("2", SMALL),
     "help": ("3", WIDE),
     "help-small": ("3 o", SMALL),
+    "tasks": ("5", WIDE),
+    "tasks-small": ("5 right", SMALL),
+    "tasks-dead": ("5 left", WIDE),
+    "tasks-dead-small": ("5 left enter", SMALL),
+    "enqueue": ("5 e G o tab tab r u s t", WIDE),
+    "enqueue-small": ("5 e", SMALL),
+    "recipients": ("5 left l", WIDE),
+    "cancel": ("5 space space c", WIDE),
     "assign": ("space space space a", WIDE),
     "assign-small": ("a", SMALL),
     "ledger": ("space space a g o enter", WIDE),
@@ -127,6 +135,10 @@ async def test_themes(theme: str, svg: SnapshotAssertion) -> None:
 
 async def test_an_empty_fleet_says_how_to_begin(svg: SnapshotAssertion) -> None:
     assert await picture(swarm=StillSwarm()) == svg
+
+
+async def test_an_empty_queue_says_how_to_begin(svg: SnapshotAssertion) -> None:
+    assert await picture("5", swarm=StillSwarm()) == svg
 
 
 async def test_a_hub_that_never_answered(svg: SnapshotAssertion) -> None:
