@@ -131,7 +131,7 @@ def test_what_waits_on_disk_goes_first(start: Start, tmp_path: Path) -> None:
 def message(connection: socket.socket) -> bytes:
     """Read a request or an answer to its end; empty when there is none."""
     read = b""
-    while (part := connection.recv(65536)) or read:
+    while part := connection.recv(65536):
         read += part
         head, end, body = read.partition(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
