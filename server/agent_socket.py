@@ -21,6 +21,7 @@ from agentkit.protocol import (
     Logged,
     Nack,
     Notify,
+    Numbered,
     ReportRefused,
 )
 from agentkit.rows import Task
@@ -28,7 +29,7 @@ from server.asgi import dumps
 from server.claims import Claimant
 from server.connection import BAD_FRAME, NOT_YOURS, REPLACED, RESTARTING
 from server.core import Swarm
-from server.hub import Outcome, Read
+from server.hub import Outcome
 from server.limits import Bucket
 from server.mailroom import Recipient
 from server.office import Office
@@ -44,7 +45,7 @@ CLAIMS: Final = 64
 
 ACK: Final = b'{"type":"ack","seq":%d}'
 
-NUMBERED: Final[Mapping[str, type[Notify | Complete | Fail | Nack]]] = {
+NUMBERED: Final[Mapping[str, type[Numbered]]] = {
     "notify": Notify,
     "complete": Complete,
     "fail": Fail,
@@ -55,7 +56,7 @@ NUMBERED: Final[Mapping[str, type[Notify | Complete | Fail | Nack]]] = {
 RATED: Final = frozenset({*NUMBERED, "claim", "extend"})
 """The frames that count against an agent's rate."""
 
-Wish: TypeAlias = Notify | Complete | Fail | Nack | Ack | Done | GiveUp | Extend
+Wish: TypeAlias = Numbered | Ack | Done | GiveUp
 
 
 async def agent_socket(office: Office, socket: Socket) -> None:
@@ -99,7 +100,7 @@ class Session:
         self._connection = socket.connection
         self._recipient = Recipient(self._agent, socket.connection, hello.get("got", 0))
         self._bucket = Bucket(office.settings.agent_burst, monotonic())
-        self._flying: set[asyncio.Future[Outcome[Task | None]]] = set()
+        self._flying: set[asyncio.Future[Outcome[Any]]] = set()
         self._claimants: dict[int | str, Claimant] = {}
         self._stored = self._acked = 0
 
@@ -210,9 +211,7 @@ class Session:
             case "unclaim":
                 self._unclaim(frame["id"])
             case "extend":
-                request = frame.pop("id")
-                wish = Extend(agent=self._agent, **frame)
-                self._fly(wish, size, request=request)
+                self._extend(frame.pop("id"), frame, size)
             case _:
                 self._connection.end = "it said goodbye"
 
@@ -224,35 +223,23 @@ class Session:
             self._office.revocations.let_go(frame["task"], self._agent, frame["fence"])
         self._fly(NUMBERED[kind](**fields), size)
 
-    def _fly(
-        self,
-        wish: Wish,
-        size: int,
-        *,
-        request: int | str = "",
-        confirm: bool = False,
-    ) -> None:
+    def _fly(self, wish: Wish, size: int, *, confirm: bool = False) -> None:
         """Begin something without waiting; the hub keeps the order of what began."""
-        read = _task_of(wish) if isinstance(wish, Extend) else None
-        answer = self._office.hub.post(wish, read=read, size=size)
+        answer = self._office.hub.post(wish, size=size)
         self._flying.add(answer)
-        answer.add_done_callback(partial(self._land, wish, request, confirm))
+        answer.add_done_callback(partial(self._land, wish, confirm))
 
     def _land(
-        self,
-        wish: Wish,
-        request: int | str,
-        confirm: bool,
-        answer: asyncio.Future[Outcome[Task | None]],
+        self, wish: Wish, confirm: bool, answer: asyncio.Future[Outcome[Any]]
     ) -> None:
         """Close the connection when a frame has no effect: nothing may follow it."""
         self._flying.discard(answer)
         match answer.exception():
+            case None if isinstance(wish, Numbered):
+                self._report_landed(wish.seq, answer.result().events)
             case None:
-                self._landed(wish, request, confirm, answer.result())
-            case SwarmError() as refusal if isinstance(wish, Extend):
-                self._sorry(request, refusal)
-            case Conflict() if isinstance(wish, Ack | Done | GiveUp):
+                self._settle(wish, confirm)
+            case Conflict() if not isinstance(wish, Numbered):
                 # A task is done when its report says so: this came early, and yet
                 # the agent need not say it again.
                 self._settle(wish, confirm)
@@ -263,21 +250,6 @@ class Session:
             case defect:
                 raise defect
 
-    def _landed(
-        self,
-        wish: Wish,
-        request: int | str,
-        confirm: bool,
-        outcome: Outcome[Task | None],
-    ) -> None:
-        if isinstance(wish, Extend):
-            task = outcome.value
-            self._send({"type": "extended", "id": request, "task": task})
-        elif isinstance(wish, Ack | Done | GiveUp):
-            self._settle(wish, confirm)
-        else:
-            self._report_landed(wish.seq, outcome.events)
-
     def _report_landed(self, seq: int, events: tuple[Logged, ...]) -> None:
         match events:
             case (Logged(_, ReportRefused() as refused), *_):
@@ -286,7 +258,28 @@ class Session:
             asyncio.get_running_loop().call_soon(self._acknowledge)
         self._stored = max(self._stored, seq)
 
-    # --- claims ---
+    # --- claims and leases ---
+
+    def _extend(self, request: int | str, frame: dict[str, Any], size: int) -> None:
+        wish = Extend(agent=self._agent, **frame)
+        answer = self._office.hub.post(
+            wish, read=lambda swarm, _: swarm.tasks.get(wish.task), size=size
+        )
+        self._flying.add(answer)
+        answer.add_done_callback(partial(self._extended, request))
+
+    def _extended(
+        self, request: int | str, answer: asyncio.Future[Outcome[Task | None]]
+    ) -> None:
+        self._flying.discard(answer)
+        match answer.exception():
+            case None:
+                task = answer.result().value
+                self._send({"type": "extended", "id": request, "task": task})
+            case AgentkitError() as refusal:
+                self._sorry(request, refusal)
+            case defect:
+                raise defect
 
     def _claim(self, request: int | str, frame: dict[str, Any], size: int) -> None:
         wait = frame.pop("wait", False)
@@ -316,14 +309,17 @@ class Session:
         claimant = self._claimants.pop(request)
         if answer.cancelled():
             return
-        failure = answer.exception()
-        if isinstance(failure, AgentkitError):
-            self._sorry(request, failure)
-        elif self._connection.is_open:
-            tasks = answer.result()
-            self._send({"type": "claimed", "id": request, "tasks": tasks})
-        else:
-            self._office.claims.leave(claimant)
+        match answer.exception():
+            case None if self._connection.is_open:
+                tasks = answer.result()
+                self._send({"type": "claimed", "id": request, "tasks": tasks})
+                self._office.revocations.check(tasks)
+            case None:
+                self._office.claims.leave(claimant)
+            case AgentkitError() as refusal:
+                self._sorry(request, refusal)
+            case defect:
+                raise defect
 
     # --- what goes down ---
 
@@ -343,8 +339,8 @@ class Session:
             }
         )
 
-    def _settle(self, wish: Ack | Done | GiveUp, confirm: bool) -> None:
-        if confirm and not isinstance(wish, Ack):
+    def _settle(self, wish: Wish, confirm: bool) -> None:
+        if confirm and isinstance(wish, Done | GiveUp):
             self._send({"type": "settled", "seq": wish.seq})
 
     def _sorry(self, request: int | str, refusal: AgentkitError) -> None:
@@ -364,7 +360,3 @@ class Session:
 
     def _count(self, size: int) -> None:
         self._office.hub.stats.pushed(1, size)
-
-
-def _task_of(wish: Extend) -> Read[Task | None]:
-    return lambda swarm, _: swarm.tasks.get(wish.task)

@@ -1,5 +1,6 @@
 """Tells connected agents when they lose work: it was called off, or given to others."""
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from agentkit.protocol import (
@@ -17,6 +18,7 @@ from server.hub import Hub, Pushed
 from server.mailroom import Mailroom
 
 TAKEN: Final = "another has it now"
+LOST: Final = "it was taken back before it was handed over"
 
 
 class Lease(NamedTuple):
@@ -42,6 +44,17 @@ class Revocations:
         """Expect the end of a lease: its agent is about to end it itself."""
         if self._leases.get(task) == (agent, fence):
             del self._leases[task]
+
+    def check(self, tasks: Iterable[Task]) -> None:
+        """Tell again of tasks that were lost before their agent knew that it had them.
+
+        Args:
+            tasks: as they were leased, and just now handed over.
+        """
+        for task in tasks:
+            lease = Lease(task.agent, task.fence)
+            if self._leases.get(task.id) != lease:
+                self._tell(task.id, lease, LOST)
 
     def push(self, pushed: Pushed) -> None:
         """Tell whoever lost a task in this turn without ending its work."""
