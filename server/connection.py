@@ -152,13 +152,11 @@ class Connection(WebSocketsSansIOProtocol):
         else:
             super().handle_ping()
 
-    def handle_parser_exception(self) -> None:
-        """Say what cannot be read, also when it was the handshake."""
-        if self.conn.close_sent is not None:
-            super().handle_parser_exception()
-            return
-        self.transport.write(UNREADABLE)
-        self.transport.close()
+    def check_handshake(self) -> None:
+        """Refuse a handshake that could not be read; else nobody would."""
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.transport.write(UNREADABLE)
+            self.transport.close()
 
     def send_receive_event_to_app(self) -> None:
         """Queue a message for the endpoint, unless it is taken in passing."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from time import monotonic
 from typing import Any, Final
 
 from agentkit.errors import AgentkitError, NotFound
@@ -56,11 +57,18 @@ class Desk:
             if frame["type"] == "snapshot":
                 await self._watcher.snapshot()
             else:
+                while wait := self._wait():  # noqa: ASYNC110
+                    await asyncio.sleep(wait)
                 self._begin(frame, len(text))
             if len(self._requests) >= IN_FLIGHT:
                 await asyncio.wait(self._requests, return_when=asyncio.FIRST_COMPLETED)
             # Whoever does not read answers is not asked for more questions.
             await self._socket.connection.drained()
+
+    def _wait(self) -> float:
+        """Return the seconds until the rate of its token allows another request."""
+        rates = self._office.client_rates
+        return rates.take(self._socket.principal.token, monotonic())
 
     async def _welcome(self) -> None:
         hub = self._office.hub

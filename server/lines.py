@@ -77,6 +77,7 @@ class Lines(HttpToolsProtocol):
         super().handle_websocket_upgrade()
         socket = cast(Connection, self.transport.get_protocol())
         socket.seat, self._seat = self._seat, None
+        socket.check_handshake()
 
     def pause_writing(self) -> None:
         """Wait for whoever does not read, but not for ever."""
@@ -113,7 +114,8 @@ class Lines(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Refuse a head that came in one piece and is too large all the same."""
-        size = len(self.url) + sum(len(name) + len(text) for name, text in self.headers)
+        size = len(self.url)
+        size += sum(len(name) + len(text) + 4 for name, text in self.headers)
         if size > self._office.settings.max_head:
             self._refusal = self._too_large()
             raise self._refusal
@@ -136,7 +138,7 @@ class Lines(HttpToolsProtocol):
         target = httptools.parse_url(self.url)
         scheme: bytes | None = target.schema
         name: bytes | None = target.host
-        if scheme not in (b"http", b"https") or not name:
+        if (scheme or b"").lower() not in (b"http", b"https") or not name:
             self._refusal = RequestError(
                 400, "the target of the request is no path: send one that begins with /"
             )
