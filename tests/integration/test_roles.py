@@ -21,6 +21,7 @@ SAID = {
     "report": "busy", "agent": "you", "session_id": "you", "status": "idle",
     "timestamp": "2025-11-12T13:00:00", "id": "T1", "text": "hi", "message": "hi",
     "helper": "me", "until": "2099-01-01T00:00:00Z", "acked": 0, "where": "",
+    "fence": 1,
 }  # fmt: skip
 """What every route takes."""
 
