@@ -17,8 +17,10 @@ SHORT = Principal("viewer", "short", "k2", expires=NOW)
 def test_a_visit_is_counted_for_as_long_as_it_lasts() -> None:
     visits = Visits()
 
-    with visits.during(ONE, str), visits.during(ONE, str), visits.during(SHORT, str):
-        assert len(visits) == 3
+    with visits.during(ONE, print), visits.during(ONE, print):
+        with visits.during(SHORT, print):
+            assert len(visits) == 3
+        assert len(visits) == 2
 
     assert len(visits) == 0
 
