@@ -44,7 +44,8 @@ PENDING: Final = 20_000
 BEHIND: Final = dumps(
     {
         "type": "resync",
-        "reason": "this watcher was too slow, turns were left out: ask for a snapshot",
+        "reason": "turns were left out, because this watcher was too slow or a turn "
+        "too large: ask for a snapshot",
     }
 )
 

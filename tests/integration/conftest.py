@@ -120,7 +120,8 @@ class Line:
             for table in ("agents", "helps", "tasks", "broadcasts"):
                 rows.setdefault(table, []).extend(frame[table])
             if not frame["more"]:
-                return {"cursor": frame["cursor"], **rows}
+                counts = frame["counts"]
+                return {"cursor": frame["cursor"], "counts": counts, **rows}
 
     async def request(self, do: str, **args: Any) -> dict[str, Any]:
         await self.say("request", id=do, do=do, args=args)

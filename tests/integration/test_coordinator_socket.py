@@ -115,6 +115,32 @@ async def test_a_watcher_that_is_too_slow_takes_a_new_snapshot(start: Start) -> 
     assert turn["events"][0]["cursor"] == snapshot["cursor"] + 1
 
 
+async def test_a_turn_that_nobody_could_take_is_a_resync(start: Start) -> None:
+    hub = start("--store", "memory")
+    body = {"text": "x" * 900_000}
+    async with hub.watch(batch_ms=4000) as line:
+        for number in range(20):
+            hub.post("/v1/tasks", {"id": f"T{number}", "body": body})
+
+        assert (await line.hear("resync"))["type"] == "resync"
+
+
+async def test_a_turn_that_changes_tasks_counts_them_all(start: Start) -> None:
+    hub = start("--store", "memory")
+    hub.post("/v1/tasks", {"id": "T1"})
+    async with hub.watch() as line:
+        hub.post("/v1/tasks", {"id": "T2"})
+        queued = await line.hear("turn")
+        hub.report("a", "idle")
+        other = await line.hear("turn")
+        claimed = await line.request("dead")
+
+    assert line.snapshot["counts"] == {"queued": 1}
+    assert queued["counts"] == {"queued": 2}
+    assert "counts" not in other
+    assert claimed["result"] == []
+
+
 async def first_resync(line: Line) -> dict[str, Any]:
     """Pass over the turns that were still on their way."""
     while True:
