@@ -1,0 +1,141 @@
+"""The examples do what their pages say."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+OURS = ("SWARMTUI_", "FAME_", "IFNOTIFY_", "SESSION_ID", "CAPABILITIES")
+
+SENT = "Sending message to MessageAgent..."
+ACKED = "Acknowledgment received: DeliveryAck(ok=True, delivery="
+CRASHED = "MessageAgent simulating crash while processing message..."
+HANDLED = "MessageAgent processed message successfully: Hello, World!"
+
+
+class Told:
+    """What a run of an example said, and what it left."""
+
+    def __init__(self, home: Path, *words: str) -> None:
+        self.data = home / "data"
+        process = subprocess.Popen(
+            [sys.executable, *words, "--home", str(home)],
+            env={k: v for k, v in os.environ.items() if not k.startswith(OURS)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            self.out, self.err = process.communicate(timeout=90)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        self.code = process.returncode
+
+
+class Terminal:
+    """A shell that runs a block of a page in a folder."""
+
+    def __init__(self, cwd: Path, block: str) -> None:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
+        self.process = subprocess.Popen(
+            ["bash", "-c", block],
+            cwd=cwd,
+            env={**kept, "PATH": path, "SWARMTUI_PORT": "0"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def until(self, text: str) -> str:
+        """Read to the line that has a text in it; return that line."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if text in line:
+                return line.rstrip()
+        raise AssertionError(f"{text!r} was not said, exit code {self.process.wait()}")
+
+    def close(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def recovery(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    home = tmp_path_factory.mktemp("recovery")
+    return Told(home, str(EXAMPLES / "crash_recovery" / "run.py"), "--messages", "2")
+
+
+def test_each_message_crashes_the_agent_once_and_is_handled_then(
+    recovery: Told,
+) -> None:
+    lines = [line.partition("'")[0] for line in recovery.out.splitlines()]
+
+    assert recovery.code == 0, recovery.err
+    assert lines == 2 * [SENT, ACKED, CRASHED, HANDLED]
+    assert [line.partition(" exited ")[2] for line in recovery.err.splitlines()] == [
+        "with 1; restart 1 in 0.5 s",
+        "with 1; restart 2 in 1 s",
+    ]
+
+
+def test_each_message_was_acknowledged_before_the_crash(
+    recovery: Told, start: Callable[..., Any]
+) -> None:
+    hub = start(home=recovery.data)
+    path = "/v1/agents/message-agent/history?limit=1000"
+    events = reversed(hub.get(path).json()["events"])
+    told = {"delivery.acked", "agent.disconnected", "delivery.done"}
+
+    told_of = [one["subject"] for one in events if one["subject"] in told]
+    assert told_of[:6] == 2 * ["delivery.acked", "agent.disconnected", "delivery.done"]
+
+
+def test_what_the_agent_keeps_is_sealed(recovery: Told) -> None:
+    kept = [path.read_bytes() for path in (recovery.data / "agent").glob("*.db*")]
+    plain = [path.read_bytes() for path in recovery.data.glob("hub.db*")]
+
+    assert kept
+    assert not any(b"Hello" in part for part in kept)
+    assert any(b"Hello" in part for part in plain)
+
+
+def test_the_lines_of_the_page_do_the_same_in_terminals_of_their_own(
+    tmp_path: Path,
+) -> None:
+    here = tmp_path / "crash_recovery"
+    shutil.copytree(
+        EXAMPLES / "crash_recovery", here, ignore=shutil.ignore_patterns("data")
+    )
+    page = (here / "README.md").read_text()
+    _, hub, agent, client = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    with ExitStack() as stack:
+
+        def begin(block: str) -> Terminal:
+            terminal = Terminal(here, block)
+            stack.callback(terminal.close)
+            return terminal
+
+        begin(hub).until('"ready"')
+        supervised = begin(agent)
+        asking = begin(client)
+
+        assert asking.until("Ack").startswith(ACKED)
+        assert supervised.until("simulating") == CRASHED
+        assert "python message_agent.py exited with 1" in supervised.until("restart")
+        assert supervised.until("successfully") == HANDLED
