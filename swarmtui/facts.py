@@ -216,8 +216,9 @@ DELIVERY_INKS = {
 
 
 def _mail_line(model: Model, row: Delivery, width: int) -> Content:
-    state = f"† {row.reason}" if row.state == "dead" else f"{row.state}{_took(row)}"
-    state = clip(safe(state), max(width - 31, 8))
+    state = f"{row.state}{_took(row)}"
+    if row.state == "dead":
+        state = clip(safe(f"† {row.reason}"), max(width - 24, 8))
     text = clip(safe(carried(model, row)), max(width - 21 - len(state), 1))
     return Content.assemble(
         (f"{clock(row.queued)} ", "$ink-dim"),

@@ -44,13 +44,15 @@ def task_facts(model: Model, task: Task, now: datetime, width: int) -> Content:
         *(fact(name, text, room) for name, text in _known(model, task, now) if text),
     ]
     lines += _fields("result", task.result, width)
-    lines += _fields("body", task.body, width)
+    said = {"id", "title"}
+    body = {key: value for key, value in task.body.items() if key not in said}
+    lines += _fields("body", body, width)
     return stack(lines)
 
 
 def _known(model: Model, task: Task, now: datetime) -> list[tuple[str, str]]:
     return [
-        ("why", task.reason),
+        ("why" if task.is_settled else "before", task.reason),
         ("with", _who(model, task) if not task.is_ready else ""),
         ("for", wanted(task).removeprefix("→ ")),
         ("able", _able(model, task) if task.is_ready and not task.target else ""),

@@ -28,6 +28,20 @@ class Job(NamedTuple):
     skill: str
 
 
+class Work(NamedTuple):
+    """A task that is queued for whoever is able to do it."""
+
+    title: str
+    skill: str = ""
+    """What it takes; empty is nothing that not everybody has."""
+    priority: int = 0
+    delay: float = 0.0
+    """Seconds before it may be claimed."""
+    fails: str = ""
+    """Why every attempt at it fails."""
+    tries: int | None = None
+
+
 ROLES = (
     Role(
         "backend",
@@ -159,6 +173,36 @@ JOBS = (
     Job("Measure the cold start of the workers", "linux"),
     Job("Turn the incident notes into a runbook", "writing"),
 )
+
+QUEUED = (
+    Work("Nightly export of the ledgers", "sql", delay=600.0),
+    Work(
+        "Import the calendar", priority=6, fails="the file is not a calendar", tries=2
+    ),
+    Work("Resend what bounced", priority=6, fails="550 no such user", tries=1),
+    Work("Answer the auditors about retention", "law", priority=5),
+    Work("Thumbnails for the new lessons"),
+    Work("Resize the avatars that were cropped", "python"),
+    Work("Check every link in the guide", "writing"),
+    Work("Probe the mirrors in Asia", "deploy", priority=2),
+    Work("Subtitles for the keynote", "captions"),
+    Work("Index the tickets of last year", priority=-1),
+    Work("Fuzz the upload path for an hour", "security", priority=3),
+    Work("Reconcile the invoices of May", "sql", priority=1),
+    Work("Contrast of the disabled buttons", "a11y"),
+    Work("Warm the caches before the launch", delay=45.0),
+    Work("Sort the translations by age", "writing", priority=-1),
+    Work("Prove that the backup restores", "postgres", priority=4),
+)
+"""What is queued for whoever is able to do it; one of them nobody is."""
+
+MISHAPS = (
+    "the runner was preempted",
+    "connection reset by the registry",
+    "disk quota reached on runner-7",
+    "two of 40 files differ",
+)
+"""Why an attempt may fail that would do better the next time."""
 
 BROADCASTS = (
     ("The release branch is cut: only fixes until 17:00, please.", ""),

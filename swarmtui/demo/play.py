@@ -7,24 +7,37 @@ way every agent does, and ends when its standard input does.
 import asyncio
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 import uvloop
 
 from agentkit.agent import Agent, Mail
 from agentkit.coordinator import Coordinator
 from agentkit.errors import AgentkitError
+from agentkit.jobs import Job, Later
 from agentkit.rows import Agent as AgentRow
 from agentkit.rows import HelpRequest
 from agentkit.settings import Endpoint, endpoint
+from swarmtui.demo.cast import MISHAPS, QUEUED
 from swarmtui.demo.script import Act, Errand, Part, errands, life, parts
 from swarmtui.limits import lift_file_limit
 
 AT_ONCE = 64
 """How many agents may be connecting at the same time."""
+
+
+WORK_LEASE = 24.0
+"""Seconds, short, so that leases can be seen to run down and to be extended."""
+FAILING, LATER = 0.16, 0.06
+"""How often an attempt fails, and how often work is given back."""
+HOPELESS = {work.title: work.fails for work in QUEUED if work.fails}
+PILE = 16
+"""Tasks that may wait before no more are queued."""
 
 
 class Player:
@@ -55,14 +68,20 @@ class Player:
         """Connect, and act until the part ends."""
         skills = self.part.role.skills
         agent = Agent(self.part.id, capabilities=skills, hub=self._hub)
-        agent.on_task(self._cue)
+        if self.part.is_hand:
+            agent.on_work(lease=WORK_LEASE)(self._work)
+        else:
+            agent.on_task(self._cue)
         agent.on_answer(self._cue)
         agent.on_helper(self._cue)
         agent.on_broadcast(self._listen)
         async with door:
             await agent.__aenter__()
         try:
-            await self._act_on(agent)
+            if self.part.is_hand:
+                await agent.run_forever()
+            else:
+                await self._act_on(agent)
         finally:
             await agent.__aexit__(None, None, None)
 
@@ -78,11 +97,27 @@ class Player:
             else:
                 await self._perform(agent, act)
 
+    async def _work(self, job: Job) -> Mapping[str, Any]:
+        """Do what was claimed; some of it fails, and some of it always does."""
+        if reason := HOPELESS.get(job.title):
+            await self._think(1, 3)
+            raise OSError(reason)
+        await self._think(7, 19)
+        luck = self._rng.random()
+        if luck < FAILING:
+            raise OSError(self._rng.choice(MISHAPS))
+        if luck < FAILING + LATER:
+            raise Later(self._rng.uniform(10, 40), "the machine is taken")
+        return {"files": self._rng.randrange(1, 40), "checks": self._rng.randrange(9)}
+
     async def _cue(self, mail: Mail) -> None:
         self._cues.put_nowait(mail)
 
-    async def _listen(self, _mail: Mail) -> None:
+    async def _listen(self, mail: Mail) -> None:
+        """Take note of a broadcast; one agent cannot, and gives up in the end."""
         await self._think(0.3, 2.5)
+        if self.part.is_hand and self.part.number == 0:
+            raise OSError(f"no room for “{mail.body.get('text', '')[:20]}…”")
 
     async def _cue_within(self, seconds: float) -> Mail | None:
         with suppress(TimeoutError):
@@ -162,10 +197,27 @@ class Director:
                 agent = self._longest_idle(errand.skill)
                 if agent is not None:
                     await self.swarm.assign(agent.id, errand.task, title=errand.text)
+            case "enqueue":
+                await self._enqueue(errand)
             case "answer":
                 request = self._open_question()
                 if request is not None:
                     await self.swarm.answer(request.id, errand.text)
+
+    async def _enqueue(self, errand: Errand) -> None:
+        """Queue a task, unless many wait already."""
+        work = errand.work
+        if work is None or self.swarm.task_counts.get("queued", 0) >= PILE:
+            return
+        later = datetime.now(UTC) + timedelta(seconds=work.delay)
+        await self.swarm.enqueue(
+            work.title,
+            task=errand.task,
+            needs=[work.skill] if work.skill else [],
+            priority=work.priority,
+            not_before=later if work.delay else None,
+            max_attempts=work.tries,
+        )
 
     def _longest_idle(self, skill: str) -> AgentRow | None:
         """Return who waits longest among those with the skill, else of all."""

@@ -21,14 +21,22 @@ from swarmtui.demo.cast import (
     BROADCASTS,
     JOBS,
     QUESTIONS,
+    QUEUED,
     ROLES,
     Question,
     Role,
+    Work,
 )
+
+OPENING = 10
+"""How many tasks are queued before the play gets going."""
 
 FEWEST = 8
 """With fewer agents not every state would have somebody in it."""
 MOST = 10_000
+
+HANDS = 3
+"""One of so many idle agents lives on the work queue."""
 
 ESCALATE_AFTER = 3.0
 LEASE = 1.5
@@ -76,6 +84,11 @@ class Part:
     completed: int
     """What it has spent and done before the curtain rises."""
 
+    @property
+    def is_hand(self) -> bool:
+        """Whether it lives on the work queue: it claims whatever it is able to do."""
+        return self.lot == "idle" and self.number % HANDS == 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
@@ -83,7 +96,7 @@ class Errand:
 
     after: float
     """Seconds after the errand before."""
-    do: Literal["assign", "broadcast", "answer"]
+    do: Literal["assign", "enqueue", "broadcast", "answer"]
     text: str
     """The title of the task, or what is said."""
     where: str = ""
@@ -91,6 +104,8 @@ class Errand:
     task: str = ""
     skill: str = ""
     """What the agent should be able to do; whoever waits longest gets it."""
+    work: Work | None = None
+    """What is queued."""
 
 
 def parts(agents: int, seed: int) -> tuple[Part, ...]:
@@ -227,7 +242,9 @@ def errands(seed: int) -> Iterator[Errand]:
     """Yield what the coordinator does, as long as it is asked."""
     rng = _dice(seed, "errands")
     jobs, shouts, answers = cycle(JOBS), cycle(BROADCASTS), cycle(ANSWERS)
+    queued = cycle(QUEUED)
     ids = (f"T{n}" for n in count(1))
+    numbers = (f"Q{n}" for n in count(1))
 
     def assign(after: float) -> Errand:
         job = next(jobs)
@@ -243,13 +260,23 @@ def errands(seed: int) -> Iterator[Errand]:
         text, where = next(shouts)
         return Errand(after=after, do="broadcast", text=text, where=where)
 
+    def enqueue(after: float) -> Errand:
+        work = next(queued)
+        return Errand(
+            after=after, do="enqueue", text=work.title, task=next(numbers), work=work
+        )
+
     yield assign(1.2)
-    yield broadcast(0.8)
+    for _ in range(OPENING):
+        yield enqueue(0.05)
+    yield broadcast(0.5)
     yield assign(0.7)
     yield assign(0.6)
     yield Errand(after=3.2, do="answer", text=next(answers))
     while True:
         yield assign(rng.uniform(3, 7))
+        yield enqueue(rng.uniform(1, 3))
+        yield enqueue(rng.uniform(1, 3))
         yield assign(rng.uniform(3, 7))
         yield broadcast(rng.uniform(10, 20))
         yield assign(rng.uniform(3, 7))

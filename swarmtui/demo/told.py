@@ -19,7 +19,13 @@ CLOSING = (
     Column("agents", right=True),
     Column("who", flexible=True),
 )
-USUAL = {"agent.idle", "agent.connected", "agent.disconnected", "help.asked"}
+USUAL = {
+    "agent.idle",
+    "task.extended",
+    "agent.connected",
+    "agent.disconnected",
+    "help.asked",
+}
 """What everybody does, or is said twice; it gets no line."""
 NAMES = 60
 """Characters that the names in the closing table may take."""
@@ -62,11 +68,11 @@ def _close(model: Model, said: Counter[str]) -> None:
     output.line()
     reports = sum(said[f"agent.{report}"] for report in get_args(Report))
     spent = sum(agent.cost for agent in model.agents.values())
-    done = sum(task.state == "done" for task in model.tasks.values())
+    done, dead = model.task_counts["done"], model.task_counts["dead"]
     output.line(
         f"{plural(len(model.agents), 'agent')}, {plural(reports, 'report')}, "
-        f"{money(spent)} spent · {plural(len(model.tasks), 'task')} assigned, "
-        f"{done} done · {plural(len(model.helps), 'request')}, "
+        f"{money(spent)} spent · {plural(model.task_counts.total(), 'task')}, "
+        f"{done} done, {dead} dead · {plural(len(model.helps), 'request')}, "
         f"{len(model.calling)} open"
     )
     for sent in model.broadcasts.values():

@@ -24,8 +24,8 @@ class Ledger(Static):
         self.update(draw(reached))
 
 
-def draw(reached: Progress, cells: int = WIDTH) -> Content:
-    """Return the bar and, below it, its figures."""
+def draw(reached: Progress, cells: int = WIDTH, *, folded: bool = False) -> Content:
+    """Return the bar and, below it, its figures in one line, or folded in two."""
     alone = (
         reached.queued,
         reached.sent - reached.acked,
@@ -41,7 +41,11 @@ def draw(reached: Progress, cells: int = WIDTH) -> Content:
         part
         for (word, glyph, style), count in zip(_STEPS, alone, strict=True)
         if count or word != "dead"
-        for part in ((f"{glyph} ", style), f"{word} {count:,}   ")
+        for part in (
+            "\n" if folded and word == "done" else "",
+            (f"{glyph} ", style),
+            f"{word} {count:,}   ",
+        )
     ]
     return Content.assemble(*reversed(bar), "\n", *words)
 

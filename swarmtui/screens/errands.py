@@ -75,7 +75,8 @@ def requeue_question(rows: Sequence[Letter]) -> str:
 def cancel_question(tasks: Sequence[Task]) -> str:
     """Return what to ask before tasks are called off."""
     held = [task for task in tasks if task.is_held]
-    lines = [f"{_named(tasks)} will not be done; r in Done puts it back."]
+    them = "it" if len(tasks) == 1 else "them"
+    lines = [f"{_named(tasks)} will not be done; r in Done puts {them} back."]
     if held:
         lines.append(f"{_holders(held)} works on it now and loses the lease.")
     return "\n".join(lines)

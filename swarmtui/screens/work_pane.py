@@ -38,10 +38,23 @@ class WorkPane(Pane):
         """Return the events of the row, and the deliveries of what it was sent as."""
         match self.letter:
             case Task() as task:
-                return await asyncio.gather(_story(swarm, task), _sent(swarm, task.id))
+                fresh = self._heard(task.id)
+                told, sent = await asyncio.gather(
+                    _story(swarm, task), _sent(swarm, task.id)
+                )
+                return _newest((*told, *fresh)), sent
             case Delivery() as row:
                 return await asyncio.gather(_fate(swarm, row), _sent(swarm, row.ref))
         return None
+
+    def _heard(self, task: str) -> list[Logged]:
+        """Return the events of a task among those that came in lately."""
+        return [
+            Logged(heard.cursor, heard.event)
+            for heard in console(self).model.traffic
+            if heard.subject.startswith("task.")
+            and getattr(heard.event, "task", "") == task
+        ]
 
     def content(self, width: int) -> Content:
         """Return the facts, then who was sent it, then what happened."""
@@ -66,7 +79,7 @@ class WorkPane(Pane):
         """Return how far the whole broadcast got that a delivery was part of."""
         if sent is None:
             return []
-        bar = draw(of_broadcast(sent), min(width, 40))
+        bar = draw(of_broadcast(sent), min(width, 40), folded=width < 60)
         return [Content(""), facts.rule("broadcast", width), bar]
 
 
@@ -74,8 +87,8 @@ async def _sent(swarm: Coordinator, ref: str) -> Sequence[Delivery]:
     return await swarm.ledger(ref)
 
 
-async def _story(swarm: Coordinator, task: Task) -> Sequence[Logged]:
-    """Return the newest events of a task, newest first.
+async def _story(swarm: Coordinator, task: Task) -> Iterable[Logged]:
+    """Return the newest events of a task that the log is known to have.
 
     The log is kept by agent, so it is asked for what its agent did, and for the events
     whose cursors the task itself knows: how it was queued, leased and last changed.
@@ -89,7 +102,7 @@ async def _story(swarm: Coordinator, task: Task) -> Sequence[Logged]:
             swarm.events(agent=who, subject="task.*", newest_first=True, limit=ABOUT)
         )
     found = (one for page in await asyncio.gather(*pages) for one in page)
-    return _newest(one for one in found if getattr(one.event, "task", "") == task.id)
+    return [one for one in found if getattr(one.event, "task", "") == task.id]
 
 
 async def _fate(swarm: Coordinator, row: Delivery) -> Sequence[Logged]:

@@ -259,9 +259,9 @@ class StillSwarm(Coordinator):
         self.hear(Heard(300, event))
         return event
 
-    async def dead(self, _agent: str = "", **_: Any) -> list[Delivery]:
+    async def dead(self, agent: str = "", **_: Any) -> list[Delivery]:
         """Return the dead deliveries."""
-        return list(self.letters)
+        return [row for row in self.letters if agent in ("", row.agent)]
 
     async def ledger(self, ref: str, **_: Any) -> list[Delivery]:
         """Return how something got along with three agents, one of them a bad one."""

@@ -72,7 +72,7 @@ def test_a_large_swarm_is_mostly_quiet() -> None:
 
 
 def test_tasks_and_a_broadcast_are_sent_within_five_seconds() -> None:
-    sent = list(islice(errands(7), 12))
+    sent = list(islice(errands(7), 24))
     early = [
         errand.do
         for errand, at in zip(sent, accumulate(e.after for e in sent), strict=True)
@@ -84,6 +84,20 @@ def test_tasks_and_a_broadcast_are_sent_within_five_seconds() -> None:
 
 
 def test_no_two_errands_hand_out_the_same_task() -> None:
-    ids = [errand.task for errand in islice(errands(7), 200) if errand.do == "assign"]
+    sent = islice(errands(7), 200)
+    ids = [errand.task for errand in sent if errand.do in ("assign", "enqueue")]
 
     assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("agents", [FEWEST, 24, 500])
+def test_somebody_lives_on_the_work_queue(agents: int) -> None:
+    assert any(part.is_hand for part in parts(agents, 7))
+
+
+def test_the_work_queue_is_full_of_all_kinds_from_the_start() -> None:
+    early = [one.work for one in islice(errands(7), 20) if one.work is not None]
+
+    assert any(work.fails for work in early), "something will be dead"
+    assert any(work.delay for work in early), "something waits for its time"
+    assert any(work.priority > 0 for work in early)
