@@ -11,7 +11,7 @@ from agentkit.errors import Invalid, NotFound
 from agentkit.filters import compile_filter
 from agentkit.protocol import Ack, Done, GiveUp, Logged, Notify, ReportRefused
 from agentkit.rows import Agent, Delivery, presence
-from server import wire
+from server import inquiries, wire
 from server.asgi import Reply, dumps
 from server.core import Swarm
 from server.office import Office
@@ -342,11 +342,11 @@ def asked(word: str) -> Run:
     return run
 
 
-AGENTS: Final[TypeAdapter[Any]] = TypeAdapter(wire.AgentsQuestion)
-MAIL: Final[TypeAdapter[Any]] = TypeAdapter(wire.MailQuestion)
-TASKS: Final[TypeAdapter[Any]] = TypeAdapter(wire.TasksQuestion)
-HELPS: Final[TypeAdapter[Any]] = TypeAdapter(wire.HelpQuestion)
-BROADCASTS: Final[TypeAdapter[Any]] = TypeAdapter(wire.PageQuestion)
-BROADCAST: Final[TypeAdapter[Any]] = TypeAdapter(wire.BroadcastQuestion)
-PREVIEW: Final[TypeAdapter[Any]] = TypeAdapter(wire.PreviewQuestion)
-DELIVERIES: Final[TypeAdapter[Any]] = TypeAdapter(wire.DeliveriesQuestion)
+AGENTS: Final[TypeAdapter[Any]] = TypeAdapter(inquiries.AgentsQuestion)
+MAIL: Final[TypeAdapter[Any]] = TypeAdapter(inquiries.MailQuestion)
+TASKS: Final[TypeAdapter[Any]] = TypeAdapter(inquiries.TasksQuestion)
+HELPS: Final[TypeAdapter[Any]] = TypeAdapter(inquiries.HelpQuestion)
+BROADCASTS: Final[TypeAdapter[Any]] = TypeAdapter(inquiries.PageQuestion)
+BROADCAST: Final[TypeAdapter[Any]] = TypeAdapter(inquiries.BroadcastQuestion)
+PREVIEW: Final[TypeAdapter[Any]] = TypeAdapter(inquiries.PreviewQuestion)
+DELIVERIES: Final[TypeAdapter[Any]] = TypeAdapter(inquiries.DeliveriesQuestion)

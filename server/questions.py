@@ -8,16 +8,16 @@ from pydantic import TypeAdapter
 
 from agentkit.protocol import Logged
 from agentkit.rows import Delivery
-from server.office import Office
-from server.replies import EventFrame
-from server.wire import (
+from server.inquiries import (
     DeadQuestion,
     EventsQuestion,
     HistoryQuestion,
     LedgerQuestion,
     MailboxQuestion,
-    valid,
 )
+from server.office import Office
+from server.replies import EventFrame
+from server.wire import valid
 
 LIMIT: Final = 100
 """How many events or rows one gets without asking for a number."""

@@ -1,0 +1,119 @@
+"""The shapes of what anybody may ask; `server.wire` has those of what is wished."""
+
+from typing import Annotated, Literal, Required
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from agentkit.rows import HelpState, TaskState
+from server.wire import FromZero, Number
+
+Limit = Annotated[int, Field(ge=1, le=1000)]
+
+
+class EventsQuestion(TypedDict, total=False):
+    """A part of the log: cursors in (after, before)."""
+
+    after: FromZero
+    before: Number
+    limit: Limit
+    subject: str
+    agent: str
+    newest_first: bool
+
+
+class HistoryQuestion(TypedDict, total=False):
+    """The newest events of one agent, newest first; `before` pages on."""
+
+    agent: Required[str]
+    before: Number
+    limit: Limit
+
+
+class LedgerQuestion(TypedDict, total=False):
+    """The deliveries of one thing, by agent; `after` is the last agent seen."""
+
+    ref: Required[str]
+    after: str
+    limit: Limit
+
+
+class MailboxQuestion(TypedDict, total=False):
+    """The deliveries of one agent, newest first."""
+
+    agent: Required[str]
+    limit: Limit
+
+
+class AgentsQuestion(TypedDict, total=False):
+    """The agents that a filter chooses, by id."""
+
+    q: str
+    after: str
+    limit: Limit
+
+
+class TasksQuestion(TypedDict, total=False):
+    """Tasks of an agent, in a state, or all."""
+
+    agent: str
+    state: TaskState
+    after: str
+    limit: Limit
+
+
+class HelpQuestion(TypedDict, total=False):
+    """Help requests of an agent, in a state, or all."""
+
+    agent: str
+    state: HelpState
+    after: str
+    limit: Limit
+
+
+class PageQuestion(TypedDict, total=False):
+    """A page of a list."""
+
+    after: str
+    limit: Limit
+
+
+class MailQuestion(TypedDict, total=False):
+    """What is not done in an agent's mailbox, above `after`; `wait` in seconds."""
+
+    agent: Required[str]
+    after: FromZero
+    limit: Limit
+    wait: Annotated[float, Field(ge=0, le=60)]
+
+
+class BroadcastQuestion(TypedDict, total=False):
+    """A broadcast and a page of its ledger."""
+
+    id: Required[str]
+    after: str
+    limit: Limit
+
+
+class DeadQuestion(TypedDict, total=False):
+    """Dead deliveries, newest first; `after` is the id of the last one seen."""
+
+    agent: str
+    after: Annotated[str, Field(pattern=r"^([0-9]{1,16}@.*)?$")]
+    limit: Limit
+
+
+class DeliveriesQuestion(TypedDict, total=False):
+    """The ledger of one thing (`ref`), the mailbox of one agent, or what is dead."""
+
+    ref: str
+    agent: str
+    state: Literal["dead"]
+    after: str
+    limit: Limit
+
+
+class PreviewQuestion(TypedDict, total=False):
+    """Who would receive a broadcast."""
+
+    where: str
