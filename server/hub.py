@@ -309,7 +309,7 @@ class Hub:
         if wishes:
             started = perf_counter()
             turn = await self.store.turn(lambda _: self._decide(wishes))
-            self.stats.commit_ms = (perf_counter() - started) * 1000
+            self.stats.wrote(turn.events, (perf_counter() - started) * 1000)
             self._committed(turn, wishes)
         for job in jobs:
             if isinstance(job, _Question):
@@ -351,8 +351,6 @@ class Hub:
 
     def _committed(self, turn: Turn, wishes: list[_Wish]) -> None:
         now = perf_counter()
-        self.stats.turns += 1
-        self.stats.events += len(turn.events)
         meta: dict[int, Meta] = {}
         for wish in wishes:
             ms = (now - wish.arrived) * 1000

@@ -1,15 +1,19 @@
 """Prometheus text, read from the hub when it is asked for."""
 
-from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple, Self, get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from agentkit.protocol import DeliveryDead, TaskDead, TaskDone, TaskLeased
+from agentkit.rows import TaskState
 from server.asgi import Reply
+from server.core import Swarm
 from server.office import Office
 from server.routes import Call
+from server.settings import Settings
 
 
 class Metric(NamedTuple):
@@ -63,6 +67,48 @@ METRICS: Final = (
         "How long the latest COMMIT took.",
         lambda o: o.hub.stats.commit_ms / 1000,
     ),
+    Metric(
+        COUNTER,
+        "commits_seconds",
+        "How long all COMMITs together took; by turns it is the mean.",
+        lambda o: o.hub.stats.commit_seconds,
+    ),
+    Metric(
+        GAUGE,
+        "store_bytes",
+        "Bytes of the store's file and its log; 0 in memory.",
+        lambda o: _size_of(o.settings),
+    ),
+    Metric(
+        COUNTER,
+        "claims",
+        "Leases that were given.",
+        lambda o: o.hub.stats.kinds[TaskLeased],
+    ),
+    Metric(
+        COUNTER,
+        "leases_expired",
+        "Leases that ran out, so that their task went back to the queue.",
+        lambda o: o.hub.stats.expired,
+    ),
+    Metric(
+        COUNTER,
+        "tasks_done",
+        "Tasks that were done.",
+        lambda o: o.hub.stats.kinds[TaskDone],
+    ),
+    Metric(
+        COUNTER,
+        "tasks_dead",
+        "Tasks that died with their last attempt.",
+        lambda o: o.hub.stats.kinds[TaskDead],
+    ),
+    Metric(
+        COUNTER,
+        "deliveries_dead",
+        "Deliveries that an agent gave up on.",
+        lambda o: o.hub.stats.kinds[DeliveryDead],
+    ),
     Metric(GAUGE, "backlog", "Commands that wait.", lambda o: o.hub.backlog),
     Metric(
         GAUGE,
@@ -81,12 +127,26 @@ METRICS: Final = (
 )
 
 
-class HubCollector(Collector):
-    """Turns the table and the counts of agents into metric families."""
+class Census(NamedTuple):
+    """What the swarm counts, at one moment."""
 
-    def __init__(self, office: Office, counts: dict[str, int]) -> None:
+    agents: Mapping[str, int]
+    tasks: Mapping[str, int]
+    dead_letters: int
+
+    @classmethod
+    def of(cls, swarm: Swarm) -> Self:
+        """Take it."""
+        tasks = {state: swarm.task_counts[state] for state in get_args(TaskState)}
+        return cls(dict(swarm.counts), tasks, swarm.dead_deliveries)
+
+
+class HubCollector(Collector):
+    """Turns the table and the census into metric families."""
+
+    def __init__(self, office: Office, census: Census) -> None:
         self._office = office
-        self._counts = counts
+        self._census = census
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         """Yield every family with its value of now."""
@@ -94,12 +154,13 @@ class HubCollector(Collector):
             family = metric.kind(f"swarmtui_{metric.name}", metric.about)
             family.add_metric([], metric.read(self._office))
             yield family
-        agents = GaugeMetricFamily(
-            "swarmtui_agents", "Agents by state.", labels=["state"]
+        yield _by_state("agents", "Agents by state.", self._census.agents)
+        yield _by_state("tasks", "Tasks by state.", self._census.tasks)
+        yield GaugeMetricFamily(
+            "swarmtui_dead_letters",
+            "Dead deliveries that were not retried.",
+            self._census.dead_letters,
         )
-        for state, count in sorted(self._counts.items()):
-            agents.add_metric([state], count)
-        yield agents
         yield self._refusals()
         latency = GaugeMetricFamily(
             "swarmtui_latency_seconds",
@@ -124,11 +185,26 @@ class HubCollector(Collector):
         return family
 
 
+def _by_state(name: str, about: str, counts: Mapping[str, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"swarmtui_{name}", about, labels=["state"])
+    for state, count in sorted(counts.items()):
+        family.add_metric([state], count)
+    return family
+
+
+def _size_of(settings: Settings) -> int:
+    if settings.store == "memory":
+        return 0
+    store = settings.database
+    files = (store, store.with_name(f"{store.name}-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
 async def metrics(office: Office, _call: Call) -> Reply:
     """Answer with every metric as text."""
-    counts = await office.hub.ask(lambda swarm: dict(swarm.counts))
+    census = await office.hub.ask(Census.of)
     registry = CollectorRegistry()
-    registry.register(HubCollector(office, counts))
+    registry.register(HubCollector(office, census))
     return Reply(
         generate_latest(registry), kind=b"text/plain; version=0.0.4; charset=utf-8"
     )

@@ -139,7 +139,7 @@ def make_store(settings: Settings) -> Store:
     if settings.store == "memory":
         return MemoryStore()
     master, previous = settings.master_keys
-    return SQLiteStore(settings.folder / "hub.db", master=master, previous=previous)
+    return SQLiteStore(settings.database, master=master, previous=previous)
 
 
 def listen(settings: Settings) -> socket.socket:

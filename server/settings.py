@@ -245,6 +245,11 @@ class Settings:
         )
 
     @property
+    def database(self) -> Path:
+        """The file of the store, when it is on disk."""
+        return self.folder / "hub.db"
+
+    @property
     def rules(self) -> Rules:
         """The numbers that the core decides by."""
         return Rules(

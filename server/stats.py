@@ -1,10 +1,13 @@
 """How busy the hub is and how long things take, measured while it works."""
 
 from bisect import bisect_right
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final
+
+from agentkit.protocol import Logged, TaskReleased
 
 EDGES: Final = tuple(0.05 * 1.15**step for step in range(90))
 """Upper edges of the latency classes, in ms: 50 µs to 13 s in steps of 15 %."""
@@ -42,6 +45,12 @@ class Meter:
         self.trimmed_bytes = 0
         self.commit_ms = 0.0
         """How long the latest COMMIT took."""
+        self.commit_seconds = 0.0
+        """How long all of them took."""
+        self.kinds: Counter[type] = Counter()
+        """Events that are on disk, by class."""
+        self.expired = 0
+        """Leases that ran out, so that their task went back to the queue."""
         self.seconds: deque[Second] = deque([Second()], maxlen=WINDOW)
         self._now = self.seconds[-1]
         self.last = Second()
@@ -51,6 +60,16 @@ class Meter:
         self.commands += 1
         self.in_bytes += size
         self._now.arrived += 1
+
+    def wrote(self, events: Iterable[Logged], ms: float) -> None:
+        """Count a COMMIT that took `ms`, and its events."""
+        self.turns += 1
+        self.commit_ms = ms
+        self.commit_seconds += ms / 1000
+        for _, event in events:
+            self.events += 1
+            self.kinds[type(event)] += 1
+            self.expired += isinstance(event, TaskReleased) and event.cause == "expired"
 
     def stored(self, ms: float) -> None:
         """Count a command whose events are on disk, `ms` after it arrived."""

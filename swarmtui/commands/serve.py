@@ -70,7 +70,7 @@ def store_here(data_dir: str | None = None) -> Path:
     Raises:
         Invalid: a setting cannot be read.
     """
-    return load(Settings, flags={"data_dir": data_dir}).values.folder / "hub.db"
+    return load(Settings, flags={"data_dir": data_dir}).values.database
 
 
 def save_store(store: Path, target: Path) -> None:
