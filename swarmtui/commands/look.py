@@ -178,9 +178,10 @@ def help_desk(*, settled: bool, form: Form) -> None:
 @output.form_options
 @hub_options
 def deliveries(*, ref: str | None, dead: bool, agent: str | None, form: Form) -> None:
-    """Show who received a task or a broadcast, or what was given up.
+    """Show who received a task or a broadcast.
 
-    REF is the id of a task, a broadcast or a help request.
+    REF is the id of a task, a broadcast or a help request. With --dead it shows what
+    was given up, whatever it was.
     """
     if (ref is None) is not dead:
         raise click.UsageError("say the REF of what was delivered, or --dead")

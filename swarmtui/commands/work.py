@@ -75,7 +75,9 @@ CHOICES = tuple(dict.fromkeys((*GROUPS, *STATES)))
 @output.form_options
 @hub_options
 def tasks(*, where: tuple[str, ...], states: str | None, form: Form) -> None:
-    r"""List the tasks and how far they got, all or those a filter chooses.
+    r"""List the tasks and how far they got.
+
+    All of them, or those that a filter chooses:
 
     \b
     state:leased   need:python   agent:a1   task:P0.*   reason:timeout
@@ -299,7 +301,10 @@ def requeue(
 @output.form_options
 @hub_options
 def retry(*, idents: tuple[str, ...], where: str | None, yes: bool, form: Form) -> int:
-    """Send dead deliveries once more, as new ones; see swarmtui deliveries --dead."""
+    """Send dead deliveries once more, as new ones.
+
+    What is dead, and what each is called: swarmtui deliveries --dead.
+    """
     chosen = _meant(idents, where, dead_deliveries, lambda row: not row.retried)
     words.agree("Retry", chosen, "dead letter", yes=yes or where is None)
     done, code = _each(chosen, lambda swarm, key: swarm.retry(key))
