@@ -285,13 +285,15 @@ def _told_to_stop(server: uvicorn.Server) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     signals = (signal.SIGTERM, signal.SIGINT)
 
-    def stop() -> None:
+    def stop(number: signal.Signals) -> None:
         # A second signal does not wait for open requests.
-        server.force_exit = server.should_exit
+        again = server.force_exit = server.should_exit
         server.should_exit = True
+        waits = "" if again else "; finishing what is open, a second signal does not"
+        log.info("told to stop by %s%s", number.name, waits)
 
     for number in signals:
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stop, number)
     try:
         yield
     finally:
