@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import IO, NamedTuple
@@ -87,12 +88,21 @@ class Relay:
         if number in FINAL:
             self.stopped = True
             self._told.put(number)
-        if number in KEYS and os.isatty(0):
+        if number in KEYS and _in_front():
             return
         if self._child is None:
             self._early.append(number)
         else:
             self._child.send_signal(number)
+
+
+def _in_front() -> bool:
+    """Say whether what is typed at a terminal goes to us, and to the command too."""
+    try:
+        with Path("/dev/tty").open() as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -43,6 +43,12 @@ kind `helper`: help agent body.agent with body.question.
 After a restart, `agentkit wait --again` shows what you have not finished. Wait instead
 of polling; each message is printed once.
 
+## Take work from the queue
+    agentkit claim --wait 300          prints id, tab, title; exit code 4: nothing came
+    agentkit extend T1                 every few minutes, else somebody else gets it
+    agentkit done T1 --result '{"pull_request": 17}'
+    agentkit fail T1 "why" [--final]   it is tried again, unless final
+
 ## Ask a person
     agentkit ask "Drop table users?" --choice yes --choice no --wait --timeout 900
 

@@ -449,7 +449,7 @@ def test_the_primer_is_short_and_its_commands_exist(alone: Shell) -> None:
 
     assert done.stdout == TEXT
     assert len(TEXT) / 4 < 700
-    for command in ("notify", "wait", "ask", "ping"):
+    for command in ("notify", "wait", "claim", "extend", "done", "fail", "ask", "ping"):
         assert f"agentkit {command}" in TEXT
 
 

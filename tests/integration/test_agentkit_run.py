@@ -45,6 +45,10 @@ while True:
 """
 
 
+LOGIN = "import os; os.login_tty(os.dup(0)); "
+"""Makes standard input the terminal that signals come from."""
+
+
 def script(folder: Path, text: str) -> tuple[str, str]:
     """Return the words that run a program."""
     (folder / "program.py").write_text(text)
@@ -233,7 +237,9 @@ def test_signals_are_passed_on_and_the_exit_code_comes_back(
     run: Shell, me: str, tmp_path: Path
 ) -> None:
     words = script(tmp_path, WAITING)
-    process = run.start("run", "--name", me, "--restart", "--", *words)
+    process = run.start(
+        "run", "--name", me, "--restart", "--", *words, start_new_session=True
+    )
     assert process.stdout is not None
     lines = [process.stdout.readline()]
     for number in (signal.SIGUSR1, signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
@@ -369,3 +375,31 @@ def test_wrong_use_is_told(alone: Shell, words: list[str], says: str) -> None:
 
     assert done.returncode == 2
     assert says in done.stderr
+
+
+def test_what_is_typed_reaches_the_command_once(alone: Shell, tmp_path: Path) -> None:
+    words = script(tmp_path, WAITING)
+    alone.environ["SWARMTUI_DISABLE"] = "1"
+    inside, outside = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOGIN + MAIN, "run", "--", *words],
+        cwd=tmp_path,
+        env=alone.environ,
+        stdin=outside,
+        stdout=outside,
+        stderr=outside,
+    )
+    os.close(outside)
+    with os.fdopen(inside, "r+b", buffering=0) as terminal:
+        said = b""
+        for typed, wanted in ((b"", b"ready"), (b"\x03", b"told SIGINT")):
+            terminal.write(typed)
+            while wanted not in said:
+                said += terminal.read(1000)
+        process.send_signal(signal.SIGTERM)
+        while b"told SIGTERM" not in said:
+            said += terminal.read(1000)
+        process.wait(30)
+
+    assert said.count(b"told SIGINT") == 1
+    assert process.returncode == 7
