@@ -1,0 +1,260 @@
+"""What must hold in every history.
+
+I1  what was acknowledged is in the log and in the rows, after every crash too
+I2  a task is leased to one agent at a time, and its fences rise
+I3  a lease ends once: a task is completed under its current one, once each time it
+    begins, and with what its holder said
+I4  a wish with an idempotency key takes effect once
+I5  what an agent numbered is in the log gapless, in order, once
+I6  when the storm is over, everything comes to its end
+I7  mail that was settled is settled for good
+I8  rows follow from the log, and indexes from rows
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agentkit import protocol as p
+from agentkit.outbox import Outbox
+from agentkit.protocol import Event, Logged
+from server.core import Rules, Swarm, Tables, evolve
+from tests.simulation.storage import Disk
+from tests.simulation.world import World
+
+
+class Witness:
+    """Keeps what agents and coordinators said and were told."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.agents: dict[str, Outbox] = {}
+        self._events: dict[int, Event] = {}
+        """What the hub answered with."""
+        self._acked: Counter[str] = Counter()
+        self._settled: set[tuple[str, int]] = set()
+        self._said: dict[tuple[str, int], dict[str, Any]] = {}
+        self._leases: dict[int, tuple[str, str]] = {}
+
+    def answered(self, events: Iterable[Logged]) -> None:
+        """Note what a request was answered with."""
+        for cursor, event in events:
+            if self._events.setdefault(cursor, event) != event:
+                self._world.accuse("I1", f"two events were told as number {cursor}")
+
+    def said(self, agent: str, seq: int, frame: dict[str, Any]) -> None:
+        """Note what an agent put into its outbox."""
+        self._said[agent, seq] = frame
+
+    def acked(self, agent: str, seq: int) -> None:
+        """Note how far an outbox was acknowledged."""
+        self._acked[agent] = max(self._acked[agent], seq)
+
+    def settled(self, agent: str, seq: int) -> None:
+        """Note that the hub says it has stored what became of a delivery."""
+        self._settled.add((agent, seq))
+
+    def leased(self, agent: str, task: str, fence: int) -> None:
+        """Note that an agent was given a task."""
+        self._world.note(agent, f"has {task} under {fence}")
+        if self._leases.setdefault(fence, (agent, task)) != (agent, task):
+            self._world.accuse("I2", f"fence {fence} was given twice")
+
+    # --- judging ---
+
+    def check_durable(self, disk: Disk) -> None:
+        """Hold the disk to what was told (I1)."""
+        log, rows = disk.log(), disk.rows()
+        for cursor, event in self._events.items():
+            if cursor > len(log) or log[cursor - 1].event != event:
+                self._lost(f"event {cursor} {event.subject} was told and is not there")
+        for fence, (agent, task) in self._leases.items():
+            found = log[fence - 1].event if fence <= len(log) else None
+            if not _is_lease(found, agent, task):
+                self._lost(f"the lease {fence} of {task} by {agent} is not there")
+        for agent, seq in self._acked.items():
+            spool = rows.spools.get((agent, self.agents[agent].spool))
+            if spool is None or spool.accepted < seq:
+                self._lost(f"report {seq} of {agent} was acknowledged and is lost")
+        for agent, seq in self._settled:
+            row = rows.deliveries.get((agent, seq))
+            if row is None or not row.is_settled:
+                self._lost(f"delivery {seq}@{agent} was settled and is not")
+
+    def _lost(self, what: str) -> None:
+        self._world.accuse("I1", what)
+
+    def check_streams(self, log: Sequence[Logged]) -> None:
+        """Hold the log to what agents numbered (I5)."""
+        next_: Counter[str] = Counter()
+        for cursor, event in log:
+            if not getattr(event, "spool", ""):
+                continue
+            agent, seq = event.agent, event.seq  # type: ignore[union-attr]
+            next_[agent] += 1
+            if seq != next_[agent] or not _tells(event, self._said.get((agent, seq))):
+                self._world.accuse("I5", f"event {cursor} is number {seq} of {agent}")
+                return
+        for agent, outbox in self.agents.items():
+            if next_[agent] != outbox.last:
+                said = f"{agent} said {outbox.last}, and {next_[agent]} took effect"
+                self._world.accuse("I5", said)
+
+
+def _is_lease(event: Event | None, agent: str, task: str) -> bool:
+    return isinstance(event, p.TaskLeased) and (event.agent, event.task) == (
+        agent,
+        task,
+    )
+
+
+def _tells(event: Event, said: dict[str, Any] | None) -> bool:
+    """Say whether an event is about what was said."""
+    match event:
+        case _ if said is None:
+            return False
+        case p.ReportRefused():
+            return True
+        case p.AgentReported():
+            return (event.report, event.message) == (said["report"], said["message"])
+        case p.TaskDone() | p.TaskReleased() | p.TaskDead():
+            return (event.task, event.fence) == (said["task"], said["fence"])
+    return False
+
+
+@dataclass
+class _Hold:
+    agent: str
+    fence: int
+
+
+class Trial:
+    """Walks through the log and keeps who has which task (I2, I3, I4)."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._held: dict[str, _Hold] = {}
+        self._newest: dict[str, int] = defaultdict(int)
+        self._done: set[str] = set()
+        self._wishes: Counter[str] = Counter()
+
+    def walk(self, log: Sequence[Logged]) -> None:
+        """Look at all events."""
+        for place, (cursor, event) in enumerate(log, 1):
+            if cursor != place:
+                self._world.accuse("I1", f"event {place} has the number {cursor}")
+                return
+            by = getattr(event, "by", "")
+            if by.startswith("boss"):
+                self._wishes[by] += 1
+            self._look(cursor, event)
+        for wish, times in self._wishes.items():
+            if times > 1:
+                self._world.accuse("I4", f"wish {wish} took effect {times} times")
+
+    def _look(self, cursor: int, event: Event) -> None:
+        match event:
+            case p.TaskLeased():
+                self._leased(cursor, event)
+            case p.TaskDone():
+                self._end(cursor, event)
+                self._complete(cursor, event)
+            case p.TaskReleased():
+                self._end(cursor, event)
+            case p.TaskDead() if event.fence and event.task in self._held:
+                self._end(cursor, event)
+            case p.TaskCancelled():
+                self._held.pop(event.task, None)
+            case p.TaskRequeued() | p.TaskAssigned():
+                self._held.pop(event.task, None)
+                self._done.discard(event.task)
+
+    def _leased(self, cursor: int, event: p.TaskLeased) -> None:
+        held = self._held.get(event.task)
+        if held is not None and held.agent != event.agent:
+            self._world.accuse(
+                "I2", f"{event.task} is {held.agent}'s and {event.agent}'s at {cursor}"
+            )
+        if not cursor == event.fence > self._newest[event.task]:
+            self._world.accuse("I2", f"fence {event.fence} of {event.task} is no newer")
+        if event.task in self._done:
+            self._world.accuse("I3", f"{event.task} is leased at {cursor} when done")
+        self._newest[event.task] = event.fence
+        self._held[event.task] = _Hold(event.agent, event.fence)
+
+    def _end(
+        self, cursor: int, event: p.TaskDone | p.TaskReleased | p.TaskDead
+    ) -> None:
+        held = self._held.pop(event.task, None)
+        if event.fence == 0 or (held and held.fence == event.fence):
+            return
+        self._world.accuse(
+            "I3", f"{event.subject} at {cursor} ends lease {event.fence}, not {held}"
+        )
+
+    def _complete(self, cursor: int, event: p.TaskDone) -> None:
+        if event.task in self._done:
+            self._world.accuse("I3", f"{event.task} is done again at {cursor}")
+        self._done.add(event.task)
+        said = (event.result.get("agent"), event.result.get("fence"))
+        if event.fence and said != (event.agent, event.fence):
+            self._world.accuse(
+                "I3", f"{event.task} is done at {cursor} by what {said} said"
+            )
+
+
+def check_replay(world: World, disk: Disk, rules: Rules) -> None:
+    """Hold rows to the log (I8)."""
+    rows = disk.rows()
+    try:
+        replayed = dict(_replay(disk, rules))
+    except LookupError as error:
+        world.accuse("I8", f"the log cannot be replayed: {error!r}")
+        return
+    for name, stored in rows:
+        again = replayed[name]
+        if name != "receipts" and again != stored:
+            wrong = [key for key in again if again[key] != stored.get(key)]
+            world.accuse("I8", f"{name} {wrong[:3]} do not follow from the log")
+
+
+def _replay(disk: Disk, rules: Rules) -> Tables:
+    swarm = Swarm(rules)
+    for _, event in disk.log():
+        evolve(swarm, event)
+    return swarm.take()
+
+
+def check_indexes(world: World, rebuilt: Swarm, swarm: Swarm) -> None:
+    """Hold what a hub keeps beside its rows to what a new one would build (I8)."""
+    for name, there in facts(rebuilt).items():
+        here = facts(swarm)[name]
+        if here != there:
+            world.accuse("I8", f"{name} is {here}, and would be {there}")
+
+
+def facts(swarm: Swarm) -> dict[str, object]:
+    """Return everything that decisions depend on."""
+    return {
+        "cursor": swarm.cursor,
+        "agents": swarm.agents,
+        "helps": swarm.helps,
+        "tasks": swarm.tasks,
+        "broadcasts": swarm.broadcasts,
+        "mail": swarm.mail,
+        "spools": swarm.spools,
+        "receipts": swarm.receipts,
+        "idle": list(swarm.idle),
+        "counts": +swarm.counts,
+        "task counts": +swarm.task_counts,
+        "held": {agent: set(tasks) for agent, tasks in swarm.held.items()},
+        "leases": {key: swarm.leases.get(key) for key in swarm.leases},
+        "scheduled": {key: swarm.scheduled.get(key) for key in swarm.scheduled},
+        "ready": swarm.ready.best("agent0", ("x", "y", "z"), 100),
+        "blocked": swarm.blocked,
+        "away": swarm.away,
+        "snoozed": swarm.snoozed,
+        "deadline": swarm.deadline,
+        "dead deliveries": swarm.dead_deliveries,
+    }

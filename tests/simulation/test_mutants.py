@@ -1,0 +1,213 @@
+"""The simulation bites: a hub with a rule taken out is found guilty within 100 seeds.
+
+Each mutant breaks one rule of the core, of the pump or of an agent at run time, and
+names the law that catches it (see `laws`). The same seeds are clean without it.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final, TypeAlias
+
+import pytest
+
+from agentkit.protocol import Extend, TaskLeased, TaskReleased, TaskRequeued
+from agentkit.rows import Delivery, Task
+from server import hub as pump
+from server import letters, mailroom
+from server.core import leases, outboxes
+from server.core.evolve import EVOLVE
+from server.core.swarm import Swarm
+from server.core.tables import Turn
+from server.core.transitions import DELIVERY
+from server.store import memory
+from tests.simulation import agents
+from tests.simulation.histories import History
+
+SEEDS: Final = range(100)
+Patch: TypeAlias = pytest.MonkeyPatch
+
+
+def any_fence(patch: Patch) -> None:
+    patch.setattr(leases, "_shows", lambda wish, task: True)
+
+
+def a_fence_outlives_its_lease(patch: Patch) -> None:
+    def held(swarm: Swarm, wish: Extend) -> Task:
+        task = swarm.task(wish.task)
+        if task.fence == wish.fence:
+            return replace(task, agent=wish.agent)
+        return original(swarm, wish)
+
+    original = leases._held
+    patch.setattr(leases, "_held", held)
+
+
+def no_idempotency_key(patch: Patch) -> None:
+    def grant(hub: pump.Hub, wish: Any, events: list[Any]) -> Any:
+        wish.key = ""
+        return original(hub, wish, events)
+
+    original = pump.Hub._grant
+    patch.setattr(pump.Hub, "_grant", grant)
+
+
+def answers_before_the_commit(patch: Patch) -> None:
+    def decide(hub: pump.Hub, wishes: list[Any]) -> Turn:
+        turn = original(hub, wishes)
+        hub._committed(turn, wishes)
+        return turn
+
+    original = pump.Hub._decide
+    patch.setattr(pump.Hub, "_decide", decide)
+
+
+def a_failed_commit_is_not_taken_back(patch: Patch) -> None:
+    async def load(hub: pump.Hub) -> None:
+        if hub._swarm.cursor == 0:
+            await original(hub)
+
+    original = pump.Hub._load
+    patch.setattr(pump.Hub, "_load", load)
+
+
+def numbers_of_outboxes_do_not_count(patch: Patch) -> None:
+    patch.setattr(outboxes, "_was_accepted", lambda swarm, wish: False)
+
+
+def gaps_in_outboxes_are_fine(patch: Patch) -> None:
+    def was_accepted(swarm: Swarm, wish: Any) -> bool:
+        row = swarm.spools.get((wish.agent, wish.spool))
+        return row is not None and wish.seq <= row.accepted
+
+    patch.setattr(outboxes, "_was_accepted", was_accepted)
+
+
+def leases_never_end(patch: Patch) -> None:
+    patch.setattr(leases, "due_expiries", lambda swarm, now: [])
+
+
+def the_claimed_stay_ready(patch: Patch) -> None:
+    def line_up(swarm: Swarm, old: Task | None, new: Task) -> None:
+        if new.state == "leased" and old is not None and old.is_ready:
+            return
+        if old is not None and old.state == "leased" and not new.is_held:
+            swarm.ready.remove(old)
+        original(swarm, old, new)
+
+    original = Swarm._line_up
+    patch.setattr(Swarm, "_line_up", line_up)
+
+
+def attempts_do_not_count(patch: Patch) -> None:
+    def leased(swarm: Swarm, event: TaskLeased) -> None:
+        original(swarm, replace(event, attempt=0))
+
+    original = EVOLVE[TaskLeased]
+    patch.setitem(EVOLVE, TaskLeased, leased)
+
+
+def the_released_are_lost(patch: Patch) -> None:
+    def released(swarm: Swarm, event: TaskReleased) -> None:
+        original(swarm, event)
+        task = swarm.tasks[event.task]
+        if task.is_ready:
+            swarm.ready.remove(task)
+        swarm.scheduled.set(task.id, None)
+
+    original = EVOLVE[TaskReleased]
+    patch.setitem(EVOLVE, TaskReleased, released)
+
+
+def a_requeued_task_keeps_its_lease(patch: Patch) -> None:
+    def requeued(swarm: Swarm, event: TaskRequeued) -> None:
+        task = swarm.tasks[event.task]
+        if task.state == "leased":
+            swarm.put_task(replace(task, attempts=0, version=swarm.cursor))
+        else:
+            original(swarm, event)
+
+    original = EVOLVE[TaskRequeued]
+    patch.setitem(EVOLVE, TaskRequeued, requeued)
+
+
+def what_was_sent_counts_as_received(patch: Patch) -> None:
+    def in_mailbox(*asked: Any) -> list[tuple[Delivery, Any]]:
+        return [pair for pair in original(*asked) if pair[0].state == "queued"]
+
+    original = letters.in_mailbox
+    patch.setattr(mailroom, "in_mailbox", in_mailbox)
+
+
+def what_was_done_is_handed_out_again(patch: Patch) -> None:
+    patch.setitem(DELIVERY, ("acked", "done"), "acked")
+    patch.setitem(DELIVERY, ("sent", "done"), "sent")
+
+
+def cursors_are_used_again(patch: Patch) -> None:
+    async def load(hub: pump.Hub) -> None:
+        await original(hub)
+        hub._swarm.cursor = max(0, hub._swarm.cursor - 1)
+
+    original = pump.Hub._load
+    patch.setattr(pump.Hub, "_load", load)
+    patch.setattr(memory, "next_cursor", lambda last, events: last)
+
+
+def rows_are_not_written(patch: Patch) -> None:
+    def decide(hub: pump.Hub, wishes: list[Any]) -> Turn:
+        turn = original(hub, wishes)
+        return replace(turn, rows=replace(turn.rows, helps={}))
+
+    original = pump.Hub._decide
+    patch.setattr(pump.Hub, "_decide", decide)
+
+
+def an_agent_acknowledges_mail_that_it_has_not_stored(patch: Patch) -> None:
+    def start(agent: agents.Agent) -> None:
+        new = [mail for mail in agent.disk.inbox.values() if mail.state == "new"]
+        for mail in new:
+            del agent.disk.inbox[mail.seq]
+        original(agent)
+
+    original = agents.Agent.start
+    patch.setattr(agents.Agent, "start", start)
+
+
+MUTANTS: Final[dict[Callable[[Patch], None], str]] = {
+    any_fence: "I3",
+    a_fence_outlives_its_lease: "I3",
+    no_idempotency_key: "I4",
+    answers_before_the_commit: "I1",
+    a_failed_commit_is_not_taken_back: "I6",
+    numbers_of_outboxes_do_not_count: "I5",
+    gaps_in_outboxes_are_fine: "I5",
+    leases_never_end: "I6",
+    the_claimed_stay_ready: "I2",
+    attempts_do_not_count: "I6",
+    the_released_are_lost: "I6",
+    a_requeued_task_keeps_its_lease: "I3",
+    what_was_sent_counts_as_received: "I6",
+    what_was_done_is_handed_out_again: "I1",
+    cursors_are_used_again: "I1",
+    rows_are_not_written: "I8",
+    an_agent_acknowledges_mail_that_it_has_not_stored: "I6",
+}
+"""What is taken out, and the law that catches it."""
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_rule_that_is_missing_is_noticed(
+    mutant: Callable[[Patch], None], monkeypatch: Patch
+) -> None:
+    mutant(monkeypatch)
+
+    laws = (History(seed).tell().laws for seed in SEEDS)
+
+    assert any(MUTANTS[mutant] in broken for broken in laws)
+
+
+def test_nothing_is_noticed_when_no_rule_is_missing() -> None:
+    for seed in SEEDS:
+        told = History(seed).tell()
+
+        assert not told.violations, told.report()
