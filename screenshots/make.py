@@ -53,6 +53,9 @@ VIEWS = (
     Shot("help", ("3",), rest=1.8),
     Shot("traffic", ("4",), rest=3.0),
     Shot("message", ("4", *["up"] * 6), ("escape",)),
+    Shot("tasks", ("5",), rest=1.8),
+    Shot("tasks-leased", ("right",), rest=1.8),
+    Shot("tasks-dead", ("right", "right"), rest=1.8),
 )
 SHEETS = (
     Shot(
@@ -65,6 +68,12 @@ SHEETS = (
     Shot("broadcast-ledger", ("enter",), ("escape",), rest=0.5),
     Shot("answer", ("3", "slash", "=drop the table", "enter", "r")),
     Shot("answered", ("1",), ("escape",), rest=1.5),
+    Shot(
+        "enqueue",
+        ("5", "e", "=measure the restore of a backup", "tab", "tab", "=postgres"),
+        ("escape",),
+    ),
+    Shot("recipients", ("ctrl+p", "=ledger of", "enter"), ("escape",)),
     Shot("why", ("1", "w"), ("escape",)),
     Shot("filter", ("1", "slash", "=state:busy cap:python cost>2"), ("escape",)),
     Shot("filter-wrong", ("slash", "=state:busy csot>2"), ("escape",)),

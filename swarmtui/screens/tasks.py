@@ -22,7 +22,7 @@ from swarmtui.model import Delta
 from swarmtui.screens import errands
 from swarmtui.screens.standing import FIRST_TASK, no_tasks
 from swarmtui.screens.tables import TableScreen
-from swarmtui.screens.work_columns import DEAD, WORK
+from swarmtui.screens.work_columns import WORK, dead_columns
 from swarmtui.screens.work_pane import WorkPane
 from swarmtui.text import plural, safe
 from swarmtui.widgets.line_table import LineTable, Sort
@@ -75,7 +75,9 @@ class TasksScreen(TableScreen):
             letters = cast("dict[str, Letter]", model.letters)
             work = cast("dict[str, Letter]", model.tasks)
             dead = ChainMap(work, letters)
-            yield LineTable(DEAD, dead, id="dead", sort=Sort("ago", falling=True))
+            yield LineTable(
+                dead_columns(model), dead, id="dead", sort=Sort("ago", falling=True)
+            )
         yield WorkPane()
 
     def on_mount(self) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from agentkit.rows import Delivery, Task
-from swarmtui.model import claim_order
+from swarmtui.facts import carried
+from swarmtui.model import Model, claim_order
 from swarmtui.text import ago, safe
 from swarmtui.widgets.line_table import Column, Sort
 from swarmtui.work import (
@@ -155,27 +156,7 @@ OUTCOME: Column[Task] = Column(
 )
 
 
-def _dead_name(row: Letter) -> str:
-    return f"{row.id} {row.title}" if isinstance(row, Task) else row.ref
-
-
 DEAD: tuple[Column[Letter], ...] = (
-    Column(
-        key="state",
-        title="DEAD",
-        width=11,
-        text=lambda row, _: f"† {row.kind if isinstance(row, Delivery) else 'task'}",
-        sort=lambda row: isinstance(row, Delivery),
-        style=ink,
-    ),
-    Column(
-        key="task",
-        title="WHAT",
-        width=14,
-        flex=3,
-        text=lambda row, _: safe(_dead_name(row)),
-        sort=_dead_name,
-    ),
     Column(
         key="agent",
         title="AGENT",
@@ -238,3 +219,34 @@ WAITING_TASKS: tuple[Column[Task], ...] = (
     WAITS,
 )
 """What waits to be done, beside the agents that wait."""
+
+
+def dead_columns(model: Model) -> tuple[Column[Letter], ...]:
+    """Return the columns of dead tasks and dead deliveries, told by what they carry."""
+
+    def what(row: Letter) -> str:
+        if isinstance(row, Delivery):
+            return safe(carried(model, row))
+        return safe(f"{row.id} {row.title}")
+
+    return (
+        Column(
+            key="state",
+            title="DEAD",
+            width=11,
+            text=lambda row, _: (
+                f"† {row.kind if isinstance(row, Delivery) else 'task'}"
+            ),
+            sort=lambda row: isinstance(row, Delivery),
+            style=ink,
+        ),
+        Column(
+            key="task",
+            title="WHAT",
+            width=14,
+            flex=3,
+            text=lambda row, _: what(row),
+            sort=what,
+        ),
+        *DEAD,
+    )
