@@ -353,6 +353,8 @@ class Paths:
     """Written by the hub while it runs: address and token."""
     database: Path
     outbox: Path
+    claims: Path
+    """Where the fences of claimed tasks are remembered."""
     logs: Path
     recordings: Path
 
@@ -366,6 +368,7 @@ def paths(environ: Mapping[str, str] | None = None) -> Paths:
         hub_file=Path(places.hub_file(environ)),
         database=Path(places.folder("data", environ)) / "hub.db",
         outbox=Path(places.outbox_folder(environ)),
+        claims=state / "claims",
         logs=state / "logs",
         recordings=state / "recordings",
     )
