@@ -1,8 +1,11 @@
 """The figures of a hub, as Prometheus reads them."""
 
 import re
+from pathlib import Path
 
 from tests.integration.conftest import RunningHub, Start
+
+OPERATION = Path(__file__).parents[2] / "docs" / "operation.md"
 
 
 def figures(hub: RunningHub) -> dict[str, float]:
@@ -62,3 +65,4 @@ def test_every_figure_says_what_it_is_and_docs_list_it(fresh: RunningHub) -> Non
     assert told.keys() == kinds.keys()
     assert all(about.endswith(".") for about in told.values())
     assert set(kinds.values()) <= {"counter", "gauge"}
+    assert not [name for name in told if f"`{name}`" not in OPERATION.read_text()]
