@@ -177,7 +177,7 @@ class Caller:
             connection = _connection(self.endpoint)
             connection.timeout = max(self.left, 0.001)
             try:
-                connection.connect()
+                _dial(connection, connection.timeout)
             except OSError as error:
                 if distrust := distrusted(self.endpoint, error):
                     raise distrust from None
@@ -265,6 +265,37 @@ def _connection(endpoint: Endpoint) -> HTTPConnection:
     return HTTPSConnection(
         str(parts.hostname), parts.port or 443, context=tls_context(endpoint)
     )
+
+
+def _dial(connection: HTTPConnection, seconds: float) -> None:
+    """Connect within so many seconds.
+
+    Looking up a name cannot be told how long it may take: it is left to a thread that
+    nobody waits for longer.
+
+    Raises:
+        OSError: it did not work, or not in time.
+    """
+    from threading import Thread
+
+    if connection.host.replace(".", "").isdigit() or ":" in connection.host:
+        connection.connect()
+        return
+    failed: list[Exception] = []
+
+    def connect() -> None:
+        try:
+            connection.connect()
+        except (OSError, ValueError) as error:
+            failed.append(error)
+
+    helper = Thread(target=connect, daemon=True)
+    helper.start()
+    helper.join(seconds)
+    if helper.is_alive():
+        raise TimeoutError
+    if failed:
+        raise failed[0] if isinstance(failed[0], OSError) else OSError(str(failed[0]))
 
 
 def tls_context(endpoint: Endpoint) -> ssl.SSLContext:

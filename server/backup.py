@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import BinaryIO, Final
 
@@ -11,6 +13,7 @@ from server.asgi import Reply, dumps
 from server.office import Office
 from server.routes import Call, Route
 from server.store.base import Health
+from server.visits import End
 
 CHUNK: Final = 1 << 18
 """Bytes that are read and sent at once."""
@@ -18,9 +21,10 @@ CHUNK: Final = 1 << 18
 KIND: Final = b"application/vnd.sqlite3"
 
 
-async def backup(office: Office, _call: Call) -> ASGIApp:
-    """Copy the store, and answer with the copy."""
-    return partial(_stream, await office.hub.store.copy())
+async def backup(office: Office, call: Call) -> ASGIApp:
+    """Copy the store, and answer with the copy for as long as the token is good."""
+    stay = partial(office.visits.during, call.principal)
+    return partial(_stream, await office.hub.store.copy(), stay)
 
 
 async def integrity(office: Office, _call: Call) -> Reply:
@@ -28,20 +32,35 @@ async def integrity(office: Office, _call: Call) -> Reply:
     return Reply(dumps(await office.hub.store.examine()))
 
 
-async def _stream(file: BinaryIO, _scope: Scope, receive: Receive, send: Send) -> None:
+async def _stream(
+    file: BinaryIO,
+    stay: Callable[[End], AbstractContextManager[None]],
+    _scope: Scope,
+    receive: Receive,
+    send: Send,
+) -> None:
     """Send a file until it or the client's patience ends; close it in any case."""
     gone = asyncio.create_task(_gone(receive))
+
+    def end(_reason: str) -> None:
+        gone.cancel()
+
     try:
-        await send(_head(os.fstat(file.fileno()).st_size))
-        while chunk := await asyncio.to_thread(file.read, CHUNK):
-            if gone.done():
-                return
-            body = {"type": "http.response.body", "body": chunk, "more_body": True}
-            await send(body)
-        await send({"type": "http.response.body"})
+        with stay(end):
+            await _send(file, gone, send)
     finally:
         gone.cancel()
         file.close()
+
+
+async def _send(file: BinaryIO, gone: asyncio.Task[None], send: Send) -> None:
+    await send(_head(os.fstat(file.fileno()).st_size))
+    while chunk := await asyncio.to_thread(file.read, CHUNK):
+        if gone.done():
+            return
+        body = {"type": "http.response.body", "body": chunk, "more_body": True}
+        await send(body)
+    await send({"type": "http.response.body"})
 
 
 def _head(size: int) -> dict[str, object]:
