@@ -67,7 +67,7 @@ class SwarmCommands(Provider):
     def _ledgers(self, typed: str) -> Iterator[Hit]:
         """Offer how far each broadcast got, the newest first."""
         sent = reversed(self._app.model.broadcasts.values())
-        found = (one for one in sent if typed in f"ledger {one.text}".lower())
+        found = (one for one in sent if typed in f"ledger of {one.text}".lower())
         for place, row in enumerate(islice(found, LIMIT)):
             sheet = partial(LedgerSheet, row.id, safe(f"“{clip(row.text, 50)}”"))
             show = partial(self._open, sheet)

@@ -41,6 +41,7 @@ def task_facts(model: Model, task: Task, now: datetime, width: int) -> Content:
         ),
         Content(""),
         *([Content(safe(task.title)), Content("")] if task.title else []),
+        *([_because(task.reason), Content("")] if task.reason else []),
         *(fact(name, text, room) for name, text in _known(model, task, now) if text),
     ]
     lines += _fields("result", task.result, width)
@@ -50,9 +51,13 @@ def task_facts(model: Model, task: Task, now: datetime, width: int) -> Content:
     return stack(lines)
 
 
+def _because(reason: str) -> Content:
+    """Return why an attempt failed, in full: it is what a person looks for."""
+    return Content.styled(safe(reason), "$st-blocked")
+
+
 def _known(model: Model, task: Task, now: datetime) -> list[tuple[str, str]]:
     return [
-        ("why" if task.is_settled else "before", task.reason),
         ("with", _who(model, task) if not task.is_ready else ""),
         ("for", wanted(task).removeprefix("→ ")),
         ("able", _able(model, task) if task.is_ready and not task.target else ""),
@@ -116,7 +121,8 @@ def letter_facts(model: Model, row: Delivery, now: datetime, width: int) -> Cont
         Content(""),
         Content(safe(carried(model, row))),
         Content(""),
-        fact("why", row.reason or "it gave no reason", room),
+        _because(row.reason or "it gave no reason"),
+        Content(""),
         fact("id", row.id, room),
         fact("handed", plural(row.attempts, "time"), room),
         fact("queued", f"{clock(row.queued)}, {ago(row.queued, now)} ago", room),
