@@ -366,6 +366,7 @@ class Agent:
 
         Raises:
             Conflict: there is a handler for work or for tasks already.
+            Invalid: the hub would not give so many slots, or such a lease.
         """
         if handler is None:
             return lambda given: self._hire(given, slots, lease)

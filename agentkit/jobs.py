@@ -22,7 +22,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 from agentkit.backoff import delays
 from agentkit.boxes import NotStored
 from agentkit.codec import decode, dumps
-from agentkit.errors import AgentkitError, SwarmError
+from agentkit.errors import AgentkitError, Invalid, SwarmError
 from agentkit.exchange import Exchange, Frame
 from agentkit.outbox import Outbox
 from agentkit.rows import Task
@@ -30,6 +30,9 @@ from agentkit.rows import Task
 __all__ = ["Job", "Later", "Reject", "WorkHandler"]
 
 log = logging.getLogger(__name__)
+
+SLOTS: Final = range(1, 65)
+LONGEST_LEASE: Final = 86_400.0
 
 BEATS: Final = 3
 """How often a lease is extended in the time that it lasts."""
@@ -129,6 +132,9 @@ class Worker:
         lease: seconds that a job is ours from each sign of life; else the hub decides.
         exchange: asks the hub.
         said: is called when something was put into the outbox.
+
+    Raises:
+        Invalid: the hub would not give so many slots, or such a lease.
     """
 
     def __init__(
@@ -140,6 +146,13 @@ class Worker:
         exchange: Exchange,
         said: Callable[[], None],
     ) -> None:
+        if slots not in SLOTS:
+            raise Invalid(f"{slots} slots are asked for: choose 1 to {SLOTS[-1]}")
+        if lease is not None and not 1 <= lease <= LONGEST_LEASE:
+            raise Invalid(
+                f"a lease of {lease:g} s is asked for: choose 1 to {LONGEST_LEASE:g} "
+                "seconds"
+            )
         self._handler = handler
         self._lease = lease
         self._count = slots

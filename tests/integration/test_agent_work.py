@@ -10,8 +10,7 @@ import pytest
 
 from agentkit import Agent, Coordinator
 from agentkit.agent import Job, Later, Mail, Reject
-from agentkit.errors import Conflict
-from agentkit.outbox import CRASHED, FileOutbox
+from agentkit.errors import Conflict, Invalid
 from agentkit.rows import Task
 
 Start = Callable[..., Any]
@@ -284,6 +283,16 @@ async def test_an_agent_works_one_way_or_the_other() -> None:
         other.on_work(work)
 
 
+@pytest.mark.parametrize("asked", [{"slots": 0}, {"slots": 65}, {"lease": 0.5}])
+async def test_what_no_hub_gives_is_not_asked_for(asked: Any) -> None:
+    async def work(_: Job) -> None: ...
+
+    hire: Any = Agent("a1").on_work
+
+    with pytest.raises(Invalid, match=r"(is|are) asked for: choose 1 to"):
+        hire(work, **asked)
+
+
 async def test_work_outlives_an_outage_of_the_hub(start: Start) -> None:
     hub = start()
     begun, release = asyncio.Event(), asyncio.Event()
@@ -331,46 +340,3 @@ async def test_a_hub_that_comes_back_finds_the_work_alive(start: Start) -> None:
 
         async with Coordinator() as swarm:
             assert (await ended(swarm, "T1", "done")).attempts == 1
-
-
-async def test_a_job_that_was_held_in_a_crash_is_failed_at_once(start: Start) -> None:
-    start()
-    begun = asyncio.Event()
-    agent = await Agent("a1", durable=True).__aenter__()
-
-    @agent.on_work(lease=3600)
-    async def hang(_: Job) -> None:
-        begun.set()
-        await asyncio.Event().wait()
-
-    async with Coordinator() as swarm:
-        await swarm.enqueue(task="T1", max_attempts=2)
-        await asyncio.wait_for(begun.wait(), 10)
-        await crash(agent)
-
-        async with Agent("a1", durable=True) as again:
-            waiting = await ended(swarm, "T1", "scheduled")
-            assert (waiting.reason, waiting.attempts) == (CRASHED, 1)
-
-            @again.on_work
-            async def work(_: Job) -> None:
-                pass
-
-            assert (await ended(swarm, "T1", "done")).attempts == 2
-
-
-async def crash(agent: Agent) -> None:
-    """Let an agent end without a word; `test_kill_agents` does it with processes."""
-    assert agent._task is not None
-    assert agent._worker is not None
-    assert agent._box is not None
-    agent._task.cancel()
-    await asyncio.gather(agent._task, return_exceptions=True)
-    for slot in agent._worker._slots:
-        slot.cancel()
-    await asyncio.gather(*agent._worker._slots, return_exceptions=True)
-    for desk in agent._inbox.desks.values():
-        desk.close()
-    await asyncio.sleep(0)
-    agent._box.close()
-    assert isinstance(agent._outbox, FileOutbox)
