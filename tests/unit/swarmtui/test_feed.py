@@ -5,7 +5,7 @@ import asyncio
 from agentkit.coordinator import Change, Link
 from swarmtui.feed import Feed
 from swarmtui.model import Model
-from tests.unit.swarmtui.conftest import StillSwarm, agent, asked
+from tests.unit.swarmtui.conftest import StillSwarm, agent, asked, task
 
 
 def fed(*changes: Change, swarm: StillSwarm | None = None) -> tuple[Feed, Model]:
@@ -82,3 +82,30 @@ async def test_running_gathers_until_it_is_cancelled() -> None:
 
     assert list(model.agents) == ["a"]
     assert model.live
+
+
+def test_a_task_that_is_let_go_leaves_the_model_and_is_still_counted() -> None:
+    swarm = StillSwarm()
+    swarm.task_counts.update(queued=2)
+    feed, model = fed(turn(tasks=(task("T1", ""), task("T2", ""))), swarm=swarm)
+    feed.drain()
+    feed.gather(turn(gone=("T1",)))
+
+    delta = feed.drain()
+
+    assert delta is not None
+    assert delta.tasks == {"T1"}
+    assert set(model.tasks) == {"T2"}
+    assert model.task_counts == {"queued": 2}
+    assert model.unsettled == 2
+
+
+def test_a_task_that_comes_back_before_the_drain_stays() -> None:
+    feed, model = fed(
+        turn(tasks=(task("T1", ""),)),
+        turn(gone=("T1",)),
+        turn(tasks=(task("T1", "", version=2),)),
+    )
+    feed.drain()
+
+    assert set(model.tasks) == {"T1"}

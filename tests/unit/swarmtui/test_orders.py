@@ -1,21 +1,23 @@
 """What an order would do, before it is given."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from agentkit.errors import BadFilter
-from agentkit.rows import Agent, Task
+from agentkit.rows import Agent, Broadcast, Task, TaskState
 from swarmtui.model import Batch, Model
 from swarmtui.orders import (
     Progress,
     audience,
     hand_out,
     must_confirm,
+    of_broadcast,
     only,
     progress,
     typed_duration,
+    typed_time,
     why_present,
 )
 from tests.unit.swarmtui.conftest import NOW, agent, task
@@ -135,3 +137,51 @@ def test_presence_is_explained() -> None:
     assert why_present(linked, NOW) == "live: its WebSocket is open and answers pings"
     assert why_present(away, NOW).startswith("late: its WebSocket closed")
     assert why_present(replace(quiet, lost=True), NOW).startswith("lost: ")
+
+
+def test_a_task_that_waits_for_anybody_is_said_to_do_so() -> None:
+    model = model_of(agent("a"), tasks=(task("T1", ""),))
+
+    assert "waits for whoever claims it" in hand_out(model, ["a"], "T1")[0].conflict
+
+
+def test_what_is_dead_is_in_no_other_figure() -> None:
+    states: tuple[TaskState, ...] = ("done", "dead", "cancelled", "leased", "queued")
+    reached = progress(task(f"T{n}", "a", state=s) for n, s in enumerate(states))
+
+    assert reached == Progress(total=5, sent=2, acked=2, done=1, dead=2)
+    assert reached.queued == 1
+
+
+def test_the_figures_of_a_broadcast_leave_out_who_gave_up() -> None:
+    row = Broadcast(
+        id="b", text="", where="", at=NOW, recipients=9, sent=8, acked=7, done=5, dead=1
+    )
+
+    assert of_broadcast(row) == Progress(total=9, sent=7, acked=6, done=5, dead=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("10m", NOW + timedelta(minutes=10)),
+        ("+2h", NOW + timedelta(hours=2)),
+        ("", None),
+        ("+", None),
+        ("soon", None),
+        ("24:00", None),
+        ("12:60", None),
+    ],
+)
+def test_a_time_to_come_is_a_span_or_a_time_of_day(
+    text: str, at: datetime | None
+) -> None:
+    assert typed_time(text, NOW) == at
+
+
+def test_a_time_of_day_that_has_passed_is_meant_for_tomorrow() -> None:
+    local = NOW.astimezone()
+    later, earlier = (local + timedelta(minutes=m) for m in (5, -5))
+
+    assert typed_time(f"{later:%H:%M}", NOW) == later
+    assert typed_time(f"{earlier:%H:%M}", NOW) == earlier + timedelta(days=1)

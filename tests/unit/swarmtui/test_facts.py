@@ -1,0 +1,96 @@
+"""What the detail pane says of agents and their work."""
+
+from datetime import timedelta
+
+from agentkit.rows import Delivery
+from swarmtui.facts import agent_facts, leases, mailbox
+from swarmtui.model import Batch, Model
+from swarmtui.screens.columns import LINK
+from swarmtui.work_facts import letter_facts, recipients, story, task_facts
+from tests.unit.swarmtui.conftest import NOW, STORY, agent, ledger, task
+
+DEAD = Delivery(
+    agent="a",
+    seq=7,
+    kind="broadcast",
+    ref="b1",
+    state="dead",
+    queued=NOW,
+    attempts=2,
+    reason="KeyError",
+)
+
+
+def test_an_agent_that_promises_at_most_once_says_so() -> None:
+    risky, safe = agent("a", guarantee="at-most-once"), agent("b")
+
+    assert "at most once" in agent_facts(risky, NOW, 60).plain
+    assert "at most once" not in agent_facts(safe, NOW, 60).plain
+    assert (LINK.text(risky, NOW), LINK.text(safe, NOW)) == ("live¹", "live")
+
+
+def test_the_leases_of_an_agent_are_told_with_what_is_left() -> None:
+    until = NOW + timedelta(seconds=30)
+    held = task("T1", "a", state="leased", lease=60.0, lease_until=until, fence=4)
+    model = Model()
+    rows = (held, task("T2", "a", state="working"), task("T3", "b", state="leased"))
+    model.apply(Batch(reset=True, tasks={row.id: row for row in rows}))
+
+    mine = model.held_by("a")
+    lines = leases(mine, NOW, 40).plain.splitlines()
+    assert [row.id for row in mine] == ["T2", "T1"]
+    assert lines[0].endswith("no lease")
+    assert lines[1].endswith("━━┄┄┄  30s")
+
+
+def test_dead_mail_is_told_with_its_reason() -> None:
+    assert "† KeyError" in mailbox(Model(), [DEAD], 60).plain
+
+
+def test_a_dead_delivery_is_told_in_full() -> None:
+    told = letter_facts(Model(), DEAD, NOW, 60).plain
+
+    for words in ("KeyError", "7@a", "2 times"):
+        assert words in told
+
+
+def test_a_task_that_waits_says_who_is_able_to_do_it() -> None:
+    model = Model()
+    able = agent("a", ticket=1, capabilities=("python", "sql", "rust"))
+    other = agent("b", capabilities=("python",))
+    lost = agent("c", lost=True, capabilities=("python", "sql", "rust"))
+    rows = {row.id: row for row in (able, other, lost)}
+    model.apply(Batch(reset=True, agents=rows))
+
+    some = task("T1", "", needs=("python", "sql", "rust", "video"))
+    none = task("T2", "", needs=("law",))
+    assert "1 agent, 1 idle" in task_facts(model, some, NOW, 60).plain
+    assert "no agent covers enough" in task_facts(model, none, NOW, 60).plain
+
+
+def test_a_result_is_shown_and_what_is_said_already_is_not() -> None:
+    row = task(
+        "T1", "a", state="done", result={"pages": 3}, body={"id": "T1", "ref": "#8"}
+    )
+    told = task_facts(Model(), row, NOW, 60).plain
+
+    assert "pages    3" in told
+    assert "ref      #8" in told
+    assert "id       T1" not in told
+
+
+def test_the_way_of_each_delivery_is_shown_the_dead_first() -> None:
+    first, *rest = recipients(ledger("b1"), 60, 8).plain.splitlines()
+
+    assert first.endswith("queued→sent→acked→dead")
+    assert any(line.endswith("acked ×2") for line in rest)  # noqa: RUF001
+
+
+def test_the_history_of_a_task_does_not_repeat_its_name() -> None:
+    told = story("T4", STORY, 60).plain.splitlines()
+
+    assert [line.split(maxsplit=2)[2] for line in told] == [
+        "dead      s  disk quota",
+        "claimed   s  attempt 2",
+        "failed    s  disk quota",
+    ]
