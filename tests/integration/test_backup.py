@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from agentkit import Agent
+from agentkit.settings import Endpoint
 from tests.integration.conftest import RunningHub, Start
 
 KEY = {"SWARMTUI_STORAGE_MASTER_KEY": "one that is long enough for everybody"}
@@ -340,6 +342,30 @@ def test_a_damaged_store_is_kept_with_its_log_when_another_takes_its_place(
     assert Path(kept).read_bytes() == b"x" * 10_000
     assert Path(f"{kept}-wal").read_text() == "what was written last"
     assert len(start().get("/v1/agents").json()["agents"]) == 3
+
+
+async def test_an_agent_goes_on_with_a_hub_that_was_set_back(
+    start: Start, tmp_path: Path
+) -> None:
+    hub = start()
+    async with Agent("a1", hub=Endpoint(hub.url, hub.token)) as agent:
+        await agent.busy("T1")
+        await agent.flush(timeout=10)
+        done(await asyncio.to_thread(swarmtui, hub.home, "backup", tmp_path / "copy"))
+        for task in ("T2", "T3"):
+            await agent.busy(task)
+        await agent.flush(timeout=10)
+        hub.stop()
+        done(swarmtui(hub.home, "restore", tmp_path / "copy", "--yes"))
+        again = start("--port", str(hub.port))
+        await agent.busy("T4")
+        await agent.flush(timeout=30)
+
+        row = again.get("/v1/agents/a1").json()["agent"]
+
+    assert row["task"] == "T4"
+    seen = again.get("/v1/events", params={"subject": "agent.busy"}).json()["events"]
+    assert [event["data"]["task"] for event in seen] == ["T1", "T4"]
 
 
 # --- soundness ---
