@@ -52,13 +52,13 @@ SPREAD = 0.1
 def decide_claim(swarm: Swarm, wish: Claim, now: datetime) -> list[Event]:
     """Lease the most urgent tasks that the agent may have, or the one it names."""
     able = _checked_claim(swarm, wish)
+    lease = _lease(swarm.rules, wish.lease)
     if wish.task:
         chosen = [_claimable(swarm, wish, able).id]
     else:
         chosen = swarm.ready.best(wish.agent, able, wish.tasks)
     if not chosen:
         return []
-    lease = _lease(swarm.rules, wish.lease)
     closed = moved_on(swarm, wish.agent, now, f"{wish.agent} claimed {chosen[0]}")
     first = swarm.cursor + 1 + len(closed)
     return [

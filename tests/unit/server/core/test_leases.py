@@ -360,6 +360,7 @@ def test_many_leases_that_end_at_once_end_in_bounded_turns(
         (Claim(agent="a", task="T9"), NotFound, "no task 'T9' is known"),
         (Claim(agent="a", task="T2"), Conflict, "is scheduled for"),
         (Claim(agent="a", task="T1", lease=0.1), Invalid, "a lease of 0.1 s"),
+        (Claim(agent="a", task="T9", lease=0.1), Invalid, "a lease of 0.1 s"),
         (Claim(agent="", task="T1"), Invalid, "the agent is empty"),
         (Complete(agent="a", task="T1", fence=3), Conflict, "is queued, and a shows"),
         (Fail(agent="a", task="T9", fence=3), NotFound, "no task 'T9' is known"),
