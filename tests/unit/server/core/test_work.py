@@ -16,6 +16,7 @@ from agentkit.protocol import (
     Retry,
     SendBroadcast,
     Sent,
+    TaskLeased,
     Tick,
 )
 from server.core import Rules, Swarm
@@ -144,9 +145,10 @@ def test_a_claim_takes_from_the_lanes_it_reaches_in_order() -> None:
         world.do(Enqueue(id=f"T{number}", needs=(f"c{number % 3}",)))
 
     order = [
-        event.task  # type: ignore[attr-defined]
+        event.task
         for _ in range(100)
         for event in world.do(Claim(agent="a", capabilities=("c1",)))
+        if isinstance(event, TaskLeased)
     ]
 
     assert order == [f"T{number}" for number in range(1, 300, 3)]
