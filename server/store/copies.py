@@ -63,6 +63,10 @@ def copy(connection: sqlite3.Connection, target: Path) -> None:
     It is not yet on the disk for good: whoever keeps it syncs it.
     """
     os.close(_create(target))
+    _fill(connection, target)
+
+
+def _fill(connection: sqlite3.Connection, target: Path) -> None:
     try:
         connection.execute("VACUUM INTO ?", (str(target),))
     except BaseException:
@@ -146,10 +150,13 @@ def save(store: Path, target: Path) -> None:
 
     Raises:
         StoreError: a hub has it, or it cannot be read; nothing is left of the copy.
+        OSError: the new file cannot be made.
     """
-    with locked(store), explained(store), closing(reading(store)) as connection:
-        copy(connection, target)
-        _sync(target)
+    with locked(store):
+        os.close(_create(target))
+        with explained(store), closing(reading(store)) as connection:
+            _fill(connection, target)
+            _sync(target)
 
 
 def check(store: Path) -> Health:

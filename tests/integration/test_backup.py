@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -166,6 +167,36 @@ def test_a_hub_that_is_named_is_the_one_that_is_copied(
     assert ended.returncode == 1
     assert "no hub answers at http://127.0.0.1:1" in ended.stderr
     assert not list(tmp_path.glob("copy*"))
+
+
+def test_a_file_that_cannot_be_written_is_named(start: Start, tmp_path: Path) -> None:
+    hub = start()
+    target = tmp_path / "nowhere" / "copy"
+
+    at_work = swarmtui(hub.home, "backup", target)
+    hub.stop()
+    at_rest = swarmtui(hub.home, "backup", target)
+
+    for ended in (at_work, at_rest):
+        assert ended.returncode == 1
+        assert f"{target}.part: no such file or directory" in ended.stderr
+
+
+def test_a_copy_that_finds_no_room_is_told_and_the_hub_goes_on(start: Start) -> None:
+    hub = start()
+    for number in range(20):
+        hub.post("/v1/broadcasts", {"text": f"{number}" * 8000}).raise_for_status()
+    limits = (100_000, resource.RLIM_INFINITY)
+    resource.prlimit(hub.process.pid, resource.RLIMIT_FSIZE, limits)
+
+    reply = hub.get("/v1/backup")
+
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    resource.prlimit(hub.process.pid, resource.RLIMIT_FSIZE, unlimited)
+    assert reply.status_code == 503
+    assert "hub.db" in reply.json()["detail"]
+    assert not [name for name in beside(hub.home / "hub.db") if "part" in name]
+    assert hub.get("/readyz").status_code == 200
 
 
 def test_a_hub_in_memory_has_nothing_to_copy(fresh: RunningHub, tmp_path: Path) -> None:
