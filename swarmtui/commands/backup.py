@@ -36,9 +36,9 @@ class DamagedError(AgentkitError):
 @output.form_options
 @hub_options
 def backup(*, file: Path, force: bool, form: Form) -> None:
-    """Copy the whole store into FILE, while the hub works on.
+    """Copy the whole store, while the hub works on.
 
-    Everything that the hub had acknowledged before is in it. Where no hub runs, the
+    Everything that the hub had acknowledged before is in FILE. Where no hub runs, the
     store of this machine is copied.
     """
     if file.exists() and not force:
