@@ -354,34 +354,45 @@ async def test_a_coordinator_in_a_hurry_waits_and_is_not_refused(start: Start) -
 # --- those who do not read ---
 
 
-async def test_mail_for_agents_that_do_not_read_waits_on_the_hubs_side_once(
+async def test_mail_for_agents_that_do_not_read_waits_in_their_mailboxes(
     start: Start,
 ) -> None:
-    agents, letters, size = 40, 400, 16_000
+    agents, letters, size = 40, 600, 16_000
     hub = start("--store", "memory", "--ping-interval", "3600")
-    async with hub.watch() as watcher:
-        with ExitStack() as stack:
-            for number in range(agents):
-                stack.enter_context(deaf_agent(hub, f"deaf-{number}"))
-            hub.post("/v1/broadcasts", {"text": "x" * size}).raise_for_status()
-            before = memory(hub)
+    with ExitStack() as stack:
+        for number in range(agents):
+            stack.enter_context(deaf_agent(hub, f"deaf-{number}"))
+        while f"agents_connected {agents}.0" not in hub.get("/metrics").text:
+            pass
+        before = memory(hub)
+        async with hub.agent("reader") as line:
             for _ in range(letters):
                 hub.post("/v1/broadcasts", {"text": "x" * size}).raise_for_status()
-            grown = memory(hub) - before
-        del watcher
+            for _ in range(letters):
+                await line.hear("mail")
+        grown = memory(hub) - before
 
-    assert grown < agents * letters * size / 2, f"{grown >> 20} MiB"
+    assert grown < 8 * letters * size, f"{grown >> 20} MiB"
 
 
 def deaf_agent(hub: RunningHub, name: str) -> socket.socket:
-    """Return the line of an agent that says hello and reads nothing."""
+    """Return the line of an agent that says hello and reads nothing after."""
+    return deaf(hub, "/v1/agent", f'{{"type":"hello","agent":"{name}","spool":"s"}}')
+
+
+def deaf(hub: RunningHub, path: str, hello: str) -> socket.socket:
+    """Return a WebSocket of one who says hello and reads nothing after."""
     line = socket.socket()
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     line.settimeout(20)
     line.connect(("127.0.0.1", hub.port))
-    line.sendall(UPGRADE + f"Authorization: Bearer {hub.token}\r\n\r\n".encode())
-    line.sendall(frame(f'{{"type":"hello","agent":"{name}","spool":"s"}}'.encode()))
-    assert line.recv(12) == b"HTTP/1.1 101"
+    asked = UPGRADE.replace(b"/v1/agent", path.encode())
+    line.sendall(asked + f"Authorization: Bearer {hub.token}\r\n\r\n".encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += line.recv(1)
+    assert head.startswith(b"HTTP/1.1 101 ")
+    line.sendall(frame(hello.encode()))
     return line
 
 
@@ -405,10 +416,7 @@ def test_pings_of_one_who_does_not_read_pile_nothing_up(start: Start) -> None:
 
 async def test_a_watcher_that_does_not_read_is_closed_in_the_end(start: Start) -> None:
     hub = start("--store", "memory", "--ping-interval", "0.3")
-    asked = UPGRADE.replace(b"/v1/agent", b"/v1/coordinator")
-    with dial(hub) as line:
-        line.sendall(asked + f"Authorization: Bearer {hub.token}\r\n\r\n".encode())
-        line.sendall(frame(b'{"type":"hello"}'))
+    with deaf(hub, "/v1/coordinator", '{"type":"hello"}') as line:
         await asyncio.to_thread(wait_until_gone, hub)
         said = rest_of(line)
 
