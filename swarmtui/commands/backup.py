@@ -141,9 +141,9 @@ def _sync(folder: Path) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @output.form_options
 def restore(*, file: Path, data_dir: str | None, yes: bool, form: Form) -> None:
-    """Put a copy in the place of the store; no hub may run on it.
+    """Put a copy in the place of the store.
 
-    The store that was there is kept beside it.
+    No hub may run on it; what was there is kept beside it.
     """
     store, now = store_here(data_dir), utc_now()
     with restoration(file, store) as copy:
