@@ -1,13 +1,15 @@
 """What an agent carries: the words of the protocol and the clients that speak them.
 
 Nothing is imported until it is used, so that ``agentkit notify`` stays as quick as the
-socket it writes to. Public names: `Agent`, `Coordinator`, `notify`.
+socket it writes to. Public names: `Agent` with `Job`, `Later` and `Reject`,
+`Coordinator`, `notify`.
 """
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentkit.agent import Agent
     from agentkit.coordinator import Coordinator
+    from agentkit.jobs import Job, Later, Reject
     from agentkit.oneshot import notify
 
 __version__ = "0.1.0"
@@ -15,10 +17,21 @@ __version__ = "0.1.0"
 _HOME = {
     "Agent": "agentkit.agent",
     "Coordinator": "agentkit.coordinator",
+    "Job": "agentkit.jobs",
+    "Later": "agentkit.jobs",
+    "Reject": "agentkit.jobs",
     "notify": "agentkit.oneshot",
 }
 
-__all__ = ["Agent", "Coordinator", "__version__", "notify"]
+__all__ = [
+    "Agent",
+    "Coordinator",
+    "Job",
+    "Later",
+    "Reject",
+    "__version__",
+    "notify",
+]
 
 
 def __getattr__(name: str) -> object:
