@@ -153,6 +153,8 @@ class SwarmApp(App[None], inherit_bindings=False):
 
     def _tick(self) -> None:
         """Drain the feed and let every open screen show what changed."""
+        if not self.is_running:
+            return  # the screens are being taken apart
         started = perf_counter()
         delta = self._feed.drain_link() if self.paused else self._feed.drain()
         if delta is not None:
@@ -172,6 +174,8 @@ class SwarmApp(App[None], inherit_bindings=False):
 
     def _second(self) -> None:
         """Let ages move on, and ring if somebody called."""
+        if not self.is_running:
+            return
         view = self.view
         if view is not None:
             view.second()

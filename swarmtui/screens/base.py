@@ -176,6 +176,8 @@ class SwarmScreen(Screen[None]):
 
     def say(self, text: str, state: str = "") -> None:
         """Show one sentence in the news, and leave it there for a moment."""
+        if not self.app.is_running:
+            return  # an order was answered while the screens are taken apart
         self._hold = HOLD
         ink = state or "dim"
         glyph = f"{GLYPHS.get(state, '·')} "

@@ -184,6 +184,8 @@ class TasksScreen(TableScreen):
             rows = await self.console.swarm.dead(limit=LETTERS)
         except AgentkitError:
             return
+        if not self.app.is_running:
+            return
         self.console.model.put_letters(rows)
         if self.group == "dead":
             self.table.rebuild(self.console.now())
