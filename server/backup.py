@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from server.asgi import Reply, dumps
 from server.office import Office
 from server.routes import Call, Route
-from server.store.base import Health
+from server.store.base import Integrity
 from server.visits import End
 
 CHUNK: Final = 1 << 18
@@ -93,7 +93,7 @@ ROUTES: Final = (
         run=integrity,
         summary="Whether the store is sound, read through as a whole",
         roles=("operator",),
-        reply=Health,
+        reply=Integrity,
         tag="store",
     ),
 )

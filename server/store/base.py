@@ -38,7 +38,7 @@ class Trimmed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class Integrity:
     """Whether a store is sound, and what it is made of."""
 
     ok: bool
@@ -161,7 +161,7 @@ class Store(Protocol):
             StoreError: it cannot be copied, for example for lack of room.
         """
 
-    async def examine(self) -> Health:
+    async def examine(self) -> Integrity:
         """Read everything through and say whether it is sound, while turns go on.
 
         Raises:

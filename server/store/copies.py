@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from server.store.base import Health, StoreError
+from server.store.base import Integrity, StoreError
 from server.store.faults import explained
 from server.store.lock import StoreLock
 from server.store.schema import APPLICATION, VERSION
@@ -74,7 +74,7 @@ def _fill(connection: sqlite3.Connection, target: Path) -> None:
         raise
 
 
-def examine(connection: sqlite3.Connection) -> Health:
+def examine(connection: sqlite3.Connection) -> Integrity:
     """Read the whole file, and say what is wrong with it."""
     problems = [
         str(text)
@@ -86,7 +86,7 @@ def examine(connection: sqlite3.Connection) -> Health:
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (page,) = connection.execute("PRAGMA page_size").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return Health(
+    return Integrity(
         ok=not problems,
         problems=tuple(problems),
         version=version,
@@ -159,7 +159,7 @@ def save(store: Path, target: Path) -> None:
             _sync(target)
 
 
-def check(store: Path) -> Health:
+def check(store: Path) -> Integrity:
     """Examine a store that no hub has.
 
     Raises:

@@ -11,7 +11,7 @@ from agentkit.errors import Conflict
 from agentkit.protocol import Logged
 from agentkit.rows import Broadcast, Delivery, HelpRequest, Receipt, Task
 from server.core.tables import Tables, Turn
-from server.store.base import KEEP_SETTLED, Health, Trimmed, Write
+from server.store.base import KEEP_SETTLED, Integrity, Trimmed, Write
 from server.store.log import LIVE, SETTLED, next_cursor, parts_of_id, subjects
 
 EVENT: Final = 1024
@@ -164,9 +164,9 @@ class MemoryStore:
             "with --store sqlite"
         )
 
-    async def examine(self) -> Health:
+    async def examine(self) -> Integrity:
         """Find it sound: there is nothing that could be damaged."""
-        return Health(ok=True)
+        return Integrity(ok=True)
 
     async def close(self) -> None:
         """Do nothing: there is nothing to release."""

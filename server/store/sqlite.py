@@ -25,7 +25,7 @@ from agentkit.rows import Broadcast, Delivery, HelpRequest, Task
 from agentkit.sealing import Sealer
 from server.core.tables import Tables, Turn
 from server.store import copies
-from server.store.base import Health, StoreError, Trimmed, Write
+from server.store.base import Integrity, StoreError, Trimmed, Write
 from server.store.faults import explained
 from server.store.log import parts_of_id, subjects
 from server.store.schema import TABLES, unseal_event
@@ -195,7 +195,7 @@ class SQLiteStore:
         target = copies.unfinished(self._path, str(next(self._copies)))
         return await self._apart(partial(_copied, target))
 
-    async def examine(self) -> Health:
+    async def examine(self) -> Integrity:
         """Read everything through and say whether it is sound, while turns go on."""
         return await self._apart(copies.examine)
 

@@ -37,9 +37,7 @@ OPERATIONS = sorted({(route.method, route.path) for route in ROUTES})
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     hub = launch(tmp_path_factory.mktemp("hub"), "--client-rate", "1000000")
     yield hub
-    hub.http.close()
-    hub.process.terminate()
-    hub.process.wait()
+    hub.stop()
 
 
 @pytest.fixture(scope="module")
