@@ -267,8 +267,8 @@ class StillSwarm(Coordinator):
         """Return how something got along with three agents, one of them a bad one."""
         if ref in self.broadcasts:
             return ledger(ref)
-        held = self.tasks[ref]
-        return [row for row in ledger(ref) if held.target and row.seq == 12]
+        held = self.tasks.get(ref)
+        return [row for row in ledger(ref) if held and held.target and row.seq == 12]
 
     async def events(self, **_: Any) -> list[Logged]:
         """Return the life of the one task that is dead."""

@@ -305,3 +305,18 @@ async def test_five_thousand_tasks_are_drawn_within_a_beat() -> None:
 
         assert view.table.cursor == "T5000"
         assert len(view.table._lines) < 200
+
+
+async def test_what_agents_say_of_their_work_is_drawn_as_text() -> None:
+    hostile = "[bold]\x1b[31mred\x1b]0;title\x07"
+    swarm = some(1, title=hostile, reason=hostile, state="dead", result={"x": hostile})
+    swarm.tasks["T1"] = replace(swarm.tasks["T1"], body={hostile: hostile})
+    swarm.letters = [replace(one, reason=hostile) for one in lively(9).letters]
+    async with shown(swarm) as (app, pilot):
+        await opened(app, pilot)
+        for keys in ("left", "j", "l", "escape r", "escape asterisk r", "escape a"):
+            await press(pilot, keys)
+            picture = app.export_screenshot()
+
+            assert "\x1b" not in picture
+            assert "\x07" not in picture
