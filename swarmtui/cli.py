@@ -48,6 +48,7 @@ WORDS = {
     "token": Word("token:token", "Make, list and revoke tokens: who is let in."),
     "backup": Word("backup:backup", "Copy the whole store, while the hub works on."),
     "restore": Word("backup:restore", "Put a copy in the place of the store."),
+    "rekey": Word("rekey:rekey", "Seal the whole store with the key that is set."),
     "doctor": Word("doctor:doctor", "Check the set-up, and say what to do."),
     "paths": Word("paths:paths", "Tell where files live and where settings come from."),
     "completion": Word("completion:completion", "Print the completion for a shell."),

@@ -32,9 +32,13 @@ PRAGMAS: tuple[str, ...] = (
     "PRAGMA auto_vacuum=INCREMENTAL",
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
+    "PRAGMA secure_delete=ON",
     "PRAGMA mmap_size=0",
 )
-"""How the writing connection is set; the first counts while the file is empty."""
+"""How the writing connection is set; the first counts while the file is empty.
+
+What is deleted, or sealed in place of plain text, is overwritten in the file.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +125,7 @@ class Writer:
             )
 
     def _sealer(self, path: Path, master: str, previous: str) -> Sealer:
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return Sealer.of(connection, master, previous, where=f"the store {path}")
 
     def load(self) -> tuple[int, Tables]:
@@ -140,7 +144,7 @@ class Writer:
     def commit(self, turn: Turn) -> None:
         """Write a turn, durably; when that fails nothing of it is kept."""
         last = next_cursor(self._last, turn.events)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             INSERT_EVENT.write(connection, self._events(turn))
             for name, rows in turn.rows:
                 if rows:
@@ -162,13 +166,13 @@ class Writer:
 
     def trim(self, before: datetime, size: int) -> Trimmed:
         """Take away one batch of what is no longer kept; see `Store.trim`."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             rows = take(connection, before, size)
         return Trimmed(rows, 0 if rows else give_back(self._connection))
 
     def check(self) -> None:
         """Write something, durably."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute("UPDATE checks SET count = count + 1")
 
     def close(self) -> None:
@@ -179,7 +183,8 @@ class Writer:
             self._lock.release()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection; commit in the end, keep nothing if that fails."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield self._connection

@@ -92,3 +92,19 @@ def restoration(copy: Path, store: Path) -> "Restoration":
     from server.store.copies import Restoration
 
     return Restoration(copy, store)
+
+
+def rekey_store(
+    data_dir: str | None, *, plain: bool, told: Callable[[int, int], None]
+) -> tuple[Path, int]:
+    """Seal the store anew; return it and how much that was (`server.store.rekey`).
+
+    Raises:
+        Invalid: a setting cannot be read, or there is no key.
+    """
+    from server.store.rekey import rekey
+
+    settings = load(Settings, flags={"data_dir": data_dir}).values
+    master, previous = settings.master_keys
+    store = settings.database
+    return store, rekey(store, master, previous, plain=plain, told=told)
