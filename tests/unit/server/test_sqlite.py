@@ -6,17 +6,22 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
 import pytest
 
-from agentkit.protocol import AgentLost, Logged
+from agentkit.errors import Invalid
+from agentkit.protocol import AgentDisconnected, AgentLost, Claim, Logged
 from agentkit.rows import Delivery, Task
+from agentkit.sealing import WrongKey
 from server.core.tables import Tables, Turn
+from server.hub import Hub
 from server.store import SQLiteStore, StoreError
+from server.store.rekey import rekey
 from server.store.schema import TABLES, VERSION
 
 NOW = datetime(2026, 11, 21, 1, 30, tzinfo=UTC)
@@ -42,7 +47,7 @@ async def report(store: SQLiteStore, cursor: int, *tasks: Task) -> None:
 
 
 def task(key: str, **values: Any) -> Task:
-    return Task(id=key, agent="a1", state="queued", created=NOW, **values)
+    return Task(id=key, agent="a1", created=NOW, **{"state": "queued", **values})
 
 
 async def refusal(store: SQLiteStore) -> str:
@@ -196,6 +201,8 @@ async def test_nothing_is_found_by_searching_a_whole_table(
     await store.events(agent="a1", before=9, newest_first=True)
     await store.deliveries(ref="b1", after="a1")
     await store.deliveries(agent="a1")
+    await store.deliveries(state="dead", after="7@a1")
+    await store.deliveries(state="dead", agent="a1")
     await store.task("T1")
 
     with sqlite3.connect(path) as shell:
@@ -205,7 +212,7 @@ async def test_nothing_is_found_by_searching_a_whole_table(
         }
     shell.close()
 
-    assert len(plans) == 15
+    assert len(plans) == 17
     assert [
         (query, step)
         for query, plan in plans.items()
@@ -213,6 +220,279 @@ async def test_nothing_is_found_by_searching_a_whole_table(
         if "TEMP B-TREE" in step
         or (step.startswith("SCAN") and "USING INDEX" not in step)
     ] == []
+
+
+async def test_trimming_gives_room_back_to_the_disk(
+    store: SQLiteStore, path: Path
+) -> None:
+    await report(store, 1, *(task(f"T{n}", state="done") for n in range(5000)))
+    await report(store, 2)
+    await report(store, 3)
+    await store.close()
+    before = path.stat().st_size
+
+    await store.open()
+    while not (await store.trim(NOW + timedelta(days=1), 2**40)).is_all:
+        pass
+    await store.close()
+
+    assert path.stat().st_size < before / 4
+
+
+# --- Files of earlier versions --------------------------------------------------------
+
+
+def write_version_1(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as shell:
+        shell.executescript(Path(__file__).with_name("version_1.sql").read_text())
+
+
+async def test_a_store_of_version_1_opens_with_all_it_had(path: Path) -> None:
+    write_version_1(path)
+    store = SQLiteStore(path)
+    await store.open()
+
+    cursor, rows = await store.load()
+    events = await store.events()
+
+    assert cursor == 12
+    assert [logged.cursor for logged in events] == list(range(1, 13))
+    assert sorted(rows.agents) == ["a1", "a2"]
+    assert sorted(rows.deliveries) == [("a1", 4), ("a1", 6), ("a2", 6)]
+    assert sorted(rows.receipts) == ["k2", "k3", "k4", "k5", "k6"]
+    assert rows.helps["h1"].is_open
+    assert rows.broadcasts["b1"].recipients == 2
+    assert rows.spools["a2", "s1"].accepted == 1
+    await store.close()
+
+
+async def test_a_task_of_version_1_stays_the_one_of_its_agent(path: Path) -> None:
+    write_version_1(path)
+    store = SQLiteStore(path)
+    await store.open()
+
+    found = await store.task("T1")
+
+    assert found is not None
+    assert (found.agent, found.target, found.place) == ("a1", "a1", 4)
+    assert found.body["n"] == 2**70
+    await store.close()
+
+
+async def test_a_store_of_version_1_is_trimmed_like_a_new_one(path: Path) -> None:
+    write_version_1(path)
+    store = SQLiteStore(path)
+    await store.open()
+    assert await pragma(store, "auto_vacuum") == [2, 2]
+
+    while not (await store.trim(NOW, 2**40)).is_all:
+        pass
+
+    _, rows = await store.load()
+    assert [cursor for cursor, _ in await store.events()] == [12]
+    assert await store.task("T2") is None
+    assert [row.seq for row in await store.deliveries(agent="a2")] == [6]
+    assert rows.receipts == {}
+    await store.close()
+
+
+async def test_a_store_of_version_1_works_in_a_hub(path: Path) -> None:
+    write_version_1(path)
+    hub = Hub(SQLiteStore(path))
+    await hub.start()
+
+    outcome = await hub.submit(Claim(agent="a1", tasks=1), read=lambda *_: None)
+
+    assert [event.subject for _, event in outcome.events][-1] == "task.leased"
+    assert outcome.events[0].cursor > 12
+    await hub.stop()
+
+
+# --- A sealed store -------------------------------------------------------------------
+
+KEY = "a master key of any text"
+OTHER = "another master key, also long"
+MARKER = "the-secret-word"
+
+
+def secret(key: str) -> Task:
+    return task(key, title=MARKER, body={"text": MARKER}, version=1)
+
+
+async def write_secrets(store: SQLiteStore, cursor: int = 1) -> None:
+    events = (
+        Logged(cursor, AgentDisconnected(at=NOW, agent="a1", reason=MARKER)),
+        Logged(cursor + 1, AgentLost(at=NOW, agent="a1")),
+    )
+    rows = Tables(tasks={"T1": secret("T1"), "T2": secret("T2")})
+    await store.turn(lambda _: Turn(events, rows))
+
+
+def traces(path: Path) -> list[str]:
+    """Return the files of a store that hold the marker."""
+    return [
+        file.name
+        for file in sorted(path.parent.iterdir())
+        if MARKER.encode() in file.read_bytes()
+    ]
+
+
+async def written(path: Path, master: str) -> None:
+    store = SQLiteStore(path, master=master)
+    await store.open()
+    await write_secrets(store)
+    await store.close()
+
+
+@pytest.mark.parametrize(("key", "found"), [("", ["hub.db-wal"]), (KEY, [])])
+async def test_no_plain_text_is_in_any_file_of_a_sealed_store(
+    path: Path, key: str, found: list[str]
+) -> None:
+    store = SQLiteStore(path, master=key)
+    await store.open()
+    await write_secrets(store)
+
+    while_open = traces(path)
+    files = len(list(path.parent.iterdir()))
+    await store.close()
+
+    assert files == 4
+    assert while_open == found
+    assert traces(path) == ([] if key else ["hub.db"])
+
+
+async def test_a_body_copied_over_another_row_is_refused(path: Path) -> None:
+    await written(path, KEY)
+    _execute(path, "UPDATE tasks SET body = (SELECT body FROM tasks WHERE id = 'T1')")
+    store = SQLiteStore(path, master=KEY)
+    await store.open()
+
+    with pytest.raises(StoreError, match=r"is damaged at 'tasks:T2'"):
+        await store.load()
+    with pytest.raises(StoreError, match=r"is damaged at 'tasks:T2'"):
+        await store.task("T2")
+    assert await store.task("T1") == secret("T1")
+    await store.close()
+
+
+@pytest.mark.parametrize("key", ["", OTHER])
+async def test_a_sealed_store_is_opened_with_its_key_alone(
+    path: Path, key: str
+) -> None:
+    await written(path, KEY)
+    store = SQLiteStore(path, master=key)
+
+    with pytest.raises(WrongKey, match="set storage_master_key") as refused:
+        await store.open()
+    right = SQLiteStore(path, master=KEY)
+    await right.open()
+
+    assert str(path) in str(refused.value)
+    assert await right.task("T1") == secret("T1")
+    await right.close()
+
+
+async def test_a_plain_store_that_gets_a_key_seals_what_is_new(path: Path) -> None:
+    await written(path, "")
+    store = SQLiteStore(path, master=KEY)
+    await store.open()
+
+    await store.turn(lambda _: Turn((), Tables(tasks={"T2": secret("T2")})))
+
+    assert [await store.task(key) for key in ("T1", "T2")] == [
+        secret("T1"),
+        secret("T2"),
+    ]
+    assert bodies(path)["T1"].startswith("{")
+    assert bodies(path)["T2"].startswith("#")
+    await store.close()
+
+
+def bodies(path: Path) -> dict[str, str]:
+    with closing(sqlite3.connect(path)) as shell:
+        return dict(shell.execute("SELECT id, body FROM tasks"))
+
+
+def quiet(_done: int, _total: int) -> None: ...
+
+
+async def test_rekey_seals_what_was_plain_and_leaves_no_trace(path: Path) -> None:
+    await written(path, "")
+    assert traces(path) == ["hub.db"]
+
+    assert rekey(path, KEY, told=quiet) == 4
+
+    assert traces(path) == []
+    assert rekey(path, KEY, told=quiet) == 0
+    store = SQLiteStore(path, master=KEY)
+    await store.open()
+    assert await store.task("T1") == secret("T1")
+    await store.close()
+
+
+async def test_rekey_changes_the_key_and_forgets_the_old_one(path: Path) -> None:
+    await written(path, KEY)
+
+    rekey(path, OTHER, KEY, told=quiet)
+
+    store = SQLiteStore(path, master=OTHER)
+    await store.open()
+    assert await store.task("T1") == secret("T1")
+    assert len(await store.events()) == 2
+    await store.close()
+    with pytest.raises(WrongKey):
+        rekey(path, KEY, told=quiet)
+
+
+async def test_rekey_goes_on_after_it_was_killed(path: Path) -> None:
+    await written(path, KEY)
+
+    def die(_done: int, _total: int) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        rekey(path, OTHER, KEY, told=die)
+    store = SQLiteStore(path, master=OTHER, previous=KEY)
+    await store.open()
+    between = len(await store.events()), await store.task("T1")
+    await store.close()
+
+    assert between == (2, secret("T1"))
+    assert rekey(path, OTHER, KEY, told=quiet) == 2
+    with pytest.raises(WrongKey):
+        rekey(path, KEY, told=quiet)
+
+
+async def test_rekey_can_unseal_a_store(path: Path) -> None:
+    await written(path, KEY)
+
+    assert rekey(path, KEY, plain=True, told=quiet) == 4
+
+    store = SQLiteStore(path)
+    await store.open()
+    assert await store.task("T1") == secret("T1")
+    await store.close()
+
+
+async def test_rekey_tells_how_far_it_is(path: Path) -> None:
+    await written(path, KEY)
+    heard: list[tuple[int, int]] = []
+
+    rekey(path, OTHER, KEY, told=lambda *step: heard.append(step))
+
+    assert heard == [(2, 4), (4, 4)]
+
+
+async def test_rekey_wants_a_key_a_store_and_nobody_else_in_it(
+    store: SQLiteStore, path: Path
+) -> None:
+    with pytest.raises(Invalid, match="there is no key"):
+        rekey(path, "", told=quiet)
+    with pytest.raises(StoreError, match="there is no store"):
+        rekey(path.with_name("none.db"), KEY, told=quiet)
+    with pytest.raises(StoreError, match="is in use"):
+        rekey(path, KEY, told=quiet)
 
 
 # --- What can be wrong with it --------------------------------------------------------
