@@ -193,7 +193,11 @@ class SQLiteStore:
     async def copy(self) -> BinaryIO:
         """Copy everything, as it is at one moment, while turns go on."""
         target = copies.unfinished(self._path, str(next(self._copies)))
-        return await self._apart(partial(_copied, target))
+        try:
+            await self._apart(lambda connection: copies.copy(connection, target))
+            return target.open("rb")
+        finally:
+            target.unlink(missing_ok=True)
 
     async def examine(self) -> Integrity:
         """Read everything through and say whether it is sound, while turns go on."""
@@ -252,11 +256,13 @@ class SQLiteStore:
                 with closing(connection):
                     return work(connection)
 
+            working = asyncio.ensure_future(asyncio.to_thread(worked))
             try:
-                return await asyncio.to_thread(worked)
+                return await asyncio.shield(working)
             except asyncio.CancelledError:
                 with suppress(sqlite3.ProgrammingError):
                     connection.interrupt()
+                await asyncio.gather(working, return_exceptions=True)
                 raise
 
     async def _in_thread(
@@ -273,12 +279,3 @@ class SQLiteStore:
 
     def _closed(self) -> StoreError:
         return StoreError(f"the store {self._path} is not open: start the hub again")
-
-
-def _copied(target: Path, connection: sqlite3.Connection) -> BinaryIO:
-    """Copy everything into a file that loses its name at once."""
-    copies.copy(connection, target)
-    try:
-        return target.open("rb")
-    finally:
-        target.unlink()
