@@ -26,7 +26,9 @@ def decide_notify(swarm: Swarm, wish: Notify, now: datetime) -> list[Event]:
     _check(swarm, wish)
     known = swarm.agents.get(wish.agent)
     said = _reported(known, wish, now)
-    return [said, *_task_events(swarm, said), *_help_events(swarm, known, wish, said)]
+    named = wish.task is not None
+    events = _task_events(swarm, said, named=named)
+    return [said, *events, *_help_events(swarm, known, wish, said)]
 
 
 def evolve_reported(swarm: Swarm, event: AgentReported) -> None:
@@ -118,9 +120,13 @@ def _completed(known: Agent | None, wish: Notify) -> int:
     return (known.completed if known else 0) + (wish.report == "completed")
 
 
-def _task_events(swarm: Swarm, said: AgentReported) -> list[Event]:
+def _task_events(swarm: Swarm, said: AgentReported, *, named: bool) -> list[Event]:
+    """Begin or end the task; one that is not named is that which the agent has.
+
+    What it had last may wait for it again: to be busy is not to have begun it.
+    """
     task = swarm.tasks.get(said.task)
-    if task is None or task.agent != said.agent:
+    if task is None or task.agent != said.agent or not (named or task.is_held):
         return []
     if said.report == "busy" and (task.state, "working") in TASK:
         return [TaskStarted(at=said.at, agent=said.agent, task=task.id)]

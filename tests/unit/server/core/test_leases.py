@@ -23,7 +23,7 @@ from agentkit.protocol import (
     TaskLeased,
     Tick,
 )
-from agentkit.rows import Task
+from agentkit.rows import Report, Task
 from server.core import Rules
 from tests.unit.server.core.conftest import World
 
@@ -374,3 +374,17 @@ def test_what_cannot_be_is_refused_with_its_reason(
 
     with pytest.raises(error, match=text):
         world.do(wish)
+
+
+@pytest.mark.parametrize("report", ["busy", "completed"])
+def test_a_report_that_names_no_task_does_not_touch_one_that_was_given_back(
+    world: World, report: Report
+) -> None:
+    world.do(Link(agent="a"))
+    world.do(Assign(agent="a", id="T1"))
+    lease = only(claim(world, "a"))
+    world.do(Nack(agent="a", task="T1", fence=lease.fence))
+
+    world.do(Notify(agent="a", report=report))
+
+    assert world.swarm.tasks["T1"].state == "queued"
