@@ -12,6 +12,7 @@
       HubUnavailable            it answers that it cannot write just now
       ConnectionLost            it went away in the middle
     WrongKey, Forged            what lies sealed on disk cannot be read (see `sealing`)
+    Locked                      nor what waits there for the hub (see `spool`)
 
 Every text gives the value, the reason and the remedy, in one sentence. `code` is the
 same word on the wire, in JSON output and here; `exit_code` is what a command returns.

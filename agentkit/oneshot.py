@@ -2,13 +2,15 @@
 
 A hub that is down never breaks an agent: a report, or what became of a task, is put on
 disk, and the next one that reaches the hub takes it along, in order and with effect
-exactly once.
+exactly once. With a master key it lies there sealed; what cannot be unsealed stays, is
+told of, and lets the others pass.
 """
 
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from agentkit.errors import (
 from agentkit.quick import BUDGET
 from agentkit.rows import Report, Severity
 from agentkit.settings import Endpoint, KitSettings, endpoint, load
-from agentkit.spool import Letter, Spool
+from agentkit.spool import Letter, Locked, Spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Sent:
     waiting: int = 0
     """Letters that wait on disk."""
     reason: str = ""
-    """Why it was not delivered."""
+    """Why it, or one that waited before it, was not delivered."""
     refused: tuple[str, ...] = ()
     """Earlier letters that the hub refused for good, each with the reason."""
 
@@ -80,6 +82,7 @@ def notify(
     Raises:
         HubRefused: the hub, or whatever answers, will not talk to us.
         SwarmError: the hub refused the report; it was not stored.
+        Locked: the hub is down and the master key cannot be used; it was not stored.
         OSError: the hub is down and the report could not be put on disk either.
     """
     kit = settings or load(KitSettings).values
@@ -109,18 +112,23 @@ def send(letter: Letter, kit: KitSettings, timeout: float = BUDGET) -> Sent:
     Raises:
         HubRefused: the hub, or whatever answers, will not talk to us.
         SwarmError: the hub refused the letter; it was not stored.
+        Locked: the hub is down and the master key cannot be used; it was not stored.
         OSError: the hub is down and the letter could not be put on disk either.
     """
-    spool = Spool(Path(places.spool_folder(os.environ, kit.url)))
+    spool = Spool.of(kit)
     try:
         hub = endpoint(kit)
     except HubUnreachable as error:
         spool.put(letter)
         return Sent(letter.agent, False, len(spool), str(error))
-    if len(spool):
-        spool.put(letter)
-        return _drain(hub, spool, letter, timeout)
-    return _deliver(hub, spool, letter, timeout)
+    if not len(spool):
+        return _deliver(hub, spool, letter, timeout)
+    try:
+        newest = spool.put(letter)
+    except Locked as error:  # which is nothing to a hub that is there
+        sent = _deliver(hub, spool, letter, timeout)
+        return replace(sent, waiting=len(spool), reason=str(error))
+    return _drain(hub, spool, newest, timeout)
 
 
 def catch_up(agent: str, kit: KitSettings, timeout: float = BUDGET) -> Sent:
@@ -129,7 +137,7 @@ def catch_up(agent: str, kit: KitSettings, timeout: float = BUDGET) -> Sent:
     Raises:
         HubRefused: the hub, or whatever answers, will not talk to us.
     """
-    spool = Spool(Path(places.spool_folder(os.environ, kit.url)))
+    spool = Spool.of(kit)
     if not len(spool):
         return Sent(agent, delivered=True)
     return _drain(endpoint(kit), spool, Letter(agent, "", {}), timeout)
@@ -157,23 +165,41 @@ def _drain(hub: Endpoint, spool: Spool, newest: Letter, timeout: float) -> Sent:
     refused: list[str] = []
     reason = ""
     with Caller(hub, timeout) as caller:
-        for letter in spool.waiting():
+        for name in takewhile(lambda _: caller.left > 0, spool.names()):
             try:
-                _post(caller, letter)
-            except SwarmError as error:
-                spool.drop(letter)
-                if letter.key == newest.key:
-                    raise
-                refused.append(f"{letter}: {error}")
+                refused += _pass_on(caller, spool, name, newest)
+            except Locked as error:
+                reason = str(error)
             except HubRefused:
                 raise
             except HubError as error:
                 reason = str(error)
                 break
-            else:
-                spool.drop(letter)
-    left = {letter.key for letter in spool.waiting()}
-    return Sent(newest.agent, newest.key not in left, len(left), reason, tuple(refused))
+    left = spool.names()
+    delivered = newest.file not in left
+    return Sent(newest.agent, delivered, len(left), reason, tuple(refused))
+
+
+def _pass_on(caller: Caller, spool: Spool, name: str, newest: Letter) -> list[str]:
+    """Send a letter that waits; return what the hub has against it, if anything.
+
+    Raises:
+        Locked: it cannot be unsealed; it stays where it is.
+        HubError: it did not reach the hub; it stays where it is.
+        SwarmError: it is the newest, and the hub refused it.
+    """
+    letter = spool.read(name)
+    if letter is None:
+        return []
+    try:
+        _post(caller, letter)
+    except SwarmError as error:
+        spool.drop(letter)
+        if name == newest.file:
+            raise
+        return [f"{letter}: {error}"]
+    spool.drop(letter)
+    return []
 
 
 def _post(caller: Caller, letter: Letter) -> None:

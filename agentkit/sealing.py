@@ -18,13 +18,16 @@ sees ids, states, times and sizes, and no text; one who can write to it can stil
 rows away, or put back old ones. Nonces are random: give a file another key before it
 has sealed 2^32 texts.
 
+A text that is a file by itself has no table beside it: `seal_alone` gives it a key of
+its own, whose salt it carries in front, ``#`` and base64.
+
 `cryptography` is imported when there is a key, never before.
 """
 
 import os
 import sqlite3
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,10 +209,7 @@ class Sealer:
             nonce, data = raw[_ID : _ID + _NONCE], raw[_ID + _NONCE :]
             return _text(key.cipher.decrypt(nonce, data, _bytes(place)))
         except (KeyError, ValueError, InvalidTag):
-            raise Forged(
-                f"{self._where} is damaged at {place!r}, which was changed or copied "
-                "from elsewhere: put a copy from your backups in its place"
-            ) from None
+            raise Forged(_damaged(self._where, place)) from None
 
     def forget(self, connection: sqlite3.Connection) -> None:
         """Drop every key but the current one, once nothing is sealed with it any more.
@@ -222,6 +222,54 @@ class Sealer:
     def plain(self) -> "Sealer":
         """Return one that reads what this one reads and seals nothing."""
         return Sealer(self._where, None, self._keys)
+
+
+def seal_alone(text: str, place: str, master: str) -> str:
+    """Return `text` sealed for `place` with a key of its own, made from `master`.
+
+    Raises:
+        WrongKey: the package that seals is not installed.
+    """
+    salt = os.urandom(_SALT)
+    sealer = Sealer(place, _derived(master, salt), {})
+    return f"#{b64encode(salt).decode()}{sealer.seal(text, place)}"
+
+
+def unseal_alone(text: str, place: str, masters: Iterable[str], where: object) -> str:
+    """Return what `seal_alone` sealed for `place` with one of the master keys.
+
+    Args:
+        text: what is sealed.
+        place: where it belongs.
+        masters: the master keys that may fit.
+        where: how errors name it.
+
+    Raises:
+        WrongKey: none of them fits, or the package that seals is not installed.
+        Forged: it was changed, or copied from another place.
+    """
+    salt, _, sealed = text[1:].partition("#")
+    try:
+        grains = b64decode(salt, validate=True)
+    except ValueError:
+        grains = b""
+    if len(grains) != _SALT or not sealed:
+        raise Forged(_damaged(where, place))
+    for master in masters:
+        key = _derived(master, grains)
+        if f"#{sealed}".startswith(key.mark):
+            return Sealer(where, None, {key.id: key}).unseal(f"#{sealed}", place)
+    raise WrongKey(
+        f"{where} is sealed with another key: set storage_master_key, or "
+        "storage_master_key_previous, to that one"
+    )
+
+
+def _damaged(where: object, place: str) -> str:
+    return (
+        f"{where} is damaged at {place!r}, which was changed or copied from elsewhere: "
+        "put a copy from your backups in its place"
+    )
 
 
 def _misfit(where: object, name: str, *, fits: bool) -> str:

@@ -176,7 +176,7 @@ class KitSettings:
     )
     storage_master_key: str = setting(
         "",
-        "Seals what durable agents keep on disk.",
+        "Seals what durable agents keep on disk, and reports that wait there.",
         env=("FAME_STORAGE_MASTER_KEY",),
         personal=True,
     )

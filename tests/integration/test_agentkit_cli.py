@@ -233,6 +233,97 @@ def test_a_waiting_report_that_is_refused_does_not_stop_the_others(
     assert reports(hub, "a1") == ["busy T1", "idle T1"]
 
 
+KEY = {"SWARMTUI_STORAGE_MASTER_KEY": "a key that is long enough"}
+OTHER = {"SWARMTUI_STORAGE_MASTER_KEY": "another that is long enough"}
+TURNED = {**OTHER, "SWARMTUI_STORAGE_MASTER_KEY_PREVIOUS": "a key that is long enough"}
+
+
+def kept(home: Path) -> bytes:
+    """Return all that lies in a folder, names included."""
+    files = [path for path in home.rglob("*") if path.is_file()]
+    assert files
+    return b"\n".join(bytes(path) + path.read_bytes() for path in files)
+
+
+def test_with_a_key_what_waits_is_sealed_and_arrives(
+    start: Start, tmp_path: Path
+) -> None:
+    run = Shell(tmp_path, SWARMTUI_HOME=str(tmp_path / "home"))
+    run("notify", "busy", "T-plain", "--agent", "a1")
+    for words in (
+        ("notify", "busy", "T-marker"),
+        ("notify", "blocked", "marker says"),
+        ("done", "T-marker", "--fence", "3", "--result", '{"marker":1}'),
+        ("fail", "T-marker", "marker says", "--fence", "4"),
+    ):
+        done = run(*words, "--agent", "marker@a1", **KEY)
+        assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert "5 reports wait on disk for the next call" in done.stderr
+    assert b"T-plain" in kept(tmp_path / "home")
+    assert b"marker" not in kept(tmp_path / "home")
+
+    hub = start(home=tmp_path / "home")
+    done = run("notify", "idle", "--agent", "a1", "--json", **KEY)
+
+    assert json.loads(done.stdout)["waiting"] == 0
+    assert done.stderr.count("is gone: marker@a1, complete T-marker") == 1
+    assert reports(hub, "a1") == ["busy T-plain", "idle T-plain"]
+    assert reports(hub, "marker@a1") == ["busy T-marker", "blocked T-marker"]
+
+
+def test_what_another_key_sealed_stays_is_told_and_lets_the_others_pass(
+    start: Start, tmp_path: Path
+) -> None:
+    run = Shell(tmp_path, SWARMTUI_HOME=str(tmp_path))
+    run("notify", "busy", "T1", "--agent", "a1", **KEY)
+    (file,) = tmp_path.rglob("reports/*/*.json")
+    hub = start()
+
+    for environ, why in (
+        ({}, "is sealed and there is no key: set storage_master_key, or"),
+        (OTHER, "is sealed with another key: set storage_master_key, or"),
+        ({"SWARMTUI_STORAGE_MASTER_KEY": "short"}, "has 5 characters, which is fewer"),
+    ):
+        done = run("notify", "busy", "T2", "--agent", "a2", "--json", **environ)
+        told = json.loads(done.stdout)
+        assert (done.returncode, told["delivered"], told["waiting"]) == (0, True, 1)
+        assert done.stderr.count("\n") == 1
+        assert why in done.stderr
+        assert "; 1 report waits on disk for the next call" in done.stderr
+        assert file.exists()
+    assert reports(hub, "a2") == ["busy T2"] * 3
+
+    done = run("notify", "idle", "--agent", "a2", **TURNED)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert reports(hub, "a1") == ["busy T1"]
+    assert not file.exists()
+
+
+def test_a_key_that_cannot_be_used_is_nothing_to_a_hub_that_is_there(
+    run: Shell, alone: Shell, hub: Any, me: str, tmp_path: Path
+) -> None:
+    short = {"SWARMTUI_STORAGE_MASTER_KEY": "short"}
+    for words in (("--agent", me), (f"--agent={me}",)):
+        done = run("notify", "busy", "T1", *words, **short)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert row(hub, me)["task"] == "T1"
+
+    done = alone("notify", "busy", "T1", "--agent", "a1", **short)
+    assert done.returncode == 1
+    assert done.stderr.startswith("agentkit: a report cannot wait on disk, for the ")
+    assert not list(tmp_path.rglob("reports/*/*"))
+
+
+def test_what_seals_is_not_imported_when_the_hub_takes_a_report(
+    run: Shell, me: str
+) -> None:
+    done = run("notify", "busy", "T1", f"--agent={me}", code=FAST, **KEY)
+
+    assert done.returncode == 0
+    assert "agentkit.spool" in done.stderr.split()
+    assert not {"sqlite3", "cryptography", "agentkit.sealing"} & {*done.stderr.split()}
+
+
 def test_a_refused_token_is_told_and_keeps_nothing(
     run: Shell, hub: Any, me: str
 ) -> None:
