@@ -173,7 +173,7 @@ class Hub:
         self._swarm = Swarm(self.rules)
         self._queue: deque[_Wish | _Question] = deque()
         self._wake = asyncio.Event()
-        self._subscribers: set[Subscriber] = set()
+        self._subscribers: dict[Subscriber, None] = {}
         self._pump: asyncio.Task[None] | None = None
         self._tick: tuple[datetime, asyncio.TimerHandle] | None = None
         self._stopping = False
@@ -259,11 +259,11 @@ class Hub:
         Called within a query, nothing lies between what the query sees and the first
         turn that is pushed.
         """
-        self._subscribers.add(subscriber)
+        self._subscribers[subscriber] = None
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Push no more turns."""
-        self._subscribers.discard(subscriber)
+        self._subscribers.pop(subscriber, None)
 
     @property
     def backlog(self) -> int:

@@ -32,7 +32,7 @@ def check_text(rules: Rules, what: str, value: str) -> None:
 
 def check_result(rules: Rules, result: Mapping[str, Any]) -> None:
     """Refuse a result that is too large: it stays in memory and goes to watchers."""
-    size = len(dumps(result).encode())
+    size = len(dumps(result).encode()) if result else 0
     if size > rules.result_bytes:
         raise Invalid(
             f"the result has {size:,} bytes as JSON, at most {rules.result_bytes:,} "

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from agentkit.protocol import TaskLeased
 from agentkit.rows import Agent
@@ -49,15 +50,17 @@ def lay_down(
     Call it when the task's row shows that the agent has it no longer.
     """
     row = swarm.agents[agent]
-    row = replace(
-        row,
-        heard=at,
-        lost=False,
-        completed=row.completed + completed,
-        cost=row.cost if cost is None else cost,
-        version=swarm.cursor,
+    swarm.put_agent(
+        replace(
+            row,
+            heard=at,
+            lost=False,
+            completed=row.completed + completed,
+            cost=row.cost if cost is None else cost,
+            version=swarm.cursor,
+            **_after(swarm, row, task, at),
+        )
     )
-    swarm.put_agent(_after(swarm, row, task, at))
 
 
 def lose(swarm: Swarm, agent: str, task: str, at: datetime) -> None:
@@ -68,26 +71,25 @@ def lose(swarm: Swarm, agent: str, task: str, at: datetime) -> None:
     row = swarm.agents.get(agent)
     if row is None or not row.linked or (row.status, row.task) != ("busy", task):
         return
-    swarm.put_agent(_after(swarm, replace(row, version=swarm.cursor), task, at))
+    swarm.put_agent(replace(row, version=swarm.cursor, **_after(swarm, row, task, at)))
 
 
-def _after(swarm: Swarm, row: Agent, task: str, at: datetime) -> Agent:
-    """Return the row of an agent whose work on a task has ended."""
+def _after(swarm: Swarm, row: Agent, task: str, at: datetime) -> dict[str, Any]:
+    """Return what changes in the row of an agent whose work on a task has ended."""
     left = swarm.held.get(row.id)
     if left:
-        return replace(row, task=_newest(swarm, left)) if row.task == task else row
+        return {"task": _newest(swarm, left)} if row.task == task else {}
     if row.status == "idle":
-        return row if row.ticket else replace(row, ticket=swarm.cursor)
-    return replace(
-        row,
-        status="idle",
-        since=at,
-        message="",
-        waiting_since=at.isoformat(),
-        ticket=swarm.cursor,
-        escalated=False,
-        cause=swarm.cursor,
-    )
+        return {"ticket": row.ticket or swarm.cursor}
+    return {
+        "status": "idle",
+        "since": at,
+        "message": "",
+        "waiting_since": at.isoformat(),
+        "ticket": swarm.cursor,
+        "escalated": False,
+        "cause": swarm.cursor,
+    }
 
 
 def _newest(swarm: Swarm, tasks: Iterable[str]) -> str:

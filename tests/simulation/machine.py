@@ -6,7 +6,7 @@ socket: the sessions of agents, the mailroom, the claims that wait.
 
 import asyncio
 from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from agentkit.errors import AgentkitError, HubUnavailable, Invalid
 from agentkit.protocol import (
@@ -40,16 +40,6 @@ from tests.simulation.world import Process, World
 
 WORN_OUT: Final = "it was begun too often"
 SETTINGS: Final = SimpleNamespace(agent_rate=1e9, agent_burst=1e9)
-
-
-class InOrder(dict[Any, None]):
-    """Subscribers in the order they came: a set's order is another in every run."""
-
-    def add(self, subscriber: object) -> None:
-        self[subscriber] = None
-
-    def discard(self, subscriber: object) -> None:
-        self.pop(subscriber, None)
 
 
 class Line:
@@ -102,7 +92,6 @@ class Machine:
         self.hub = Hub(
             cast(Store, store), rules=self._rules, clock=self.world.now, version="1"
         )
-        self.hub._subscribers = cast(set[Any], InOrder())
         self.mailroom = Mailroom(self.hub)
         self.claims = Claims(self.hub)
         self.revocations = Revocations(self.hub, self.mailroom)
