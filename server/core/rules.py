@@ -36,5 +36,5 @@ class Rules:
     """How many capabilities one agent may name."""
     keep_settled: int = 1000
     """How many settled rows of each table stay in memory."""
-    keep_receipts: int = 10_000
+    keep_receipts: int = 50_000
     """How many idempotency keys stay in memory."""

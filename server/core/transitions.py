@@ -101,6 +101,7 @@ TASK: Final[frozenset[tuple[TaskState, TaskState]]] = frozenset(
         ("acked", "cancelled"),
         ("leased", "cancelled"),
         ("working", "cancelled"),
+        ("dead", "cancelled"),
     }
 )
 """How a task moves on. To begin anew (to be assigned or requeued) is always allowed."""

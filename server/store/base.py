@@ -55,6 +55,13 @@ class Integrity:
 class Store(Protocol):
     """The log and the rows, kept in step."""
 
+    @property
+    def identity(self) -> str:
+        """What this log is recognised by, while it is open; a restored one has another.
+
+        Numbers of deliveries mean nothing beyond it.
+        """
+
     async def open(self) -> None:
         """Open or create the store and take its lock.
 
@@ -66,10 +73,11 @@ class Store(Protocol):
     async def load(self) -> tuple[int, Tables]:
         """Return the cursor of the newest event and the rows that are still of use.
 
-        Every agent, spool, receipt and token, in the order they first came; open help
-        requests, unfinished tasks, unsettled broadcasts, and deliveries that wait or
-        may be tried again; of the settled ones the newest `KEEP_SETTLED` of each table
-        by version (deliveries: none), and whatever a loaded delivery refers to.
+        Every agent, spool and token, in the order they first came, and the newest
+        `KEEP_RECEIPTS` receipts; open help requests, tasks and deliveries that wait or
+        may be tried again, unsettled broadcasts; of the settled ones the newest
+        `KEEP_SETTLED` of each table by version (deliveries: none), and whatever a
+        loaded delivery refers to.
         """
 
     async def turn(self, write: Write) -> Turn:
@@ -171,6 +179,10 @@ class Store(Protocol):
     async def close(self) -> None:
         """Close the store and release its lock."""
 
+
+KEEP_RECEIPTS = 50_000
+"""How many idempotency keys stay in memory, the newest: what is repeated is repeated
+soon."""
 
 KEEP_SETTLED = 1000
 """How many settled rows of a table stay in memory."""

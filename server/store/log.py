@@ -1,6 +1,7 @@
 """Rules that every store keeps: a log without gaps, and which rows a start loads."""
 
 from collections.abc import Callable, Iterable, Mapping
+from secrets import token_hex
 from typing import Any, TypeVar
 
 from agentkit.codec import EVENTS
@@ -14,11 +15,12 @@ R = TypeVar("R", HelpRequest, Task, Broadcast)
 
 LIVE: Mapping[type, Callable[[Any], bool]] = {
     HelpRequest: lambda row: row.is_open,
-    Task: lambda row: not row.is_settled,
+    Task: lambda row: row.state not in ("done", "cancelled"),
     Broadcast: lambda row: row.done + row.dead < row.recipients,
     Delivery: lambda row: row.state != "done" and not row.retried,
 }
-"""Whether a row still waits for something; kinds not listed always count as live."""
+"""Whether a row still waits for something, be it for a person, who may try again what
+is dead; kinds not listed always count as live."""
 
 SETTLED: Mapping[str, Callable[[Any], bool]] = {
     "helps": lambda row: not row.is_open,
@@ -29,8 +31,13 @@ SETTLED: Mapping[str, Callable[[Any], bool]] = {
 }
 """Whether a row may be forgotten with its last event; other tables keep all of theirs.
 
-A dead delivery both may be tried again, and is forgotten in the end.
+What is dead both may be tried again, and is forgotten in the end.
 """
+
+
+def new_identity() -> str:
+    """Return what a new log is recognised by."""
+    return token_hex(8)
 
 
 def next_cursor(last: int, events: Iterable[Logged]) -> int:

@@ -11,8 +11,15 @@ from agentkit.errors import Conflict
 from agentkit.protocol import Logged
 from agentkit.rows import Broadcast, Delivery, HelpRequest, Receipt, Task
 from server.core.tables import Tables, Turn
-from server.store.base import KEEP_SETTLED, Integrity, Trimmed, Write
-from server.store.log import LIVE, SETTLED, next_cursor, parts_of_id, subjects
+from server.store.base import KEEP_RECEIPTS, KEEP_SETTLED, Integrity, Trimmed, Write
+from server.store.log import (
+    LIVE,
+    SETTLED,
+    new_identity,
+    next_cursor,
+    parts_of_id,
+    subjects,
+)
 
 EVENT: Final = 1024
 """How many bytes an event counts for; rows are not counted."""
@@ -28,6 +35,12 @@ class MemoryStore:
         self._gone = 0
         """How many events were trimmed: the cursor before the oldest."""
         self._rows = Tables()
+        self._identity = new_identity()
+
+    @property
+    def identity(self) -> str:
+        """What this log is recognised by: made once for this object."""
+        return self._identity
 
     async def open(self) -> None:
         """Do nothing: there is nothing to open."""
@@ -45,7 +58,7 @@ class MemoryStore:
             broadcasts=_still_of_use(rows.broadcasts, wanted),
             deliveries=waiting,
             spools=dict(rows.spools),
-            receipts=dict(rows.receipts),
+            receipts=_newest(rows.receipts),
         )
 
     async def turn(self, write: Write) -> Turn:
@@ -182,6 +195,11 @@ def _waiting(rows: Tables) -> dict[tuple[str, int], Delivery]:
 
 def _version(row: HelpRequest | Task | Broadcast | Delivery | Receipt) -> int:
     return row.last if isinstance(row, Receipt) else row.version
+
+
+def _newest(receipts: dict[str, Receipt]) -> dict[str, Receipt]:
+    ordered = sorted(receipts.values(), key=attrgetter("last"))
+    return {row.key: row for row in ordered[-KEEP_RECEIPTS:]}
 
 
 def _still_of_use(rows: dict[str, Any], wanted: set[str]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from agentkit.rows import (
 )
 from agentkit.sealing import SCHEMA as KEYS
 from agentkit.sealing import Sealer
-from server.store.base import KEEP_SETTLED
+from server.store.base import KEEP_RECEIPTS, KEEP_SETTLED
 from server.store.insert import Insert, Values
 from server.store.log import LIVE
 
@@ -59,12 +59,17 @@ CREATE INDEX {name}_settled ON {name} (version, id) WHERE NOT live;
 """
 
 INDEXES = """
+ALTER TABLE tasks ADD COLUMN dead INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX tasks_dead ON tasks (version) WHERE dead;
 CREATE INDEX deliveries_settled ON deliveries (version) WHERE NOT live OR dead;
 CREATE INDEX deliveries_dead ON deliveries (seq, agent) WHERE dead;
 CREATE INDEX deliveries_dead_of ON deliveries (agent, seq) WHERE dead;
 CREATE INDEX receipts_version ON receipts (version);
 """
-"""What version 2 added, beside columns."""
+"""What version 2 added, beside other columns."""
+
+IDENTITY = "CREATE TABLE IF NOT EXISTS identity (id TEXT NOT NULL) STRICT"
+"""What the log is recognised by: a file without it, or that was restored, gets one."""
 
 SCHEMA = f"""
 CREATE TABLE events (
@@ -202,7 +207,11 @@ def _delivery(row: Delivery) -> Values:
     return row.agent, row.seq, row.ref, row.version, live, dead, dump(row)
 
 
-def _settling(row: HelpRequest | Task | Broadcast) -> Values:
+def _task(row: Task) -> Values:
+    return row.id, row.version, LIVE[Task](row), row.state == "dead", dump(row)
+
+
+def _settling(row: HelpRequest | Broadcast) -> Values:
     return row.id, row.version, LIVE[type(row)](row), dump(row)
 
 
@@ -229,6 +238,9 @@ def _loads(name: str, kind: type[Row], key: tuple[str, ...]) -> tuple[str, ...]:
             f"{select} WHERE NOT live {newest}",
             f"{select} WHERE NOT live AND id IN ({CARRIED})",
         )
+    if name == "receipts":
+        newest = f"SELECT * FROM {name} ORDER BY version DESC LIMIT {KEEP_RECEIPTS}"  # noqa: S608
+        return (f"SELECT key, body FROM ({newest}) ORDER BY version",)  # noqa: S608
     return (f"{select} WHERE live" if kind in LIVE else f"{select} ORDER BY rowid",)
 
 
@@ -243,7 +255,7 @@ INSERT_EVENT = Insert("INSERT INTO events", 5)
 TABLES: dict[str, Table] = {
     "agents": _table("agents", Agent, "id", "body", lambda row: (row.id, dump(row))),
     "helps": _table("helps", HelpRequest, "id", "version live body", _settling),
-    "tasks": _table("tasks", Task, "id", "version live body", _settling),
+    "tasks": _table("tasks", Task, "id", "version live dead body", _task),
     "broadcasts": _table("broadcasts", Broadcast, "id", "version live body", _settling),
     "deliveries": _table(
         "deliveries",

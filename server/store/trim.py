@@ -1,7 +1,6 @@
 """Takes away what is no longer kept, batch by batch, by the rules of `Store.trim`."""
 
 import sqlite3
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -16,17 +15,20 @@ PAGES: Final = 500
 SPARE: Final = 0.1
 """The share of the file that may lie free for what comes next."""
 
-_SETTLED: Mapping[str, str] = {
-    "deliveries": "(NOT live OR dead)",
-    "receipts": "TRUE",
-    **dict.fromkeys(SETTLING, f"NOT live AND NOT EXISTS ({CARRIED} AND ref = id)"),
-}
+_CARRIED_NOT: Final = f"NOT EXISTS ({CARRIED} AND ref = id)"
+
+_SETTLED: Final = (
+    ("deliveries", "(NOT live OR dead)"),
+    ("receipts", "TRUE"),
+    *((name, f"NOT live AND {_CARRIED_NOT}") for name in SETTLING),
+    ("tasks", f"dead AND {_CARRIED_NOT}"),
+)
 """What may go of each table, once the event that settled it has gone."""
 
 _DELETE: Final = tuple(
     f"DELETE FROM {name} WHERE rowid IN (SELECT rowid FROM {name} "  # noqa: S608
     f"WHERE {settled} AND version < ? ORDER BY version LIMIT ?)"
-    for name, settled in _SETTLED.items()
+    for name, settled in _SETTLED
 )
 
 

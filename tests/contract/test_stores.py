@@ -376,6 +376,18 @@ async def test_finished_deliveries_are_not_loaded(store: Store) -> None:
     assert await store.load() == (0, tables(waiting))
 
 
+async def test_dead_tasks_are_loaded_until_they_are_too_old(store: Store) -> None:
+    dead = task_row("T", state="dead", version=1)
+    newer = tuple(
+        task_row(f"x{number}", state="done", version=number + 2)
+        for number in range(KEEP_SETTLED)
+    )
+    await write(store, rows=(dead, *newer))
+    await reopen(store)
+
+    assert await store.load() == (0, tables(dead, *newer))
+
+
 async def test_a_thing_that_settles_and_opens_again_is_live(store: Store) -> None:
     for state in ("open", "resolved", "open"):
         await write(store, rows=(help_row("h1", state=state),))
