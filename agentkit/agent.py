@@ -410,11 +410,11 @@ class Agent:
         accepted = welcome["accepted"]
         if not self._outbox.stored <= accepted <= self._outbox.last:
             # the hub does not know this spool, or another past of it: it was replaced
-            self._inbox.begin_anew()
+            self._inbox.begin_anew(welcome.get("store", ""))
             await self._outbox.renew()
             return
         self._outbox.drop(accepted)
-        self._inbox.link(welcome["cursor"])
+        self._inbox.link(welcome["cursor"], welcome.get("store", ""))
         self._notes.clear()
         self._notes.extend((*self._inbox.notes, *self._exchange.open))
         self._socket = socket
@@ -439,9 +439,8 @@ class Agent:
             "got": self._inbox.got,
             "guarantee": self.guarantee,
         }
-        return (
-            {**said, "capabilities": self.capabilities} if self.capabilities else said
-        )
+        known = {"store": self._inbox.store, "capabilities": self.capabilities}
+        return {**said, **{name: value for name, value in known.items() if value}}
 
     async def _send(self, socket: "ClientConnection", sent: int) -> None:
         """Send what is there, and again whenever there is more."""
@@ -486,7 +485,7 @@ class Agent:
 
     def _received(self, mail: Mail, new: bool) -> None:
         """Acknowledge mail that is kept, and pass on what has not come before."""
-        self._note({"type": "ack", "upto": mail.seq})
+        self._acknowledge()
         answer = self._answers.get(mail.ref) if mail.kind == "answer" else None
         if new and (answer is None or answer.done()):
             self._inbox.deliver(mail)
@@ -496,6 +495,13 @@ class Agent:
             self._chores.add(chore)
             chore.add_done_callback(self._chores.discard)
             self._stir()
+
+    def _acknowledge(self) -> None:
+        """Say up to where mail is kept; one that waits to be sent says it for all."""
+        if len(self._notes) > 1 and self._notes[-1]["type"] == "ack":
+            self._notes.pop()  # the first may be on its way already
+        if self._inbox.got:  # else it came from a hub that was replaced meanwhile
+            self._note({"type": "ack", "upto": self._inbox.got})
 
     def _note(self, frame: Mapping[str, Any]) -> None:
         self._notes.append(frame)

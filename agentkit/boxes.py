@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
@@ -40,6 +40,7 @@ create table if not exists jobs (
 );
 create table if not exists inbox (epoch integer not null, got integer not null);
 insert into inbox select 0, 0 where not exists (select * from inbox);
+create table if not exists hub (store text not null);
 create table if not exists mail (
     place integer primary key, seq integer not null, at text not null,
     epoch integer not null, state text not null, settled integer not null,
@@ -62,6 +63,9 @@ class _Wish(Generic[T]):
     change: Change[T]
     then: Callable[[T], None]
     future: asyncio.Future[T]
+
+
+_OVER: Final = "its agent has ended, so open the agent anew"
 
 
 def _nothing(_: object) -> None:
@@ -95,6 +99,8 @@ class Box:
             raise
         self._wishes: SimpleQueue[_Wish[Any] | None] = SimpleQueue()
         self._writer: Thread | None = None
+        self._door = Lock()
+        self._closed = False
 
     @classmethod
     def of(
@@ -120,11 +126,16 @@ class Box:
                 disk, in order, whether or not anybody waits for the future.
 
         Returns:
-            A future with what `change` returned; `NotStored` when the disk failed.
+            A future with what `change` returned; `NotStored` when the disk failed, or
+            the file is closed already.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_note_failure)
-        self._wishes.put(_Wish(change, then, future))
+        with self._door:
+            if self._closed:
+                future.set_exception(NotStored(f"{self.path} is closed: {_OVER}"))
+                return future
+            self._wishes.put(_Wish(change, then, future))
         if self._writer is None:
             self._writer = Thread(target=self._write, name=self.path.name, daemon=True)
             self._writer.start()
@@ -132,8 +143,10 @@ class Box:
 
     def close(self) -> None:
         """Write what has queued up, and let go of the file."""
-        if self._writer is not None:
+        with self._door:
+            self._closed = True
             self._wishes.put(None)
+        if self._writer is not None:
             self._writer.join()
         self._db.close()
 

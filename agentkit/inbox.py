@@ -44,6 +44,12 @@ CRASHED: Final = "the agent crashed while handling it"
 Handler: TypeAlias = Callable[[Mail], Awaitable[None]]
 
 
+def is_cancelled() -> bool:
+    """Say whether the task that runs this is to end, rather than one it waits for."""
+    current = asyncio.current_task()
+    return current is not None and current.cancelling() > 0
+
+
 class Desk:
     """Mail of one kind, and the handler that works through it, one after the other."""
 
@@ -121,11 +127,13 @@ class Inbox:
         self._epoch = self._newest = 0
         self.got = 0
         """The highest number that is kept."""
+        self.store = ""
+        """Which store of a hub the mailbox is in; empty while that is not known."""
 
     def open(self, shelf: Shelf) -> None:
         """Go on with what is kept on a shelf; call it before anything comes."""
         self._shelf = shelf
-        self._epoch, self.got = shelf.epoch, shelf.got
+        self._epoch, self.got, self.store = shelf.epoch, shelf.got, shelf.store
         self._newest = self.got
         for entry in shelf.entries:
             self._remember(entry)
@@ -137,11 +145,18 @@ class Inbox:
         """What the hub is to be told on every new connection."""
         return [entry.frame for entry in self._unsaid.values()]
 
-    def link(self, cursor: int) -> None:
-        """Begin to take mail over a new connection to a hub whose log ends there."""
+    def link(self, cursor: int, store: str = "") -> None:
+        """Begin to take mail over a new connection to a hub.
+
+        Args:
+            cursor: where its log ends.
+            store: which store it has; empty when it does not say.
+        """
         self._newest = self.got
-        if cursor < self.got:
-            self.begin_anew()
+        if cursor < self.got or (store and self.store not in ("", store)):
+            self.begin_anew(store)
+        else:
+            self._belong(store)
 
     def take(
         self, frame: Frame, then: Callable[[Mail, bool], None]
@@ -161,7 +176,7 @@ class Inbox:
         entry = Entry(mail=mail, epoch=self._epoch)
         return self._shelf.receive(entry, after, partial(self._received, entry, then))
 
-    def begin_anew(self) -> None:
+    def begin_anew(self, store: str = "") -> None:
         """Take what comes from now on as the mailbox of another hub.
 
         What is left of the old one is handled, and nothing is said of it.
@@ -169,7 +184,14 @@ class Inbox:
         self._epoch += 1
         self.got = self._newest = 0
         self._unsaid.clear()
-        self._shelf.begin(self._epoch)
+        self._belong(store)
+
+    def _belong(self, store: str) -> None:
+        """Keep whose mailbox this is, if that is not kept yet."""
+        self.store = store or self.store
+        kept = self._shelf.epoch, self._shelf.store
+        if kept != (self._epoch, self.store):
+            self._shelf.begin(self._epoch, self.store)
 
     def deliver(self, mail: Mail) -> None:
         """Put mail on the desk of its kind; a kind we do not know is left alone."""
@@ -248,6 +270,10 @@ class Inbox:
         mail = await self._begin(key)
         try:
             await handler(mail)
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            await self._failed(mail, RuntimeError("the handler was cancelled"))
         except Exception as error:
             log.exception("the handler of %s %s failed", mail.kind, mail.ref)
             await self._failed(mail, error)

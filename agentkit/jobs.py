@@ -24,6 +24,7 @@ from agentkit.boxes import NotStored
 from agentkit.codec import decode, dumps
 from agentkit.errors import AgentkitError, Invalid, SwarmError
 from agentkit.exchange import Exchange, Frame
+from agentkit.inbox import is_cancelled
 from agentkit.outbox import Outbox
 from agentkit.rows import Task
 
@@ -275,7 +276,7 @@ class Worker:
             reason = _cut(str(error))
             ending = {"type": "nack", "reason": reason, "delay": error.seconds}
         except asyncio.CancelledError:
-            if _is_cancelled() and not self._closing:
+            if is_cancelled() and not self._closing:
                 raise
             stopped = {"type": "fail", "reason": "the handler was cancelled"}
             leaving = {"type": "nack", "reason": LEAVING}
@@ -287,12 +288,6 @@ class Worker:
             log.warning("task %s was taken away: %s", run.job.id, run.lost)
             return None
         return {**ending, "task": run.job.id, "fence": run.job.fence}
-
-
-def _is_cancelled() -> bool:
-    """Say whether the task that runs this is to end, rather than one it waits for."""
-    current = asyncio.current_task()
-    return current is not None and current.cancelling() > 0
 
 
 def _why(error: Exception) -> str:

@@ -85,6 +85,8 @@ class Shelf:
     """Which mailbox is the current one."""
     got = 0
     """The highest number in it that is kept."""
+    store = ""
+    """Which store of a hub the mailbox is in; empty while that is not known."""
     entries: Sequence[Entry] = ()
     """What was kept when it was opened, in order."""
 
@@ -111,8 +113,9 @@ class Shelf:
     def note(self, entry: Entry) -> None:
         """Keep how far an entry came, some time soon."""
 
-    def begin(self, epoch: int) -> None:
-        """Note that the mailbox of another hub begins."""
+    def begin(self, epoch: int, store: str) -> None:
+        """Note which mailbox is the current one; a new one begins with nothing kept."""
+        self.epoch, self.store = epoch, store
 
     def forget(self, entry: Entry) -> None:
         """Drop an entry."""
@@ -123,7 +126,7 @@ class FileShelf(Shelf):
 
     def __init__(self, box: Box) -> None:
         self._box = box
-        self.epoch, self.got, self.entries = box.at_once(self._load)
+        self.epoch, self.got, self.store, self.entries = box.at_once(self._load)
 
     def receive(
         self, entry: Entry, after: int, then: Callable[[bool], None]
@@ -140,10 +143,14 @@ class FileShelf(Shelf):
         """Store how far an entry came, some time soon."""
         self._box.write(partial(self._update, entry))
 
-    def begin(self, epoch: int) -> None:
-        """Note that the mailbox of another hub begins."""
-        statement = "update inbox set epoch = ?, got = 0"
-        self._box.write(lambda db: db.execute(statement, (epoch,)))
+    def begin(self, epoch: int, store: str) -> None:
+        """Store which mailbox is the current one; `epoch` and `store` tell when it is.
+
+        Said again it changes nothing.
+        """
+        begun = super().begin
+        write = partial(self._begin, epoch, store)
+        self._box.write(write, lambda _: begun(epoch, store))
 
     def forget(self, entry: Entry) -> None:
         """Drop an entry."""
@@ -152,12 +159,21 @@ class FileShelf(Shelf):
 
     # --- within a transaction ---
 
-    def _load(self, db: sqlite3.Connection) -> tuple[int, int, list[Entry]]:
+    def _load(self, db: sqlite3.Connection) -> tuple[int, int, str, list[Entry]]:
         epoch, got = db.execute("select epoch, got from inbox").fetchone()
+        (store,) = db.execute("select store from hub").fetchone() or ("",)
         reader = db.cursor()
         reader.row_factory = sqlite3.Row
         rows = reader.execute("select * from mail order by place")
-        return epoch, got, [self._entry(row) for row in rows]
+        return epoch, got, store, [self._entry(row) for row in rows]
+
+    def _begin(self, epoch: int, store: str, db: sqlite3.Connection) -> None:
+        db.execute(
+            "update inbox set got = iif(epoch = :epoch, got, 0), epoch = :epoch",
+            {"epoch": epoch},
+        )
+        db.execute("delete from hub")
+        db.execute("insert into hub values (?)", (store,))
 
     def _entry(self, row: sqlite3.Row) -> Entry:
         place, unseal = (row["seq"], row["at"]), self._box.sealer.unseal

@@ -149,6 +149,7 @@ class Session:
                 "agent": self._agent,
                 "cursor": cursor,
                 "accepted": self._stored,
+                "store": hub.store.identity,
             }
         )
         if self._recipient.handed:
@@ -157,7 +158,10 @@ class Session:
 
     def _look(self, swarm: Swarm) -> tuple[int, int]:
         """See how far the agent's outbox was accepted, and whether `got` can be."""
-        if self._recipient.handed > swarm.cursor:
+        mine = self._office.hub.store.identity
+        if self._hello.get("store", mine) != mine or (
+            self._recipient.handed > swarm.cursor
+        ):
             # It speaks of the mailbox of another hub: here it begins anew.
             self._recipient.handed = 0
         spool = swarm.spools.get((self._agent, self._hello["spool"]))

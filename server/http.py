@@ -22,6 +22,7 @@ async def healthz(office: Office, _call: Call) -> Reply:
                 "hub": "swarmtui",
                 "version": office.hub.version,
                 "started": office.hub.started,
+                "store": office.hub.store.identity,
             }
         )
     )

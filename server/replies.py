@@ -177,6 +177,8 @@ class Health(TypedDict):
     hub: Literal["swarmtui"]
     version: str
     started: str
+    store: str
+    """Which store it has: another hub has another, and so has one that was restored."""
 
 
 class Readiness(TypedDict):

@@ -181,6 +181,7 @@ class AgentHello(TypedDict):
     agent: str
     spool: Annotated[str, Field(min_length=1, max_length=256)]
     got: NotRequired[FromZero]
+    store: NotRequired[Annotated[str, Field(max_length=256)]]
     capabilities: NotRequired[tuple[str, ...] | None]
     guarantee: NotRequired[Guarantee]
 

@@ -204,6 +204,7 @@ class Restoration:
                 with closing(reading(self._part)) as connection:
                     self._judge(connection)
                     self.contents = contents(connection)
+                self._become_another()
         except BaseException:
             self._leave()
             raise
@@ -259,6 +260,12 @@ class Restoration:
             raise StoreError(
                 f"{self._copy} is damaged ({health.problems[0]}): restore another copy"
             )
+
+    def _become_another(self) -> None:
+        """Let it be recognised as another log: what it was had gone on from here."""
+        with closing(sqlite3.connect(self._part, isolation_level=None)) as connection:
+            connection.execute("DROP TABLE IF EXISTS identity")
+        _sync(self._part)
 
     def _set_aside(self, now: datetime) -> Path:
         """Give the old store a second name, under which it stays."""

@@ -65,6 +65,12 @@ class SQLiteStore:
         self._writer: Writer | None = None
         self._reader: aiosqlite.Connection | None = None
         self._copies = count()
+        self._identity = ""
+
+    @property
+    def identity(self) -> str:
+        """What this log is recognised by: made with the file, empty before `open`."""
+        return self._identity
 
     async def open(self) -> None:
         """Open or create the file, with its folder, and take its lock.
@@ -84,6 +90,7 @@ class SQLiteStore:
                         previous=self._previous,
                     )
                 )
+                self._identity = self._writer.identity
                 copies.sweep(self._path)
                 self._reader = await aiosqlite.connect(self._path, isolation_level=None)
                 for pragma in _READER:

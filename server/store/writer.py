@@ -14,9 +14,10 @@ from server.core.tables import Tables, Turn
 from server.store.base import StoreError, Trimmed
 from server.store.insert import Values
 from server.store.lock import StoreLock
-from server.store.log import next_cursor
+from server.store.log import new_identity, next_cursor
 from server.store.schema import (
     APPLICATION,
+    IDENTITY,
     INSERT_EVENT,
     SCHEMA,
     TABLES,
@@ -86,6 +87,8 @@ class Writer:
             self._ensure_schema(path)
             self.sealer = self._sealer(path, master, previous)
             """What reads the bodies; any thread may use it."""
+            self.identity = self._identify()
+            """What the log is recognised by."""
             self.check()
             self._last = self._newest()
             undo.pop_all()
@@ -127,6 +130,15 @@ class Writer:
     def _sealer(self, path: Path, master: str, previous: str) -> Sealer:
         with self.transaction() as connection:
             return Sealer.of(connection, master, previous, where=f"the store {path}")
+
+    def _identify(self) -> str:
+        with self.transaction() as connection:
+            connection.execute(IDENTITY)
+            found = connection.execute("SELECT id FROM identity").fetchone()
+            if found is None:
+                found = (new_identity(),)
+                connection.execute("INSERT INTO identity VALUES (?)", found)
+        return str(found[0])
 
     def load(self) -> tuple[int, Tables]:
         """Return the newest cursor and the rows that are still of use."""

@@ -789,3 +789,20 @@ def delivery_row(agent: str, seq: int, **values: Any) -> Delivery:
         queued=NOW - timedelta(microseconds=1),
     )
     return replace(row, **values)
+
+
+async def test_a_store_is_recognised_when_it_is_opened_again(store: Store) -> None:
+    before = store.identity
+
+    await reopen(store)
+
+    assert before
+    assert store.identity == before
+
+
+async def test_another_store_is_another(store: Store, tmp_path: Path) -> None:
+    other = SQLiteStore(tmp_path / "other.db")
+    await other.open()
+    await other.close()
+
+    assert store.identity not in ("", other.identity, MemoryStore().identity)

@@ -243,6 +243,34 @@ async def test_mail_that_came_while_away_is_handed_out_once(start: Start) -> Non
             assert states == {"done"}
 
 
+@pytest.mark.parametrize("durable", [False, True])
+async def test_a_hub_with_another_and_longer_log_skips_no_mail(
+    start: Start, *, durable: bool
+) -> None:
+    hub = start("--store", "memory")
+    heard: list[str] = []
+    async with Agent("a1", durable=durable) as agent:
+
+        @agent.on_broadcast
+        async def listen(mail: Mail) -> None:
+            heard.append(mail.text)
+
+        async with Coordinator() as swarm:
+            await swarm.broadcast("one")
+            await until(lambda: heard == ["one"])
+        hub.process.kill()
+        await until(lambda: agent.link.state != "live")
+
+        other = start("--store", "memory", "--port", "0", home=hub.home / "other")
+        other.report("a1", "idle")
+        other.http.post("/v1/broadcasts", json={"text": "two"}).raise_for_status()
+        for number in range(20):
+            other.report(f"b{number}", "idle")
+        told = hub.home / "hub.json"
+        told.write_text((hub.home / "other" / "hub.json").read_text())
+        await until(lambda: heard == ["one", "two"])
+
+
 async def test_a_question_is_answered(me: str) -> None:
     async with Coordinator() as swarm:
         async with Agent(me) as agent:

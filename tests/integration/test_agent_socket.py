@@ -51,6 +51,23 @@ async def test_an_unknown_agent_joins_as_idle(hub: RunningHub) -> None:
     assert known["capabilities"] == ["video"]
 
 
+async def test_what_was_received_from_another_store_counts_for_nothing(
+    hub: RunningHub,
+) -> None:
+    async with hub.agent("moves"):
+        pass
+    hub.post("/v1/broadcasts", {"text": "hear"}).raise_for_status()
+    cursor = hub.get("/v1/events").json()["events"][-1]["cursor"]
+
+    async with hub.agent("moves", got=cursor, store="another") as line:
+        mail = await line.hear("mail")
+
+    assert line.welcome["store"] == hub.get("/healthz").json()["store"]
+    assert mail["body"] == {"text": "hear"}
+    async with hub.agent("moves", got=cursor, store=line.welcome["store"]):
+        await until(lambda: deliveries(hub, "moves")[0]["state"] == "acked")
+
+
 async def test_an_agent_that_goes_is_unlinked(hub: RunningHub) -> None:
     async with hub.agent("goes") as line:
         await line.say("bye")

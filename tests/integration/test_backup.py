@@ -250,6 +250,7 @@ def test_a_restored_store_takes_the_place_of_the_old_which_is_kept(
 ) -> None:
     hub = start()
     fill(hub, 2)
+    recognised = hub.get("/healthz").json()["store"]
     done(swarmtui(hub.home, "backup", tmp_path / "copy"))
     fill(hub, 5)
     hub.stop()
@@ -265,7 +266,9 @@ def test_a_restored_store_takes_the_place_of_the_old_which_is_kept(
     with closing(sqlite3.connect(kept)) as old:
         assert old.execute("SELECT count(*) FROM agents").fetchone() == (5,)
     assert (hub.home / "hub.db").stat().st_mode & 0o777 == 0o600
-    assert len(start().get("/v1/agents").json()["agents"]) == 2
+    restored = start()
+    assert len(restored.get("/v1/agents").json()["agents"]) == 2
+    assert restored.get("/healthz").json()["store"] not in ("", recognised)
 
 
 def test_a_store_that_is_there_is_not_replaced_without_a_yes(

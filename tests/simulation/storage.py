@@ -161,6 +161,7 @@ class FailingStore:
         self._disk = disk
         self._die = die
         self._dice = world.dice(f"store {world.loop.time()}")
+        self.identity = disk.identity
         self.open = disk.open
         self.load = disk.load
         self.events = disk.events

@@ -447,3 +447,74 @@ async def test_what_was_handled_leaves_no_text_behind(durable: Reader) -> None:
         lambda db: db.execute("select state, body from mail").fetchall()
     )
     assert rows == [("done", "")]
+
+
+async def test_a_handler_that_cancels_itself_holds_up_nothing(reader: Reader) -> None:
+    heard: list[int] = []
+
+    async def stumble(mail: Mail) -> None:
+        heard.append(mail.seq)
+        if mail.attempt == 1 and mail.seq == 1:
+            raise asyncio.CancelledError
+
+    reader.inbox.desks["broadcast"].register(stumble)
+
+    await reader.take(frame(1), frame(2))
+    await until(lambda: reader.done == [1, 2])
+
+    assert heard == [1, 1, 2]
+
+
+async def test_a_store_that_is_another_is_another_hub(reader: Reader) -> None:
+    reader.inbox.link(cursor=9, store="one")
+    reader.inbox.desks["broadcast"].register(Listener())
+    await reader.take(frame(9))
+    await until(lambda: reader.done == [9])
+    reader.inbox.link(cursor=9, store="one")
+    stayed = reader.inbox.got
+
+    reader.inbox.link(cursor=900, store="two")
+
+    assert stayed == 9
+    assert (reader.inbox.got, reader.inbox.notes) == (0, [])
+
+
+async def test_a_hub_that_does_not_say_which_store_it_has_is_believed(
+    reader: Reader,
+) -> None:
+    reader.inbox.link(cursor=9)
+    await reader.take(frame(9))
+    reader.inbox.link(cursor=9, store="one")
+    reader.inbox.link(cursor=9)
+
+    assert (reader.inbox.got, reader.inbox.store) == (9, "one")
+
+
+async def test_whose_mailbox_it_is_survives_a_crash(durable: Reader) -> None:
+    durable.inbox.link(cursor=9, store="one")
+    await durable.take(frame(9))
+
+    await durable.crash()
+
+    assert (durable.inbox.got, durable.inbox.store) == (9, "one")
+
+
+async def test_a_mailbox_whose_beginning_was_not_stored_begins_with_the_next_link(
+    durable: Reader, caplog: pytest.LogCaptureFixture
+) -> None:
+    durable.inbox.link(cursor=9, store="one")
+    await durable.take(frame(9))
+    spoil = "before delete on hub begin select raise(abort, 'no'); end"
+    await durable.box.write(lambda db: db.execute(f"create trigger spoil {spoil}"))
+    durable.inbox.link(cursor=900, store="two")
+    with pytest.raises(NotStored):
+        await durable.take(frame(3, minute=5))
+    await durable.box.write(lambda db: db.execute("drop trigger spoil"))
+
+    durable.inbox.link(cursor=900, store="two")
+    await durable.take(frame(3, minute=5), frame(4, minute=5))
+    await durable.crash()
+
+    assert durable.acked == [9, 3, 4]
+    assert (durable.inbox.got, durable.inbox.store) == (4, "two")
+    assert "cannot be written" in caplog.text

@@ -295,3 +295,13 @@ async def test_one_report_cannot_stand_in_for_another(unpack: Open) -> None:
 def swap(db: sqlite3.Connection) -> None:
     db.execute("update reports set seq = -seq")
     db.execute("update reports set seq = 3 + seq")
+
+
+async def test_a_file_that_is_closed_takes_nothing_and_says_so(unpack: Open) -> None:
+    box = unpack()
+    outbox = FileOutbox(box)
+    await fill(outbox, "a")
+    box.close()
+
+    with pytest.raises(NotStored, match="is closed: its agent has ended"):
+        await fill(outbox, "b")
