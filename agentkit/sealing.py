@@ -28,7 +28,7 @@ import os
 import sqlite3
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -222,6 +222,28 @@ class Sealer:
     def plain(self) -> "Sealer":
         """Return one that reads what this one reads and seals nothing."""
         return Sealer(self._where, None, self._keys)
+
+
+def check_keys(
+    connection: sqlite3.Connection,
+    master: str = "",
+    previous: str = "",
+    *,
+    where: object,
+) -> None:
+    """Check that keys fit a file, which may be open for reading only.
+
+    Takes what `Sealer.of` takes; nothing is written to the file.
+
+    Raises:
+        WrongKey: they do not, as `Sealer.of` would say.
+    """
+    with closing(sqlite3.connect(":memory:")) as apart:
+        apart.execute(SCHEMA)
+        if connection.execute("SELECT 1 FROM pragma_table_info('keys')").fetchone():
+            known = connection.execute("SELECT id, salt, word FROM keys").fetchall()
+            apart.executemany("INSERT INTO keys VALUES (?, ?, ?)", known)
+        Sealer.of(apart, master, previous, where=where)
 
 
 def seal_alone(text: str, place: str, master: str) -> str:

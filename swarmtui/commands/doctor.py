@@ -21,12 +21,13 @@ from typing import Literal, NamedTuple, TypeAlias
 import click
 
 from agentkit.calls import Caller
-from agentkit.errors import AgentkitError, HubUnreachable
+from agentkit.errors import AgentkitError, HubError, HubUnreachable, Invalid
+from agentkit.sealing import WrongKey
 from agentkit.settings import Endpoint, KitSettings, discover, load, paths
 from swarmtui import __version__, output
 from swarmtui.asking import KNOCK, hub_meant, hub_options
 from swarmtui.commands.serve import Settings as HubSettings
-from swarmtui.commands.serve import check_store, store_here
+from swarmtui.commands.serve import check_key, check_store, store_here
 from swarmtui.limits import lift_file_limit
 from swarmtui.output import Column, Form
 from swarmtui.preferences import Preferences
@@ -46,6 +47,7 @@ SKEW = timedelta(seconds=5)
 PATIENCE = 10.0
 PATIENCE_FOR_STORE = 600.0
 DAMAGED = "stop the hub, then swarmtui restore FILE with your newest backup"
+LOCKED = "set storage_master_key_file to the key that the hub has"
 
 
 class Finding(NamedTuple):
@@ -201,6 +203,8 @@ def store() -> Finding:
             told = caller.get("integrity")
     except HubUnreachable:
         return _store_at_rest()
+    except HubError as error:
+        return Finding("warn", str(error), "see the hub's log")
     except AgentkitError as error:
         return Finding("warn", str(error), "ask with the operator's token")
     if not told["ok"]:
@@ -217,6 +221,9 @@ def _store_at_rest() -> Finding:
         return Finding("ok", "none yet")
     try:
         problems = check_store(at)
+        check_key(at)
+    except (WrongKey, Invalid) as error:
+        return Finding("fail", str(error), LOCKED)
     except AgentkitError as error:
         return Finding("fail", str(error), DAMAGED)
     if problems:

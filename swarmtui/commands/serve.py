@@ -1,6 +1,7 @@
 """``swarmtui serve``: the hub alone. The only module of this package that knows it."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Settings",
+    "check_key",
     "check_store",
     "restoration",
     "save_store",
@@ -85,6 +87,21 @@ def check_store(store: Path) -> tuple[str, ...]:
     from server.store.copies import check
 
     return check(store).problems
+
+
+def check_key(store: Path) -> None:
+    """Check that the key that is set fits a store that no hub has, if it is sealed.
+
+    Raises:
+        Invalid: the key cannot be read.
+        WrongKey: it does not fit, or there is none.
+    """
+    from agentkit.sealing import check_keys
+    from server.store.copies import reading
+
+    with closing(reading(store)) as connection:
+        masters = load(Settings).values.master_keys
+        check_keys(connection, *masters, where=f"the store {store}")
 
 
 def restoration(copy: Path, store: Path) -> "Restoration":

@@ -2,10 +2,12 @@
 
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+import threading
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,41 @@ def test_a_damaged_store_fails_with_or_without_a_hub(start: Any) -> None:
         assert checks["store"]["result"] == "fail"
         assert "the log has" in checks["store"]["found"]
         assert "swarmtui restore" in checks["store"]["remedy"]
+
+
+@pytest.mark.parametrize("key", ["", "quite another key than that"])
+def test_a_sealed_store_whose_key_is_not_set_fails(start: Any, key: str) -> None:
+    fitting = "the key that it was sealed with"
+    hub = start("--storage-master-key", fitting)
+    hub.stop()
+
+    code, checks = examined(hub.home, SWARMTUI_STORAGE_MASTER_KEY=key)
+
+    assert code == 1
+    assert checks["store"]["result"] == "fail"
+    assert "sealed" in checks["store"]["found"]
+    assert "storage_master_key" in checks["store"]["remedy"]
+    assert examined(hub.home, SWARMTUI_STORAGE_MASTER_KEY=fitting)[0] == 0
+
+
+def test_a_hub_that_hangs_up_is_not_asked_for_another_token(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_hang_up, args=(server,), daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+        code, checks = examined(tmp_path, SWARMTUI_URL=url)
+
+    assert code == 1
+    assert "it hung up" in checks["store"]["found"]
+    assert checks["store"]["remedy"] == "see the hub's log"
+
+
+def _hang_up(server: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            connection, _ = server.accept()
+            connection.close()
 
 
 def test_a_store_that_no_hub_has_is_looked_over(start: Any) -> None:

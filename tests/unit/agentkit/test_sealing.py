@@ -6,6 +6,7 @@ import sys
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentkit.errors import Invalid
-from agentkit.sealing import Forged, Sealer, WrongKey, master_key
+from agentkit.sealing import Forged, Sealer, WrongKey, check_keys, master_key
 
 OLD = "the old key, long enough"
 NEW = "the new key, long enough"
@@ -266,3 +267,29 @@ def test_cryptography_is_not_imported_before_there_is_a_key() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- Whether a key fits ---------------------------------------------------------------
+
+
+def test_keys_are_checked_on_a_file_that_can_only_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "box.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        sealer(file, OLD)
+    before = path.read_bytes()
+
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as file:
+        check_keys(file, OLD, where="box.db")
+        check_keys(file, NEW, OLD, where="box.db")
+        for master in (NEW, ""):
+            with pytest.raises(WrongKey, match="set storage_master_key"):
+                check_keys(file, master, where="box.db")
+
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("master", ["", OLD])
+def test_any_key_fits_what_is_not_sealed(file: sqlite3.Connection, master: str) -> None:
+    check_keys(file, master, where="box.db")
+
+    assert not file.execute("SELECT * FROM sqlite_master").fetchall()
