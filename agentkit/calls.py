@@ -5,6 +5,7 @@ For commands that ask one thing and end. A program that stays uses `Agent` or
 """
 
 import json
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -43,6 +44,10 @@ BY_STATUS: dict[int, type[AgentkitError]] = {
 
 PIECE = 1 << 18
 """Bytes of a download that are taken at once."""
+
+
+_OPENSSL = re.compile(r"\[[^]]*\] | \(_ssl\.c:\d+\)")
+"""What OpenSSL says for its own people around what it says for everybody."""
 
 
 class Reply(NamedTuple):
@@ -364,5 +369,7 @@ def _reason(error: Exception) -> str:
     """Say in a few words what went wrong."""
     if isinstance(error, TimeoutError):
         return "it took too long"
+    if isinstance(error, (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)):
+        return "it hung up"
     text = error.strerror if isinstance(error, OSError) else str(error)
-    return (text or type(error).__name__).lower()
+    return _OPENSSL.sub("", text or type(error).__name__).lower()
