@@ -30,6 +30,12 @@ class DamagedError(AgentkitError):
     code = "damaged"
 
 
+class MissingError(AgentkitError):
+    """A file or folder that was named is not there."""
+
+    code = "missing"
+
+
 @click.command()
 @click.argument("file", metavar="FILE", type=FILE)
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
@@ -45,6 +51,7 @@ def backup(*, file: Path, force: bool, form: Form) -> None:
         raise Conflict(
             f"{file} is there: name another file, or replace it with --force"
         )
+    _check_folder(file)
     part = file.with_name(f"{file.name}.part")
     part.unlink(missing_ok=True)
     try:
@@ -60,6 +67,18 @@ def backup(*, file: Path, force: bool, form: Form) -> None:
         output.line(str(file))
     else:
         output.as_json(backup={"file": str(file), "bytes": size, "source": source})
+
+
+def _check_folder(file: Path) -> None:
+    """Check that there is a folder for a file.
+
+    Raises:
+        MissingError: there is none.
+    """
+    if not file.absolute().parent.is_dir():
+        raise MissingError(
+            f"there is no folder {file.parent}: make it, or name another"
+        )
 
 
 def _copied(part: Path) -> str:
@@ -145,6 +164,10 @@ def restore(*, file: Path, data_dir: str | None, yes: bool, form: Form) -> None:
 
     No hub may run on it; what was there is kept beside it.
     """
+    if not file.is_file():
+        raise MissingError(
+            f"there is no copy {file}: name a file that swarmtui backup made"
+        )
     store, now = store_here(data_dir), utc_now()
     with restoration(file, store) as copy:
         held = copy.contents
@@ -156,6 +179,7 @@ def restore(*, file: Path, data_dir: str | None, yes: bool, form: Form) -> None:
         if store.exists() and not yes:
             _agree(store)
         kept = copy.finish(now)
+        _give_away(store)
     if form == "table":
         if kept is not None:
             words.say(f"what was there is kept as {kept}")
@@ -163,6 +187,17 @@ def restore(*, file: Path, data_dir: str | None, yes: bool, form: Form) -> None:
     else:
         kept_as = None if kept is None else str(kept)
         output.as_json(restored={"store": str(store), "kept": kept_as}, holds=held)
+
+
+def _give_away(store: Path) -> None:
+    """Let a store that root restored belong to whom its folder belongs.
+
+    Otherwise a hub that runs as a user of its own could not open it.
+    """
+    if os.geteuid() == 0:
+        folder = store.parent.stat()
+        for path in (store, store.with_name(f"{store.name}.lock")):
+            os.chown(path, folder.st_uid, folder.st_gid)
 
 
 def _agree(store: Path) -> None:

@@ -169,7 +169,7 @@ def test_a_hub_that_is_named_is_the_one_that_is_copied(
     assert not list(tmp_path.glob("copy*"))
 
 
-def test_a_file_that_cannot_be_written_is_named(start: Start, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_named(start: Start, tmp_path: Path) -> None:
     hub = start()
     target = tmp_path / "nowhere" / "copy"
 
@@ -179,7 +179,7 @@ def test_a_file_that_cannot_be_written_is_named(start: Start, tmp_path: Path) ->
 
     for ended in (at_work, at_rest):
         assert ended.returncode == 1
-        assert f"{target}.part: no such file or directory" in ended.stderr
+        assert f"there is no folder {target.parent}: make it" in ended.stderr
 
 
 def test_a_copy_that_finds_no_room_is_told_and_the_hub_goes_on(start: Start) -> None:
@@ -271,6 +271,22 @@ def test_a_restored_store_takes_the_place_of_the_old_which_is_kept(
     assert restored.get("/healthz").json()["store"] not in ("", recognised)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_restores_belongs_to_whom_the_folder_belongs(
+    start: Start, tmp_path: Path
+) -> None:
+    hub = start()
+    done(swarmtui(hub.home, "backup", tmp_path / "copy"))
+    service = tmp_path / "service"
+    service.mkdir()
+    os.chown(service, 4711, 4712)
+
+    done(swarmtui(service, "restore", tmp_path / "copy"))
+
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in service.iterdir()}
+    assert owners == {(4711, 4712)}
+
+
 def test_a_store_that_is_there_is_not_replaced_without_a_yes(
     start: Start, tmp_path: Path
 ) -> None:
@@ -336,7 +352,7 @@ def missing(copy: Path) -> None:
         (of_the_future, "version 99"),
         (torn, "damaged"),
         (with_a_gap, "the log has"),
-        (missing, "copy"),
+        (missing, "name a file that swarmtui backup made"),
     ],
 )
 def test_what_cannot_be_restored_is_told_and_nothing_changes(
