@@ -178,7 +178,8 @@ def known(what: str, name: str, among: Any) -> None:
     if name in among:
         return
     near = get_close_matches(name, among, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"{len(among):,} are known"
+    count = f"{len(among):,} are known, see swarmtui {what}s"
+    hint = f"did you mean {near[0]}?" if near else count if among else "none is yet"
     raise NotFound(f"there is no {what} {name!r}: {hint}")
 
 

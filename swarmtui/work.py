@@ -6,14 +6,14 @@ its agent gave up. The filter is the agents' language over the fields of such ro
     state:leased need:python prio>2 tries>1 age>10m task:P0.* !a1 text
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from agentkit.filters import OPERATORS, UNITS, BadTerm, Term, parse
-from agentkit.rows import Delivery, Task, TaskState
+from agentkit.rows import Delivery, DeliveryKind, Task, TaskState
 from swarmtui.text import duration, safe
 
 Group: TypeAlias = Literal["ready", "leased", "done", "dead"]
@@ -139,8 +139,8 @@ _NUMBERS: dict[str, Callable[[Letter, datetime], Any]] = {
     "age": lambda row, now: now - since(row),
 }
 KEYS = (*_TEXTS, *_NUMBERS)
-WORDS = {*get_args(TaskState), "backoff"}
-"""What ``state:`` may be compared with, beside the kinds of deliveries."""
+WORDS = (*get_args(TaskState), "backoff", *get_args(DeliveryKind))
+"""What ``state:`` may be compared with."""
 
 
 def compile_work(text: str) -> Chosen | None:
@@ -187,10 +187,20 @@ def _text(term: Term) -> Chosen:
     globs = [one for one in term.value.replace('"', "").split(",") if one]
     if not globs:
         raise _bad(term, f"there is nothing after {term.key}:; write a word there")
+    if term.key == "state":
+        _check_states(term, globs)
     look = _TEXTS[term.key]
     return lambda row, _: any(
         fnmatchcase(text, glob) for text in look(row) for glob in globs
     )
+
+
+def _check_states(term: Term, globs: Sequence[str]) -> None:
+    for glob in globs:
+        if not any(fnmatchcase(name, glob) for name in WORDS):
+            near = get_close_matches(glob, WORDS, 1)
+            remedy = f"did you mean {near[0]}?" if near else f"use {', '.join(WORDS)}"
+            raise _bad(term, f"there is no state {glob!r}; {remedy}")
 
 
 def _number(term: Term) -> Chosen:

@@ -305,7 +305,13 @@ def retry(*, idents: tuple[str, ...], where: str | None, yes: bool, form: Form) 
 
     What is dead, and what each is called: swarmtui deliveries --dead.
     """
-    chosen = _meant(idents, where, dead_deliveries, lambda row: not row.retried)
+    chosen = _meant(
+        idents,
+        where,
+        dead_deliveries,
+        lambda row: not row.retried,
+        seen="swarmtui deliveries --dead",
+    )
     words.agree("Retry", chosen, "dead letter", yes=yes or where is None)
     done, code = _each(chosen, lambda swarm, key: swarm.retry(key))
     rows = [{"delivery": key, "agent": event.agent} for key, event in done]
@@ -318,8 +324,17 @@ def _meant(
     where: str | None,
     every: Callable[[], Sequence[R]],
     fits: Callable[[R], bool] = bool,
+    *,
+    seen: str = "swarmtui tasks",
 ) -> list[str]:
     """Return the ids that are meant: those said, or those that a filter chooses.
+
+    Args:
+        idents: those said.
+        where: the filter.
+        every: gives all that there are.
+        fits: whether the order makes sense for a row.
+        seen: the command that lists them.
 
     Raises:
         click.UsageError: neither was said, or both were.
@@ -334,7 +349,7 @@ def _meant(
     if not chosen:
         raise NobodyThere(
             f"the filter {where!r} chooses nothing that this can be done to, out of "
-            f"{len(rows):,}: try it with swarmtui tasks"
+            f"{len(rows):,}: see {seen}"
         )
     return chosen
 

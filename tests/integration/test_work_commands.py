@@ -286,6 +286,8 @@ REFUSALS = [
     (["cancel", "nope-8"], 3, "no task 'nope-8' is known"),
     (["requeue", "--where", "zzzz"], 4, "chooses nothing"),
     (["requeue", "--where", "prio>"], 2, "prio"),
+    (["retry", "--where", "zzzz"], 4, "see swarmtui deliveries --dead"),
+    (["tasks", "state:dedd"], 2, "did you mean dead?"),
     (["retry", "5@nobody"], 3, "nobody"),
     (["retry", "5"], 2, "id cannot be '5'"),
     (["deliveries"], 2, "--dead"),

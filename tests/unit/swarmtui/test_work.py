@@ -97,6 +97,8 @@ ROWS: tuple[Letter, ...] = (
         ("state:leased", "T2"),
         ("state:backoff", "T3"),
         ("state:leased,backoff", "T2 T3"),
+        ("state:lea*", "T2"),
+        ("state:broadcast", "b1"),
         ("agent:a1", "T2 b1"),
         ("!agent:a1", "T1 T3"),
         ("prio>2", "T1"),
@@ -127,6 +129,8 @@ def test_a_filter_chooses(text: str, names: str) -> None:
         ("prio>high", "'high' is not a number"),
         ("age>soon", "write age>10m"),
         ("state>2", "takes a colon"),
+        ("state:qeued", "did you mean queued?"),
+        ("state:xyz", "use scheduled, queued"),
         ("state:", "there is nothing after state:"),
     ],
 )
