@@ -5,6 +5,7 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import NoReturn
 
 from agentkit import __version__
 from agentkit.commands import (
@@ -44,6 +45,14 @@ environment: SWARMTUI_URL, SWARMTUI_AGENT, SWARMTUI_CAPABILITIES, SWARMTUI_TOKEN
              SWARMTUI_TOKEN_FILE; SWARMTUI_DISABLE=1 reports nothing"""
 
 
+class _Parser(ArgumentParser):
+    """Says what is wrong with the words in one sentence, as every command does."""
+
+    def error(self, message: str) -> NoReturn:
+        words_to(f"{message}; see {self.prog} --help")
+        sys.exit(2)
+
+
 def run(words: Sequence[str], attempt: Attempt) -> int:
     """Run a command and return its exit code; no error is raised.
 
@@ -80,7 +89,7 @@ def _of_the_system(error: OSError) -> str:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
+    parser = _Parser(
         prog="agentkit",
         description="What an agent carries: report to the hub, wait for work, ask.",
         epilog=CODES,
