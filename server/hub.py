@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from time import perf_counter
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import orjson
 
+from agentkit import protocol as p
 from agentkit.errors import Conflict, SwarmError
 from agentkit.protocol import Command, Logged, Start, Tick
-from agentkit.rows import Receipt
+from agentkit.rows import Broadcast, HelpRequest, Receipt, Task
 from server.clock import Clock
 from server.core import Rules, Swarm, Turn, decide, evolve
 from server.core.tables import Tables
@@ -47,6 +48,16 @@ DEFECT: Final = (
 )
 
 USED: Final = "the Idempotency-Key was used for something else: send a fresh one"
+
+NAMES: Final[Mapping[type, tuple[Literal["task", "help", "broadcast"], str]]] = {
+    **dict.fromkeys((p.Assign, p.Enqueue, p.Cancel, p.Requeue), ("task", "id")),
+    **dict.fromkeys((p.Claim, p.Extend, p.Complete), ("task", "task")),
+    **dict.fromkeys((p.Fail, p.Nack), ("task", "task")),
+    **dict.fromkeys((p.Answer, p.Take, p.AssignHelper), ("help", "help")),
+    **dict.fromkeys((p.Snooze, p.Resolve), ("help", "help")),
+    p.SendBroadcast: ("broadcast", "id"),
+}
+"""What commands name: of which kind it is, and the field that names it."""
 
 FED: Final = ("agents", "helps", "tasks", "broadcasts")
 """The tables that watchers mirror."""
@@ -139,6 +150,8 @@ class _Wish:
     read: Read[Any] | None = None
     key: str = ""
     size: int = 0
+    known: Task | HelpRequest | Broadcast | None = None
+    """What it names, when that was settled so long ago that only the store has it."""
     arrived: float = field(default_factory=perf_counter)
     outcome: Any = None
     first: int = 0
@@ -222,14 +235,32 @@ class Hub:
             SwarmError: the wish is refused; nothing changed.
             StoreError: nothing can be written just now; nothing changed.
         """
-        wish = _Wish(command, self._future(), read, key, size)
         self.stats.arrived(size)
+        known = await self._recall(command)
+        wish = _Wish(command, self._future(), read, key, size, known)
         self._enqueue(wish)
         outcome = await wish.answer
         if isinstance(outcome, Receipt):
             return await self._repeat(outcome, read)
         answer: Outcome[T | None] = outcome
         return answer
+
+    async def _recall(self, command: Command) -> Task | HelpRequest | Broadcast | None:
+        """Read what a command names if memory does not have it: it may be settled."""
+        kind, field = NAMES.get(type(command), ("task", ""))
+        key = getattr(command, field, "")
+        match kind:
+            case _ if not key:
+                return None
+            case "task":
+                known = key in self._swarm.tasks
+                return None if known else await self.store.task(key)
+            case "help":
+                known = key in self._swarm.helps
+                return None if known else await self.store.help(key)
+            case "broadcast":
+                known = key in self._swarm.broadcasts
+                return None if known else await self.store.broadcast(key)
 
     def post(
         self, command: Command, *, read: Read[T] | None = None, size: int = 0
@@ -331,6 +362,8 @@ class Hub:
         kind = type(wish.command).__name__
         if wish.key and wish.key in swarm.receipts:
             return _used(swarm.receipts[wish.key], kind)
+        if wish.known is not None:
+            swarm.recall(wish.known)
         now = self.now()
         decided = decide(swarm, wish.command, now)
         wish.first = swarm.cursor + 1
@@ -414,6 +447,10 @@ class Hub:
                 log.info("the store can be written again")
             except StoreError as still:
                 self.failure = still
+                await asyncio.sleep(RETRY)
+            except Exception:
+                # The pump must outlive whatever keeps it from going on.
+                log.exception("what is on disk cannot be loaded")
                 await asyncio.sleep(RETRY)
         self._schedule()
 

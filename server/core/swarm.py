@@ -153,6 +153,19 @@ class Swarm:
         """Yield every delivery that is not done, dead ones too."""
         return (row for box in self.mail.values() for row in box.values())
 
+    def recall(self, row: Task | HelpRequest | Broadcast) -> None:
+        """Take a settled row in again that was let go of; nothing of it changes."""
+        match row:
+            case Task() if row.id not in self.tasks:
+                self.put_task(row)
+                del self._changes.tasks[row.id]
+            case HelpRequest() if row.id not in self.helps:
+                self.put_help(row)
+                del self._changes.helps[row.id]
+            case Broadcast() if row.id not in self.broadcasts:
+                self.put_broadcast(row)
+                del self._changes.broadcasts[row.id]
+
     # --- what evolve writes ---
 
     def put_agent(self, new: Agent) -> None:

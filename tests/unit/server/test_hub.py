@@ -9,8 +9,21 @@ import pytest
 
 from agentkit.codec import decode_event
 from agentkit.errors import Conflict, NotFound
-from agentkit.protocol import Assign, Notify, SendBroadcast, Snooze
+from agentkit.protocol import (
+    Assign,
+    Claim,
+    Enqueue,
+    Fail,
+    Notify,
+    Requeue,
+    Resolve,
+    SendBroadcast,
+    Snooze,
+    TaskLeased,
+)
+from server import hub as module
 from server.core import Rules, Turn
+from server.core.tables import Tables
 from server.hub import Hub, Pushed
 from server.store.base import StoreError, Write
 from server.store.memory import MemoryStore
@@ -305,3 +318,97 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+async def fill(hub: Hub, *keys: str) -> None:
+    """Have tasks made, and failed for good."""
+    for key in keys:
+        await hub.submit(Enqueue(id=key))
+        claimed = await hub.submit(Claim(agent="a", task=key))
+        fence = claimed.events[-1].cursor
+        await hub.submit(Fail(agent="a", task=key, fence=fence, final=True))
+
+
+@pytest.fixture
+async def forgetful(store: WatchedStore) -> AsyncIterator[Hub]:
+    hub = Hub(store, rules=Rules(keep_settled=1), version="test")
+    await hub.start()
+    yield hub
+    await hub.stop()
+
+
+async def test_a_task_that_memory_let_go_of_is_requeued(forgetful: Hub) -> None:
+    await fill(forgetful, "T1", "T2", "T3")
+
+    await forgetful.submit(Requeue(id="T1"))
+
+    claimed = await forgetful.submit(Claim(agent="b"))
+    assert [event.task for _, event in claimed.events if isinstance(event, TaskLeased)]
+    assert await forgetful.ask(lambda swarm: swarm.task("T1").agent) == "b"
+
+
+async def test_an_id_that_memory_let_go_of_is_not_used_again(forgetful: Hub) -> None:
+    await fill(forgetful, "T1", "T2", "T3")
+    for key in ("b1", "b2", "b3"):
+        await forgetful.submit(SendBroadcast(id=key, text="hello", where="nobody"))
+
+    with pytest.raises(Conflict, match="task 'T1' is there already and is dead"):
+        await forgetful.submit(Enqueue(id="T1"))
+    with pytest.raises(Conflict, match="broadcast 'b1' was sent before"):
+        await forgetful.submit(SendBroadcast(id="b1", text="again"))
+
+
+async def test_what_became_of_a_request_that_memory_let_go_of_is_told(
+    forgetful: Hub,
+) -> None:
+    for agent in ("a", "b", "c"):
+        await forgetful.submit(Notify(agent=agent, report="help", id=f"h-{agent}"))
+        await forgetful.submit(Resolve(help=f"h-{agent}", by="ann"))
+
+    with pytest.raises(Conflict, match="it was resolved by ann"):
+        await forgetful.submit(Resolve(help="h-a"))
+
+
+async def test_what_was_recalled_and_did_not_change_is_not_written(
+    forgetful: Hub, store: WatchedStore
+) -> None:
+    await fill(forgetful, "T1", "T2", "T3")
+    before = await store.task("T1")
+    turns = len(store.turns)
+
+    with pytest.raises(NotFound):
+        await forgetful.submit(Requeue(id="T9"))
+    with pytest.raises(Conflict):
+        await forgetful.submit(Enqueue(id="T1"))
+
+    assert store.turns[turns:] == [0, 0]
+    assert await store.task("T1") is before
+
+
+async def test_a_store_that_cannot_be_read_for_a_while_does_not_end_the_pump(
+    hub: Hub, store: WatchedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = 0
+    original = MemoryStore.load
+
+    async def load(self: MemoryStore) -> tuple[int, Tables]:
+        nonlocal loads
+        loads += 1
+        if loads == 1:
+            raise ValueError("what is this?")
+        store.broken = False
+        return await original(self)
+
+    monkeypatch.setattr(WatchedStore, "load", load)
+    monkeypatch.setattr(WatchedStore, "check", MemoryStore.check)
+    monkeypatch.setattr(module, "RETRY", 0.0)
+    store.broken = True
+
+    with pytest.raises(StoreError):
+        await hub.submit(Enqueue(id="T1"))
+    async with asyncio.timeout(5):
+        while hub.failure is not None:
+            await asyncio.sleep(0)
+    await hub.submit(Enqueue(id="T2"))
+
+    assert loads == 2
