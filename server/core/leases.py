@@ -271,11 +271,14 @@ def evolve_dead(swarm: Swarm, event: TaskDead) -> None:
 
 
 def evolve_leases_anew(swarm: Swarm, event: HubStarted) -> None:
-    """Let every lease last anew: while the hub was away nobody could extend one."""
+    """Let every lease last anew: while the hub was away nobody could extend one.
+
+    Nor does one last longer because the machine's clock was set back meanwhile.
+    """
     for key in tuple(swarm.leases):
         task = swarm.tasks[key]
         until = event.at + timedelta(seconds=task.lease)
-        if task.lease_until is None or until > task.lease_until:
+        if until != task.lease_until:
             swarm.put_task(replace(task, lease_until=until, version=swarm.cursor))
 
 

@@ -314,6 +314,20 @@ def test_a_start_of_the_hub_gives_every_lease_its_time_again(world: World) -> No
     assert task(world).lease_until == world.now + timedelta(seconds=LEASE)
 
 
+def test_a_clock_that_was_set_back_before_a_start_prolongs_no_lease(
+    world: World,
+) -> None:
+    world.do(Enqueue(id="T1"))
+    claim(world, "a")
+    world.wait(days=-30)
+
+    world.do(Start(version="2"))
+    world.wait(seconds=LEASE)
+    world.do(Tick())
+
+    assert not task(world).is_held
+
+
 def test_what_comes_back_to_one_agent_comes_as_new_mail(world: World) -> None:
     world.do(Link(agent="a"))
     world.do(Assign(agent="a", id="T1"))
