@@ -10,6 +10,7 @@ import asyncio
 import logging
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -139,13 +140,16 @@ class Claims:
             self._answer(claimant, [])
 
     def leave(self, claimant: Claimant) -> None:
-        """Forget a claimant that went away; what it was or is given is given back."""
+        """Forget a claimant that went away; what it was or is given is given back.
+
+        Unless it gave a key: with that it may ask again for what it was given.
+        """
         claimant.stays = False
         if claimant.number in self._waiting:
             self._forget(claimant)
         answer = claimant.answer
         if not answer.cancel() and not answer.cancelled() and not answer.exception():
-            self._give_back(claimant.wish.agent, answer.result())
+            self._give_back(claimant, answer.result())
 
     # --- what the hub pushes ---
 
@@ -213,6 +217,8 @@ class Claims:
             self._fail(failure)
         except AgentkitError as refusal:
             self._refuse(claimant, refusal)
+            with suppress(HubUnavailable):
+                await self._hub.ask(partial(self._pass_on, claimant, offered))
 
     def _read(
         self, claimant: Claimant, offered: str, swarm: Swarm, events: Sequence[Logged]
@@ -229,11 +235,17 @@ class Claims:
         ]
         if not found and claimant.stays:
             self._line_up(claimant, swarm)
+        self._pass_on(claimant, offered, swarm)
+        return found if found or not claimant.stays else None
+
+    def _pass_on(self, claimant: Claimant, offered: str, swarm: Swarm) -> None:
+        """Offer a task to the next when this one left it.
+
+        It took a more urgent one, is not able to do this one any more, or was refused.
+        """
         task = swarm.tasks.get(offered)
         if task is not None and task.is_ready:
-            # It took a more urgent one, or is not able to do this one any more.
             self._offer(task, claimant.number, {})
-        return found if found or not claimant.stays else None
 
     async def _recall(self, found: Found) -> list[Task]:
         tasks = []
@@ -247,7 +259,7 @@ class Claims:
         if not claimant.answer.done():
             claimant.answer.set_result(tasks)
         elif claimant.answer.cancelled():
-            self._give_back(claimant.wish.agent, tasks)
+            self._give_back(claimant, tasks)
 
     def _refuse(self, claimant: Claimant, refusal: AgentkitError) -> None:
         if claimant.number in self._waiting:
@@ -260,8 +272,11 @@ class Claims:
         for claimant in tuple(self._waiting.values()):
             self._refuse(claimant, failure)
 
-    def _give_back(self, agent: str, tasks: Iterable[Task]) -> None:
+    def _give_back(self, claimant: Claimant, tasks: Iterable[Task]) -> None:
         """Let tasks be claimed again that could not be handed over."""
+        if claimant.key:
+            return
+        agent = claimant.wish.agent
         for task in tasks:
             nack = Nack(agent=agent, task=task.id, fence=task.fence, reason=GONE)
             self._start(self._nack(nack))

@@ -6,7 +6,15 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from agentkit.errors import Conflict, HubUnavailable, NotFound
-from agentkit.protocol import Assign, Claim, Enqueue, Notify, TaskLeased
+from agentkit.protocol import (
+    Assign,
+    Claim,
+    Complete,
+    Enqueue,
+    Notify,
+    SendBroadcast,
+    TaskLeased,
+)
 from agentkit.rows import Task
 from server.claims import Claimant, Claims
 from server.core import Turn
@@ -338,3 +346,36 @@ async def test_leases_come_with_their_rows(hub: Hub, claims: Claims) -> None:
     assert (row.state, row.agent, row.fence) == ("leased", "a", event.cursor)
     assert (row.title, row.body) == ("look", {"x": 1, "id": "T1"})
     assert row.lease == 60
+
+
+async def test_what_was_offered_to_a_claim_that_is_refused_goes_to_the_next(
+    hub: Hub, claims: Claims
+) -> None:
+    refused = claims.enter(Claim(agent="a"), wait=True, key="k")
+    await until(lambda: len(claims) == 1)
+    patient = claims.enter(Claim(agent="b"), wait=True)
+    await until(lambda: len(claims) == 2)
+    await hub.submit(SendBroadcast(id="b1", text="hello"), key="k")
+
+    await enqueue(hub, "T1")
+
+    with pytest.raises(Conflict, match="Idempotency-Key was used"):
+        await taken(refused)
+    assert await taken(patient) == ["T1"]
+
+
+async def test_who_comes_back_with_its_key_has_what_was_not_handed_over(
+    hub: Hub, claims: Claims
+) -> None:
+    await enqueue(hub, "T1")
+    gone = claims.enter(Claim(agent="a"), key="k")
+    await taken(gone)
+    claims.leave(gone)
+    other = claims.enter(Claim(agent="b"))
+    await taken(other)
+
+    (again,) = await claims.enter(Claim(agent="a"), key="k").answer
+    await hub.submit(Complete(agent="a", task="T1", fence=again.fence))
+
+    assert await taken(other) == []
+    assert (await task(hub, "T1")).state == "done"
