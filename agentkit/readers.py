@@ -120,5 +120,6 @@ def _number(kind: Callable[[Any], Any], raw: Any, otherwise: str) -> Any:
 
 def _within(low: Any, high: Any, value: Any) -> Any:
     if not low <= value <= high:
+        low = f"{low:.2g}" if isinstance(low, float) else low
         raise ValueError(f"is not between {low} and {high}")
     return value

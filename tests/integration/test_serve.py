@@ -210,6 +210,7 @@ def test_a_hub_that_holds_the_port_can_be_attached_to(
     ("flags", "tells"),
     [
         (["--port", "99999"], "65535"),
+        (["--keep-days", "0"], "is not between 0.00069 and 36500"),
         (["--store", "paper"], "sqlite"),
         (["--host", "0.0.0.0"], "--insecure"),
         (["--host", "0.0.0.0", "--insecure", "--auth", "off"], "token is needed"),
