@@ -315,7 +315,10 @@ def retry(*, idents: tuple[str, ...], where: str | None, yes: bool, form: Form) 
     words.agree("Retry", chosen, "dead letter", yes=yes or where is None)
     done, code = _each(chosen, lambda swarm, key: swarm.retry(key))
     rows = [{"delivery": key, "agent": event.agent} for key, event in done]
-    output.rows(form, "retried", rows, RETRIED, cells=lambda row: list(row.values()))
+    if rows or form != "table":
+        output.rows(
+            form, "retried", rows, RETRIED, cells=lambda row: list(row.values())
+        )
     return code
 
 
@@ -397,4 +400,5 @@ async def _tried(
 
 def _show_tasks(form: Form, what: str, done: Sequence[tuple[str, Any]]) -> None:
     rows = [{"task": key, "agent": event.agent} for key, event in done]
-    output.rows(form, what, rows, CHANGED, cells=lambda row: list(row.values()))
+    if rows or form != "table":
+        output.rows(form, what, rows, CHANGED, cells=lambda row: list(row.values()))

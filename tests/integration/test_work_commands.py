@@ -241,6 +241,8 @@ def test_what_is_refused_keeps_nothing_else_from_being_done(
     assert "no task 'nope-7' is known" in done.err
     assert [task(swarm, key)["state"] for key in ("K1", "K2")] == 2 * ["cancelled"]
     assert command("cancel", "K1").code == 5
+    none = command("cancel", "nope-8", "nope-9")
+    assert (none.code, none.out) == (3, ""), "a table of nothing is not drawn"
 
 
 def test_a_dead_delivery_is_listed_and_sent_once_more(swarm: Any, command: Run) -> None:
