@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime
+from itertools import takewhile
 
 from agentkit.errors import Conflict, Invalid, NotFound
 from agentkit.filters import compile_filter
@@ -69,10 +70,8 @@ def decide_ack(swarm: Swarm, wish: Ack, now: datetime) -> list[Event]:
             f"{agent.id} acknowledged delivery {wish.upto}, but the log ends at "
             f"{swarm.cursor}; acknowledge only what was received"
         )
-    if not any(
-        seq <= wish.upto and (row.state, "acked") in DELIVERY
-        for seq, row in swarm.mail.get(wish.agent, {}).items()
-    ):
+    oldest = next(iter(swarm.unacked.get(agent.id, ())), None)
+    if oldest is None or oldest > wish.upto:
         return []
     return [DeliveryAcked(at=now, agent=wish.agent, upto=wish.upto)]
 
@@ -124,6 +123,7 @@ def decide_retry(swarm: Swarm, wish: Retry, now: datetime) -> list[Event]:
         raise Conflict(
             f"delivery {row.id} carries task {row.ref!r}: requeue the task instead"
         )
+    check_room(swarm, agent.id)
     return [DeliveryRetried(at=now, agent=agent.id, seq=row.seq, by=wish.by)]
 
 
@@ -163,9 +163,9 @@ def evolve_sent(swarm: Swarm, event: DeliverySent) -> None:
 
 def evolve_acked(swarm: Swarm, event: DeliveryAcked) -> None:
     """Mark everything up to the number as acknowledged."""
-    box = swarm.mail.get(event.agent, {})
-    for row in [row for seq, row in box.items() if seq <= event.upto]:
-        advance(swarm, row, "acked", event.at)
+    unacked = swarm.unacked.get(event.agent, ())
+    for seq in list(takewhile(lambda seq: seq <= event.upto, unacked)):
+        advance(swarm, swarm.mail[event.agent][seq], "acked", event.at)
 
 
 def evolve_done(swarm: Swarm, event: DeliveryDone) -> None:
@@ -206,7 +206,7 @@ def evolve_retried(swarm: Swarm, event: DeliveryRetried) -> None:
 
 def has_room(swarm: Swarm, agent: str) -> bool:
     """Say whether a mailbox takes one more."""
-    return len(swarm.mail.get(agent, ())) < swarm.rules.max_mailbox
+    return swarm.waiting(agent) < swarm.rules.max_mailbox
 
 
 def check_room(swarm: Swarm, agent: str) -> None:
@@ -214,7 +214,7 @@ def check_room(swarm: Swarm, agent: str) -> None:
     if not has_room(swarm, agent):
         raise Conflict(
             f"the mailbox of {agent} is full: {swarm.rules.max_mailbox:,} deliveries "
-            "wait in it, so start the agent, or retry or cancel what is there"
+            "wait in it, so start the agent, or cancel its tasks"
         )
 
 

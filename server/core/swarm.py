@@ -42,6 +42,10 @@ class Swarm:
         self.mail: dict[str, dict[int, Delivery]] = {}
         """Deliveries by agent and number: those that wait, and the dead ones that can
         be retried."""
+        self.unacked: dict[str, dict[int, None]] = {}
+        """Numbers of the deliveries that were not acknowledged, by agent, rising."""
+        self.dead_mail: Counter[str] = Counter()
+        """Deliveries that are dead and were not retried, by agent."""
         self.spools: dict[tuple[str, str], Spool] = {}
         self.receipts: dict[str, Receipt] = {}
         self.tokens: dict[str, Token] = {}
@@ -69,8 +73,6 @@ class Swarm:
         """Settled rows that are still in memory, by table, oldest first."""
         self._carried: Counter[str] = Counter()
         """What deliveries that are not done carry: it must stay in memory."""
-        self.dead_deliveries = 0
-        """Deliveries that are dead and were not retried."""
         self._changes = Tables()
 
     @classmethod
@@ -141,8 +143,16 @@ class Swarm:
 
     def unread(self, agent: str) -> int:
         """Return how many deliveries an agent has not acknowledged."""
-        box = self.mail.get(agent, {})
-        return sum(row.state in ("queued", "sent") for row in box.values())
+        return len(self.unacked.get(agent, ()))
+
+    @property
+    def dead_deliveries(self) -> int:
+        """How many deliveries are dead and were not retried."""
+        return self.dead_mail.total()
+
+    def waiting(self, agent: str) -> int:
+        """Return how many deliveries in a mailbox are neither done nor dead."""
+        return len(self.mail.get(agent, ())) - self.dead_mail[agent]
 
     def settled(self, *, dead: bool) -> Iterator[Task]:
         """Yield the settled tasks in memory, the newest first: the dead, or others."""
@@ -217,10 +227,10 @@ class Swarm:
         """Store a delivery's row; one that is done or retried leaves the mailbox."""
         box = self.mail.setdefault(new.agent, {})
         leaves = new.state == "done" or new.retried > 0
-        self._carried[new.ref] += (not leaves) - (new.seq in box)
-        self.dead_deliveries += (new.state == "dead" and not leaves) - (
-            new.seq in box and box[new.seq].state == "dead"
-        )
+        old = box.get(new.seq)
+        self._carried[new.ref] += (not leaves) - (old is not None)
+        self._note_unacked(old, new)
+        self._bury(old, new, leaves=leaves)
         box[new.seq] = new
         if leaves:
             del box[new.seq]
@@ -229,6 +239,21 @@ class Swarm:
             if not self._carried[new.ref]:
                 del self._carried[new.ref]
         self._changes.deliveries[new.agent, new.seq] = new
+
+    def _note_unacked(self, old: Delivery | None, new: Delivery) -> None:
+        numbers = self.unacked.setdefault(new.agent, {})
+        if new.state not in ("queued", "sent"):
+            numbers.pop(new.seq, None)
+        elif old is None:
+            numbers[new.seq] = None
+        if not numbers:
+            del self.unacked[new.agent]
+
+    def _bury(self, old: Delivery | None, new: Delivery, *, leaves: bool) -> None:
+        was = old is not None and old.state == "dead"
+        self.dead_mail[new.agent] += (new.state == "dead" and not leaves) - was
+        if not self.dead_mail[new.agent]:
+            del self.dead_mail[new.agent]
 
     def put_spool(self, new: Spool) -> None:
         """Store how much of an outbox was accepted."""

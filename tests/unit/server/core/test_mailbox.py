@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 
 from agentkit.errors import BadFilter, Conflict, Invalid, NotFound
-from agentkit.protocol import Ack, Assign, Done, Notify, SendBroadcast, Sent
+from agentkit.protocol import (
+    Ack,
+    Assign,
+    Done,
+    GiveUp,
+    Notify,
+    Retry,
+    SendBroadcast,
+    Sent,
+)
+from server.core import Rules
 
 
 @pytest.fixture
@@ -171,3 +181,38 @@ def test_a_later_message_has_a_higher_number_and_none_touches_the_agents_row(
 
     assert list(pair.swarm.mail["a"]) == [3, 4, 5]
     assert pair.swarm.agents == before
+
+
+def test_dead_mail_takes_no_room(make_world: Any) -> None:
+    world = make_world(Rules(max_mailbox=1))
+    world.do(Notify(agent="a", report="idle"))
+    world.do(SendBroadcast(id="x", text="hello"))
+    dead = world.swarm.cursor
+    world.do(GiveUp(agent="a", seq=dead, reason="no"))
+
+    world.do(SendBroadcast(id="y", text="hello"))
+
+    assert world.swarm.broadcasts["y"].recipients == 1
+    with pytest.raises(Conflict, match="the mailbox of a is full: 1 deliveries wait"):
+        world.do(Retry(agent="a", seq=dead))
+    world.do(Done(agent="a", seq=world.swarm.cursor))
+    assert world.do(Retry(agent="a", seq=dead))
+
+
+def test_what_is_not_acknowledged_is_known_without_looking(pair: Any) -> None:
+    sent = []
+    for key in "vwxyz":
+        pair.do(SendBroadcast(id=key, text="hello"))
+        sent.append(pair.swarm.cursor)
+    first, second, third, fourth, fifth = sent
+    pair.do(Sent(deliveries=(("a", first), ("a", second))))
+
+    pair.do(Done(agent="a", seq=second))
+    pair.do(GiveUp(agent="a", seq=fourth, reason="no"))
+    before = list(pair.swarm.unacked["a"])
+    pair.do(Ack(agent="a", upto=third))
+
+    assert before == [first, third, fifth]
+    assert list(pair.swarm.unacked["a"]) == [fifth]
+    assert list(pair.swarm.unacked["b"]) == sent
+    assert pair.do(Ack(agent="a", upto=fourth)) == []
