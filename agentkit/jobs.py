@@ -63,6 +63,10 @@ class Job:
     def __init__(self, task: Task, exchange: Exchange) -> None:
         self.task = task
         """Its row, as it was when it was claimed."""
+        self.lease = task.lease
+        """Seconds that its lease lasts from each sign of life."""
+        self.due = asyncio.Event()
+        """It is to be extended now, rather than with the next heartbeat."""
         self._exchange = exchange
 
     @property
@@ -94,12 +98,18 @@ class Job:
         """Let the lease last from now on; heartbeats do so by themselves.
 
         Args:
-            lease: seconds that it lasts from now on; else as long as before.
+            lease: seconds that it lasts from each sign of life from now on; else as
+                long as before.
 
         Raises:
             SwarmError: the lease has ended, and with it the job.
         """
-        await self._exchange.ask("extend", task=self.id, fence=self.fence, lease=lease)
+        extended = await self._exchange.ask(
+            "extend", task=self.id, fence=self.fence, lease=lease
+        )
+        if extended["task"]["lease"] != self.lease:
+            self.lease = extended["task"]["lease"]
+            self.due.set()  # heartbeats come in another measure
 
 
 Result: TypeAlias = Mapping[str, Any] | None
@@ -114,8 +124,6 @@ class _Run:
     handler: asyncio.Task[Result]
     lost: str = ""
     """Why the job is not ours any more."""
-    linked: asyncio.Event = field(default_factory=asyncio.Event)
-    """The hub is there again: extend at once."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def lose(self, reason: str) -> None:
@@ -189,7 +197,7 @@ class Worker:
     def linked(self) -> None:
         """Extend every lease now: the hub is there again."""
         for run in self._runs.values():
-            run.linked.set()
+            run.job.due.set()
 
     def revoke(self, task: str, fence: int, reason: str) -> None:
         """Stop working on a job that the hub has taken away."""
@@ -252,18 +260,19 @@ class Worker:
 
     async def _keep(self, run: _Run) -> None:
         """Extend the lease again and again; end the job when that is refused."""
+        job = run.job
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(run.job.task.lease / BEATS):
-                    await run.linked.wait()
-            run.linked.clear()
+                async with asyncio.timeout(job.lease / BEATS):
+                    await job.due.wait()
+            job.due.clear()
             try:
-                await run.job.extend(self._lease)
+                await job.extend()
             except SwarmError as error:
                 run.lose(str(error))
                 return
             except AgentkitError as error:
-                log.warning("task %s is not extended: %s", run.job.id, error)
+                log.warning("task %s is not extended: %s", job.id, error)
 
     async def _ending(self, run: _Run) -> Frame | None:
         """Wait for the handler, and return what is to be said of the job."""

@@ -11,6 +11,7 @@ import pytest
 from agentkit import Agent, Coordinator
 from agentkit.agent import Job, Later, Mail, Reject
 from agentkit.errors import Conflict, Invalid
+from agentkit.protocol import TaskExtended
 from agentkit.rows import Task
 
 Start = Callable[..., Any]
@@ -227,6 +228,33 @@ async def test_a_lease_lasts_while_the_handler_works(
         task = await ended(swarm, f"{me}-T", "done")
 
     assert task.attempts == 1
+
+
+async def test_heartbeats_keep_to_the_lease_that_a_handler_asked_for(
+    swarm: Coordinator, me: str
+) -> None:
+    leases: list[float] = []
+    async with Agent(me, capabilities=[me]) as agent:
+
+        @agent.on_work(lease=300)
+        async def work(job: Job) -> None:
+            async with Coordinator() as watcher:
+                await job.extend(1)
+                async for change in watcher.changes():
+                    leases.extend(
+                        heard.event.lease
+                        for heard in change.events
+                        if isinstance(heard.event, TaskExtended)
+                        and heard.event.task == job.id
+                    )
+                    if len(leases) >= 4:
+                        return
+
+        await swarm.enqueue(task=f"{me}-T", needs=[me])
+        task = await ended(swarm, f"{me}-T", "done")
+
+    assert task.attempts == 1
+    assert set(leases) == {1}
 
 
 async def test_a_job_whose_lease_has_ended_cannot_be_extended(
