@@ -164,12 +164,15 @@ class Swarm:
         return (row for box in self.mail.values() for row in box.values())
 
     def recall(self, row: Task | HelpRequest | Broadcast) -> None:
-        """Take a settled row in again that was let go of; nothing of it changes."""
+        """Take a settled row in again that was let go of; nothing of it changes.
+
+        One that is not settled was read before its last change was on disk.
+        """
         match row:
-            case Task() if row.id not in self.tasks:
+            case Task() if row.id not in self.tasks and row.is_settled:
                 self.put_task(row)
                 del self._changes.tasks[row.id]
-            case HelpRequest() if row.id not in self.helps:
+            case HelpRequest() if row.id not in self.helps and not row.is_open:
                 self.put_help(row)
                 del self._changes.helps[row.id]
             case Broadcast() if row.id not in self.broadcasts:
