@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agentkit import Coordinator
+from agentkit import Agent, Coordinator
 from agentkit.settings import Endpoint
 
 README = Path(__file__).parents[2] / "README.md"
@@ -28,15 +28,23 @@ def surroundings(hub: Any) -> dict[str, str]:
 
 
 def test_every_line_of_shell_reaches_the_hub(fresh: Any) -> None:
-    shell = blocks("sh")
-    assert [line.split()[0] for line in shell] == ["agentkit", "curl"]
+    reports = blocks("sh")[:2]
+    assert [line.split()[0] for line in reports] == ["agentkit", "curl"]
 
-    for line in shell:
+    for line in reports:
         here = line.replace("localhost:8765", f"localhost:{fresh.port}")
         subprocess.run(["bash", "-c", here], env=surroundings(fresh), check=True)
         agent = fresh.get("/v1/agents/web-1").json()["agent"]
 
         assert agent["status"] == ("idle" if "idle" in line else "busy")
+
+
+def test_work_that_is_handed_out_in_a_shell_is_done(fresh: Any) -> None:
+    subprocess.run(
+        ["bash", "-ec", blocks("sh")[2]], env=surroundings(fresh), check=True
+    )
+
+    assert fresh.get("/v1/tasks/footer").json()["task"]["state"] == "done"
 
 
 def test_the_short_python_reaches_the_hub(
@@ -50,14 +58,44 @@ def test_the_short_python_reaches_the_hub(
     assert (agent["status"], agent["message"]) == ("help", "Blue or green?")
 
 
+def begin(number: int, **scope: Any) -> asyncio.Task[None]:
+    """Run a block of Python that awaits."""
+    body = textwrap.indent(blocks("python")[number], "    ")
+    exec(f"async def main():\n{body}", scope)  # noqa: S102  # our own page
+    return asyncio.create_task(scope["main"]())
+
+
+async def end(main: asyncio.Task[None]) -> None:
+    main.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await main
+
+
+async def test_the_python_that_works_is_pushed_its_work(
+    fresh: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWARMTUI_HOME", str(fresh.home))
+
+    async def fix(title: str) -> int:
+        return len(title)
+
+    main = begin(2, Agent=Agent, fix=fix)
+
+    async with Coordinator(Endpoint(fresh.url, fresh.token)) as swarm:
+        changes = swarm.changes()
+        await swarm.enqueue("Fix the footer", task="footer", needs=["css"])
+        while "footer" not in swarm.tasks or swarm.tasks["footer"].state != "done":
+            await anext(changes)
+
+    assert swarm.tasks["footer"].result == {"pages": 14}
+    await end(main)
+
+
 async def test_the_long_python_is_a_whole_agent(
     fresh: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SWARMTUI_HOME", str(fresh.home))
-    scope: dict[str, Any] = {}
-    body = textwrap.indent(blocks("python")[1], "    ")
-    exec(f"async def main():\n{body}", scope)  # noqa: S102  # our own page
-    main = asyncio.create_task(scope["main"]())
+    main = begin(1)
 
     async with Coordinator(Endpoint(fresh.url, fresh.token)) as swarm:
         changes = swarm.changes()
@@ -72,6 +110,4 @@ async def test_the_long_python_is_a_whole_agent(
             await anext(changes)
 
     assert question.choices == ("blue", "green")
-    main.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await main
+    await end(main)
