@@ -38,7 +38,7 @@ REMEMBERED: Final = 1000
 """Deliveries that are recognised after the hub knows how they ended."""
 
 LONGEST_REASON: Final = 2000
-CRASHED: Final = "the agent crashed while handling it"
+CRASHED: Final = f"the agent crashed at the last of {ATTEMPTS} attempts"
 
 
 Handler: TypeAlias = Callable[[Mail], Awaitable[None]]

@@ -269,7 +269,7 @@ def assert_mail(rows: list[dict[str, Any]], wrote: dict[str, Written]) -> Counte
         assert attempts == sorted(set(attempts)), "an attempt was not counted"
         assert attempts[-1] <= ATTEMPTS
         if row["state"] == "dead":
-            assert row["reason"] == "the agent crashed while handling it"
+            assert row["reason"] == "the agent crashed at the last of 7 attempts"
         else:
             assert row["seq"] in wrote[row["agent"]].handled
     for name in AGENTS:
