@@ -152,6 +152,8 @@ class _Wish:
     size: int = 0
     known: Task | HelpRequest | Broadcast | None = None
     """What it names, when that was settled so long ago that only the store has it."""
+    receipt: Receipt | None = None
+    """Of its key, when that was used so long ago that only the store has it."""
     arrived: float = field(default_factory=perf_counter)
     outcome: Any = None
     first: int = 0
@@ -237,13 +239,21 @@ class Hub:
         """
         self.stats.arrived(size)
         known = await self._recall(command)
-        wish = _Wish(command, self._future(), read, key, size, known)
+        receipt = await self._receipt(key)
+        wish = _Wish(command, self._future(), read, key, size, known, receipt)
         self._enqueue(wish)
         outcome = await wish.answer
         if isinstance(outcome, Receipt):
             return await self._repeat(outcome, read)
         answer: Outcome[T | None] = outcome
         return answer
+
+    async def _receipt(self, key: str) -> Receipt | None:
+        """Read the receipt of a key unless memory has it, or has let go of none."""
+        receipts = self._swarm.receipts
+        if not key or key in receipts or len(receipts) < self.rules.keep_receipts:
+            return None
+        return await self.store.receipt(key)
 
     async def _recall(self, command: Command) -> Task | HelpRequest | Broadcast | None:
         """Read what a command names if memory does not have it: it may be settled."""
@@ -360,8 +370,9 @@ class Hub:
     def _grant(self, wish: _Wish, events: list[Logged]) -> Outcome[Any] | Receipt:
         swarm = self._swarm
         kind = type(wish.command).__name__
-        if wish.key and wish.key in swarm.receipts:
-            return _used(swarm.receipts[wish.key], kind)
+        receipt = swarm.receipts.get(wish.key, wish.receipt) if wish.key else None
+        if receipt is not None:
+            return _used(receipt, kind)
         if wish.known is not None:
             swarm.recall(wish.known)
         now = self.now()

@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal, NamedTuple, Protocol, TypeAlias
 
 from agentkit.errors import HubUnavailable
 from agentkit.protocol import Logged
-from agentkit.rows import Broadcast, Delivery, HelpRequest, Task
+from agentkit.rows import Broadcast, Delivery, HelpRequest, Receipt, Task
 from server.core.tables import Tables, Turn
 
 Write: TypeAlias = Callable[[Sequence[Logged]], Turn]
@@ -135,6 +135,9 @@ class Store(Protocol):
 
     async def broadcast(self, key: str) -> Broadcast | None:
         """Read one broadcast, however old."""
+
+    async def receipt(self, key: str) -> Receipt | None:
+        """Read the receipt of an idempotency key, however old."""
 
     async def trim(self, before: datetime, size: int) -> Trimmed:
         """Take away one batch of what is no longer kept; repeat until `is_all`.

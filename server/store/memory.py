@@ -141,6 +141,10 @@ class MemoryStore:
         """Read one broadcast, however old."""
         return self._rows.broadcasts.get(key)
 
+    async def receipt(self, key: str) -> Receipt | None:
+        """Read the receipt of an idempotency key, however old."""
+        return self._rows.receipts.get(key)
+
     async def trim(self, before: datetime, size: int) -> Trimmed:
         """Forget one batch of what is no longer kept."""
         last = len(self._log) - 1

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Literal, ParamSpec, TypeAlias, TypeVar
 import aiosqlite
 
 from agentkit.protocol import Logged
-from agentkit.rows import Broadcast, Delivery, HelpRequest, Task
+from agentkit.rows import Broadcast, Delivery, HelpRequest, Receipt, Task
 from agentkit.sealing import Sealer
 from server.core.tables import Tables, Turn
 from server.store import copies
@@ -186,6 +186,11 @@ class SQLiteStore:
         found: Broadcast | None = await self._one("broadcasts", key)
         return found
 
+    async def receipt(self, key: str) -> Receipt | None:
+        """Read the receipt of an idempotency key, however old."""
+        found: Receipt | None = await self._one("receipts", key)
+        return found
+
     async def trim(self, before: datetime, size: int) -> Trimmed:
         """Take away one batch of what is no longer kept, between two turns."""
         with explained(self._path):
@@ -225,7 +230,9 @@ class SQLiteStore:
 
     async def _one(self, name: str, key: str) -> Any:
         table = TABLES[name]
-        found = await self._fetch(table.select, table.read, where={"id = ?": key})
+        (column,) = table.key
+        where = {f"{column} = ?": key}
+        found = await self._fetch(table.select, table.read, where=where)
         return found[0] if found else None
 
     async def _fetch(

@@ -806,3 +806,15 @@ async def test_another_store_is_another(store: Store, tmp_path: Path) -> None:
     await other.close()
 
     assert store.identity not in ("", other.identity, MemoryStore().identity)
+
+
+async def test_a_receipt_is_read_however_many_came_after_it(store: Store) -> None:
+    receipts = {
+        key: Receipt(key=key, at=NOW, first=1, last=1, wish="Enqueue")
+        for key in ("agent:ann:k 1", "k2")
+    }
+    event = Logged(1, HubStarted(at=NOW, version="1"))
+    await store.turn(lambda _: Turn((event,), Tables(receipts=dict(receipts))))
+
+    assert await store.receipt("agent:ann:k 1") == receipts["agent:ann:k 1"]
+    assert await store.receipt("k3") is None

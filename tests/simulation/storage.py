@@ -169,6 +169,7 @@ class FailingStore:
         self.task = disk.task
         self.help = disk.help
         self.broadcast = disk.broadcast
+        self.receipt = disk.receipt
         self.check = disk.check
 
     async def turn(self, write: Write) -> Turn:

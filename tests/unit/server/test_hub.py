@@ -412,3 +412,21 @@ async def test_a_store_that_cannot_be_read_for_a_while_does_not_end_the_pump(
     await hub.submit(Enqueue(id="T2"))
 
     assert loads == 2
+
+
+async def test_a_key_that_memory_let_go_of_has_no_second_effect(
+    store: WatchedStore,
+) -> None:
+    hub = Hub(store, rules=Rules(keep_receipts=2), version="test")
+    await hub.start()
+    first = await hub.submit(Enqueue(id=""), key="k1")
+    for key in ("k2", "k3"):
+        await hub.submit(Enqueue(id=""), key=key)
+
+    again = await hub.submit(Enqueue(id=""), key="k1")
+    with pytest.raises(Conflict, match="was used for something else"):
+        await hub.submit(Claim(agent="a"), key="k1")
+
+    assert again.events == first.events
+    assert await hub.ask(lambda swarm: len(swarm.tasks)) == 3
+    await hub.stop()
