@@ -272,7 +272,10 @@ def _answer(wishes: list[_Wish[Any]], tell: Callable[[], None]) -> None:
 
 def _grant(wishes: list[_Wish[Any]], results: list[Any]) -> None:
     for wish, result in zip(wishes, results, strict=True):
-        wish.then(result)
+        try:
+            wish.then(result)
+        except Exception as error:  # noqa: BLE001 - whoever waits is told, others go on
+            _refuse([wish], error)
         if not wish.future.done():
             wish.future.set_result(result)
 

@@ -196,6 +196,22 @@ async def test_one_change_that_fails_fails_alone(unpack: Open) -> None:
     assert left(outbox) == [(1, "a"), (2, "b")]
 
 
+async def test_whoever_stumbles_over_what_was_stored_stumbles_alone(
+    unpack: Open,
+) -> None:
+    box = unpack()
+
+    def stumble(_: object) -> None:
+        raise ValueError("no")
+
+    said = (box.write(lambda _: 1, stumble), box.write(lambda _: 2))
+    async with asyncio.timeout(5):
+        ends = await asyncio.gather(*said, return_exceptions=True)
+
+    assert isinstance(ends[0], ValueError)
+    assert ends[1] == 2
+
+
 async def test_a_job_ends_with_what_is_said_of_it(unpack: Open) -> None:
     box = FileOutbox(unpack())
     await box.hold("T1", 7)
