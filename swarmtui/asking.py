@@ -169,6 +169,10 @@ def _rows(table: str, **query: str | None) -> Iterator[dict[str, Any]]:
                 return
 
 
+LISTED = {"agent": "agents", "help request": "help-desk"}
+"""Which command shows all that there are."""
+
+
 def known(what: str, name: str, among: Any) -> None:
     """Check that there is something of this name.
 
@@ -178,8 +182,7 @@ def known(what: str, name: str, among: Any) -> None:
     if name in among:
         return
     near = get_close_matches(name, among, n=1)
-    count = f"{len(among):,} are known, see swarmtui {what}s"
-    hint = f"did you mean {near[0]}?" if near else count if among else "none is yet"
+    hint = f"did you mean {near[0]}?" if near else f"see swarmtui {LISTED[what]}"
     raise NotFound(f"there is no {what} {name!r}: {hint}")
 
 

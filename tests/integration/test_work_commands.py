@@ -276,6 +276,8 @@ def test_all_dead_deliveries_can_be_sent_once_more(swarm: Any, command: Run) -> 
 
 REFUSALS = [
     (["enqueue", "x", "--agent", "api-11"], 3, "did you mean api-1?"),
+    (["enqueue", "x", "--agent", "zzzz"], 3, "no agent 'zzzz': see swarmtui agents"),
+    (["answer", "zzzz", "blue"], 3, "see swarmtui help-desk"),
     (["enqueue", "x", "--agent", "api-1", "--need", "sql"], 2, "--agent or --need"),
     (["enqueue", "x", "--body", "[1]"], 2, "is not an object of JSON"),
     (["enqueue", "x", "--body", "{"], 2, "is not JSON"),
