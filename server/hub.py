@@ -59,6 +59,11 @@ NAMES: Final[Mapping[type, tuple[Literal["task", "help", "broadcast"], str]]] = 
 }
 """What commands name: of which kind it is, and the field that names it."""
 
+LONG_AGO: Final = (
+    "the Idempotency-Key was used so long ago that what it led to is no longer kept: "
+    "send a fresh one"
+)
+
 FED: Final = ("agents", "helps", "tasks", "broadcasts")
 """The tables that watchers mirror."""
 
@@ -472,8 +477,12 @@ class Hub:
         events: list[Logged] = []
         if receipt.first <= receipt.last:
             events = await self.store.events(
-                after=receipt.first - 1, before=receipt.last + 1
+                after=receipt.first - 1,
+                before=receipt.last + 1,
+                limit=receipt.last - receipt.first + 1,
             )
+        if len(events) <= receipt.last - receipt.first:
+            raise Conflict(LONG_AGO)
         value = None
         if read:
             try:

@@ -430,3 +430,15 @@ async def test_a_key_that_memory_let_go_of_has_no_second_effect(
     assert again.events == first.events
     assert await hub.ask(lambda swarm: len(swarm.tasks)) == 3
     await hub.stop()
+
+
+async def test_a_key_whose_events_are_no_longer_kept_is_refused(
+    hub: Hub, store: WatchedStore
+) -> None:
+    await hub.submit(Enqueue(id="T1"), key="k")
+    await hub.submit(Enqueue(id="T2"))
+    while not (await store.trim(hub.now(), 1 << 30)).is_all:
+        pass
+
+    with pytest.raises(Conflict, match="no longer kept: send a fresh one"):
+        await hub.submit(Enqueue(id="T1"), key="k")
