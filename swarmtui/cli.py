@@ -45,7 +45,7 @@ WORDS = {
     "broadcast": Word("act:broadcast", "Tell something to all agents, or to some."),
     "answer": Word("act:answer", "Answer somebody who asked for help."),
     "events": Word("events:events", "Print the log as JSON lines, and follow it."),
-    "token": Word("token:token", "Make, list and revoke tokens: who is let in."),
+    "token": Word("token:token", "Make, list and revoke tokens."),
     "backup": Word("backup:backup", "Copy the whole store, while the hub works on."),
     "restore": Word("backup:restore", "Put a copy in the place of the store."),
     "rekey": Word("rekey:rekey", "Seal the whole store with the key that is set."),

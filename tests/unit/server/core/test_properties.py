@@ -6,8 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
-from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from agentkit.errors import SwarmError
@@ -112,8 +111,8 @@ work: st.SearchStrategy[Command] = st.one_of(
 )
 commands: st.SearchStrategy[Command] = st.one_of(
     notify,
+    notify,
     numbered,
-    work,
     work,
     st.builds(
         CreateToken,
@@ -147,6 +146,7 @@ commands: st.SearchStrategy[Command] = st.one_of(
         ),
     ),
     st.builds(Resolve, help=helps),
+    st.just(Tick()),
     st.just(Tick()),
     st.just(Start(version="1")),
 )
@@ -182,7 +182,11 @@ def resolved(swarm: Swarm, command: Command) -> Command:
             return Sent(deliveries=numbered)
         case Ack(agent=agent, upto=number):
             return Ack(agent=agent, upto=nth(swarm, agent, number))
-        case Done() | GiveUp() | Retry():
+        case Retry(agent=agent):
+            box = swarm.mail.get(agent, {}).values()
+            dead = [row.seq for row in box if row.state == "dead"]
+            return replace(command, seq=[*dead, command.seq][0])
+        case Done() | GiveUp():
             return replace(command, seq=nth(swarm, command.agent, command.seq))
         case Extend() | Complete() | Fail() | Nack() if command.fence < 0:
             task = swarm.tasks.get(command.task)
@@ -445,35 +449,37 @@ def facts(swarm: Swarm) -> object:
     )
 
 
-@pytest.mark.parametrize(
-    "subject",
-    [
-        "agent.lost",
-        "help.escalated",
-        "help.woken",
-        "task.done",
-        "task.started",
-        "delivery.done",
-        "report.refused",
-        "broadcast.sent",
-        "task.ready",
-        "task.leased",
-        "task.extended",
-        "task.released",
-        "task.dead",
-        "task.cancelled",
-        "task.requeued",
-        "delivery.dead",
-        "delivery.retried",
-        "token.revoked",
-    ],
-)
-def test_the_histories_reach_what_needs_more_than_one_command(subject: str) -> None:
-    def reaches(history: list[tuple[Command, int]]) -> bool:
-        return any(event.subject == subject for event in run(history)[1])
+RARE = {
+    "agent.lost",
+    "help.escalated",
+    "help.woken",
+    "task.done",
+    "task.started",
+    "delivery.done",
+    "report.refused",
+    "broadcast.sent",
+    "task.ready",
+    "task.leased",
+    "task.extended",
+    "task.released",
+    "task.dead",
+    "task.cancelled",
+    "task.requeued",
+    "delivery.dead",
+    "delivery.retried",
+    "token.revoked",
+}
+"""What takes more than one command to come about."""
 
-    assert find(
-        histories,
-        reaches,
-        settings=settings(few, max_examples=20_000, phases=[Phase.generate]),
-    )
+
+def test_the_histories_reach_what_needs_more_than_one_command() -> None:
+    seen: set[str] = set()
+
+    @settings(few, max_examples=1000, phases=[Phase.generate], derandomize=True)
+    @given(histories)
+    def look(history: list[tuple[Command, int]]) -> None:
+        seen.update(event.subject for event in run(history)[1])
+
+    look()
+
+    assert seen >= RARE
