@@ -182,12 +182,8 @@ def resolved(swarm: Swarm, command: Command) -> Command:
             return Sent(deliveries=numbered)
         case Ack(agent=agent, upto=number):
             return Ack(agent=agent, upto=nth(swarm, agent, number))
-        case Retry(agent=agent):
-            box = swarm.mail.get(agent, {}).values()
-            dead = [row.seq for row in box if row.state == "dead"]
-            return replace(command, seq=[*dead, command.seq][0])
-        case Done() | GiveUp():
-            return replace(command, seq=nth(swarm, command.agent, command.seq))
+        case Done() | GiveUp() | Retry():
+            return replace(command, seq=meant(swarm, command))
         case Extend() | Complete() | Fail() | Nack() if command.fence < 0:
             task = swarm.tasks.get(command.task)
             return replace(command, fence=task.fence if task else 0)
@@ -195,6 +191,15 @@ def resolved(swarm: Swarm, command: Command) -> Command:
         return command
     asker = swarm.agents.get(command.help.removeprefix(CURRENT))
     return replace(command, help=asker.help if asker else "")
+
+
+def meant(swarm: Swarm, command: Done | GiveUp | Retry) -> int:
+    """Return the number of a delivery: to retry, of a dead one if there is any."""
+    box = swarm.mail.get(command.agent, {}).values()
+    dead = [row.seq for row in box if row.state == "dead"]
+    if dead and isinstance(command, Retry):
+        return dead[0]
+    return nth(swarm, command.agent, command.seq)
 
 
 def nth(swarm: Swarm, agent: str, number: int) -> int:
