@@ -127,9 +127,10 @@ class _Run:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def lose(self, reason: str) -> None:
-        """Stop the handler: what it does has no effect any more."""
-        self.lost = self.lost or reason
-        self.handler.cancel()
+        """Stop the handler, once: what it does has no effect any more."""
+        if not self.lost:
+            self.lost = reason
+            self.handler.cancel()
 
 
 class Worker:

@@ -226,7 +226,8 @@ async def test_a_message_in_many_pieces_is_too_large_all_the_same(
             await line.socket.send("x" * 100 for _ in range(100))
         code, _ = await line.closed()
 
-    assert code == 1009
+    # The rest of the pieces may end the connection before its last word is read.
+    assert code in (1009, None)
 
 
 # --- whom a request is for ---

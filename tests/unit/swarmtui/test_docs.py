@@ -55,7 +55,7 @@ def test_the_readme_has_the_two_lines_that_run_on_a_bare_machine() -> None:
     lines = [line.strip() for line in page("README.md").splitlines()]
 
     assert f"{start} --no-dev swarmtui demo" in lines
-    assert f"{start} pytest" in lines
+    assert f"{start} pytest -n auto" in lines
 
 
 def test_nobody_is_told_to_install_a_strangers_agentkit() -> None:
