@@ -10,7 +10,7 @@ There is one matcher, `Trie`; `matches` is it for a single pattern.
 
 import re
 from collections.abc import Hashable, Iterator
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from itertools import takewhile
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import unquote
@@ -189,31 +189,44 @@ def from_segment(segment: str) -> str:
 class _Node(Generic[T]):
     """Where a series of segments leads to, and who wants what ends there."""
 
-    __slots__ = ("children", "many", "values")
+    __slots__ = ("children", "many", "values", "wild")
 
     def __init__(self, *, many: bool = False) -> None:
         self.children: dict[str, _Node[T]] = {}
         self.values: dict[T, int] = {}
         """The number of its adding for each value."""
+        self.wild: tuple[_Node[T], ...] = ()
+        """Those of the children that any segment leads to."""
         self.many = many
         """Whether it is a ``**``, which any more segments lead back to."""
+
+    def grow(self, word: str) -> "_Node[T]":
+        """Return the child of a segment, made if it is not there."""
+        if word not in self.children:
+            self.children[word] = _Node(many=word == "**")
+            self._note_wild()
+        return self.children[word]
+
+    def drop(self, word: str) -> None:
+        """Take the child of a segment away."""
+        del self.children[word]
+        self._note_wild()
+
+    def _note_wild(self) -> None:
+        children = self.children
+        self.wild = tuple(children[word] for word in WILDCARDS if word in children)
 
 
 def _grow(root: _Node[T], segments: tuple[str, ...]) -> _Node[T]:
     """Return the node of the segments, made if it is not there."""
-    node = root
-    for segment in segments:
-        if segment not in node.children:
-            node.children[segment] = _Node(many=segment == "**")
-        node = node.children[segment]
-    return node
+    return reduce(_Node.grow, segments, root)
 
 
 def _prune(path: list[_Node[T]], segments: tuple[str, ...]) -> None:
     """Take away the nodes at the end of a path that lead nowhere any more."""
     while len(path) > 1 and not path[-1].children and not path[-1].values:
         path.pop()
-        del path[-1].children[segments[len(path) - 1]]
+        path[-1].drop(segments[len(path) - 1])
 
 
 def _reached(root: _Node[T], subject: str) -> set[_Node[T]]:
@@ -222,10 +235,10 @@ def _reached(root: _Node[T], subject: str) -> set[_Node[T]]:
     for segment in subject.split("."):
         after: set[_Node[T]] = set()
         for node in nodes:
-            children = node.children
-            for word in (segment, "*", "**"):
-                if word in children:
-                    after.add(children[word])
+            if segment in node.children:
+                after.add(node.children[segment])
+            if node.wild:
+                after.update(node.wild)
             if node.many:
                 after.add(node)
         nodes = after
@@ -235,10 +248,10 @@ def _reached(root: _Node[T], subject: str) -> set[_Node[T]]:
 def _find(root: _Node[T], subject: str) -> tuple[T, ...]:
     """Return the values at the nodes that a subject leads to, in order, once each."""
     found = [node.values for node in _reached(root, subject) if node.values]
-    if len(found) == 1:
-        return tuple(found[0])
-    pairs = sorted((at, value) for values in found for value, at in values.items())
-    return tuple(dict.fromkeys(value for _, value in pairs))
+    if len(found) > 1:
+        pairs = sorted((at, value) for values in found for value, at in values.items())
+        return tuple(dict.fromkeys(value for _, value in pairs))
+    return tuple(found[0]) if found else ()
 
 
 @lru_cache(REMEMBERED)
