@@ -46,7 +46,7 @@ def _idle(swarm: Swarm, wish: Notify) -> bytes:
     return dumps(
         {
             "status": "received",
-            "message": f"Agent {wish.agent} marked as idle",
+            "message": f"Agent {wish.agent} marked as {agent.status}",
             "queue_position": swarm.idle.position(agent),
         }
     )
@@ -256,7 +256,7 @@ _SUMMARIES: Final[dict[Report, str]] = {
     "idle": "The agent is idle and waits for work",
     "busy": "The agent works on a task",
     "blocked": "The agent is blocked; a person is told after half an hour",
-    "completed": "The agent completed a task and waits for work",
+    "completed": "The agent completed a task and waits for work, or has a lease left",
     "help": "The agent needs help; who could help is answered",
 }
 

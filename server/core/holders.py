@@ -74,6 +74,19 @@ def lose(swarm: Swarm, agent: str, task: str, at: datetime) -> None:
     swarm.put_agent(replace(row, version=swarm.cursor, **_after(swarm, row, task, at)))
 
 
+def goes_on_with(swarm: Swarm, agent: str, completed: str) -> str:
+    """Return the lease that an agent works on when it has completed a task.
+
+    Empty is none. What it only said that it works on does not count: IF.notify's agents
+    may begin a task and never mention it again, and are idle nevertheless.
+    """
+    tasks = swarm.tasks
+    held = swarm.held.get(agent, {})
+    left = {key for key in held if tasks[key].state == "leased"} - {completed}
+    current = swarm.agents[agent].task if left else ""
+    return current if not left or current in left else _newest(swarm, left)
+
+
 def _after(swarm: Swarm, row: Agent, task: str, at: datetime) -> dict[str, Any]:
     """Return what changes in the row of an agent whose work on a task has ended."""
     left = swarm.held.get(row.id)

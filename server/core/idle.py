@@ -41,8 +41,8 @@ class IdleQueue:
                 del self._by_capability[capability]
 
     def position(self, agent: Agent) -> int:
-        """Return the agent's place, counted from 1."""
-        return bisect_left(self._tickets, agent.ticket) + 1
+        """Return the agent's place, counted from 1; 0 is not in the queue."""
+        return bisect_left(self._tickets, agent.ticket) + 1 if agent.ticket else 0
 
     def covering(self, wanted: Iterable[str], share: float) -> Iterator[str]:
         """Yield, in order of waiting, who covers at least `share` of `wanted`.

@@ -13,8 +13,9 @@ from agentkit.protocol import (
     TaskDone,
     TaskStarted,
 )
-from agentkit.rows import Agent, HelpRequest
+from agentkit.rows import Agent, HelpRequest, Status
 from server.core.checks import check_capabilities, check_id, check_text
+from server.core.holders import goes_on_with
 from server.core.outboxes import accept, numbered
 from server.core.swarm import Swarm
 from server.core.transitions import STATUS_AFTER, TASK
@@ -34,7 +35,9 @@ def decide_notify(swarm: Swarm, wish: Notify, now: datetime) -> list[Event]:
 def evolve_reported(swarm: Swarm, event: AgentReported) -> None:
     """Write what was said into the agent's row."""
     known = swarm.agents.get(event.agent)
-    status = STATUS_AFTER[event.report]
+    completed = event.report == "completed"
+    left = goes_on_with(swarm, event.agent, event.task) if completed else ""
+    status: Status = "busy" if left else STATUS_AFTER[event.report]
     same = known is not None and known.status == status
     queued = same and known is not None and known.ticket
     agent = Agent(
@@ -43,13 +46,13 @@ def evolve_reported(swarm: Swarm, event: AgentReported) -> None:
         since=known.since if known and same else event.at,
         heard=event.at,
         joined=known.joined if known else event.at,
-        task=event.task,
+        task=left or event.task,
         message=event.message,
         capabilities=event.capabilities,
         cost=event.cost,
         completed=event.completed,
         reported_at=event.reported_at,
-        waiting_since=event.waiting_since,
+        waiting_since=None if left else event.waiting_since,
         ticket=(queued or swarm.cursor) if status == "idle" else 0,
         via=event.via,
         linked=known.linked if known else False,

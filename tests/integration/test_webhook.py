@@ -59,6 +59,23 @@ def test_completed_is_answered_like_idle(fresh: RunningHub) -> None:
     )
 
 
+def test_who_has_a_lease_left_is_marked_as_busy_and_has_no_place(
+    fresh: RunningHub,
+) -> None:
+    fresh.post("/agent/idle", said("waits"))
+    fresh.post("/v1/tasks", {"task": "T1"})
+    fresh.post("/v1/claims", {"agent": "a1"})
+
+    reply = fresh.post("/agent/completed", said("a1", last_task="T0"))
+
+    assert reply.text == (
+        '{"status":"received","message":"Agent a1 marked as busy","queue_position":0}'
+    )
+    status = fresh.get("/status").json()
+    assert status["idle_queue"] == ["waits"]
+    assert status["agents"]["a1"]["last_task"] == "T1"
+
+
 @pytest.mark.parametrize(
     ("report", "answer"),
     [

@@ -185,6 +185,59 @@ def test_a_holder_may_complete_by_a_report(world: World) -> None:
     assert world.swarm.agents["a"].completed == 1
 
 
+def test_who_reports_one_task_completed_goes_on_with_its_newest_lease(
+    world: World,
+) -> None:
+    for key in ("T1", "T2", "T3"):
+        world.do(Enqueue(id=key))
+    claim(world, "a", tasks=3)
+    began = world.swarm.agents["a"].since
+    world.wait(seconds=1)
+
+    world.do(Notify(agent="a", report="completed", task="T3"))
+    after_newest = world.swarm.agents["a"]
+    world.do(Notify(agent="a", report="completed", task="T1"))
+    after_oldest = world.swarm.agents["a"]
+    world.do(Notify(agent="a", report="completed"))
+    after_all = world.swarm.agents["a"]
+
+    assert (after_newest.status, after_newest.task) == ("busy", "T2")
+    assert (after_newest.since, after_newest.completed) == (began, 1)
+    assert after_newest.waiting_since is None
+    assert (after_oldest.status, after_oldest.task) == ("busy", "T2")
+    assert (after_all.status, after_all.completed) == ("idle", 3)
+    assert [row.state for row in world.swarm.tasks.values()] == ["done"] * 3
+
+
+def test_who_completes_what_the_hub_does_not_know_still_has_its_lease(
+    world: World,
+) -> None:
+    world.do(Enqueue(id="T1"))
+    claim(world, "a")
+    world.do(Notify(agent="a", report="blocked", message="no disk"))
+
+    world.do(Notify(agent="a", report="completed", task="its own"))
+
+    agent = world.swarm.agents["a"]
+    assert (agent.status, agent.task) == ("busy", "T1")
+    assert not list(world.swarm.idle)
+    assert not world.swarm.blocked
+
+
+def test_what_was_begun_without_a_lease_does_not_keep_an_agent_busy(
+    world: World,
+) -> None:
+    world.do(Link(agent="a"))
+    for key in ("T1", "T2"):
+        world.do(Assign(agent="a", id=key))
+        world.do(Notify(agent="a", report="busy", task=key))
+
+    world.do(Notify(agent="a", report="completed", task="T2"))
+
+    assert task(world, "T1").state == "working"
+    assert list(world.swarm.idle) == ["a"]
+
+
 def test_a_lease_lasts_from_the_last_sign_of_life(world: World) -> None:
     world.do(Enqueue(id="T1"))
     lease = only(claim(world, "a"))
