@@ -63,7 +63,7 @@ def test_who_has_a_lease_left_is_marked_as_busy_and_has_no_place(
     fresh: RunningHub,
 ) -> None:
     fresh.post("/agent/idle", said("waits"))
-    fresh.post("/v1/tasks", {"task": "T1"})
+    fresh.post("/v1/tasks", {"id": "T1"})
     fresh.post("/v1/claims", {"agent": "a1"})
 
     reply = fresh.post("/agent/completed", said("a1", last_task="T0"))
