@@ -214,7 +214,8 @@ def check_room(swarm: Swarm, agent: str) -> None:
     if not has_room(swarm, agent):
         raise Conflict(
             f"the mailbox of {agent} is full: {swarm.rules.max_mailbox:,} deliveries "
-            "wait in it, so start the agent, or cancel its tasks"
+            "wait in it or are scheduled for it, so start the agent, or cancel its "
+            "tasks"
         )
 
 

@@ -69,6 +69,8 @@ class Swarm:
         """Tasks that are leased, until when."""
         self.scheduled = Deadlines()
         """Tasks that are for later, until when."""
+        self.promised: Counter[str] = Counter()
+        """Tasks that are for later and for one agent, by that agent."""
         self._settled: dict[str, dict[str, None]] = {}
         """Settled rows that are still in memory, by table, oldest first."""
         self._carried: Counter[str] = Counter()
@@ -151,8 +153,9 @@ class Swarm:
         return self.dead_mail.total()
 
     def waiting(self, agent: str) -> int:
-        """Return how many deliveries in a mailbox are neither done nor dead."""
-        return len(self.mail.get(agent, ())) - self.dead_mail[agent]
+        """Return how many deliveries are neither done nor dead, those to come too."""
+        there = len(self.mail.get(agent, ())) - self.dead_mail[agent]
+        return there + self.promised[agent]
 
     def settled(self, *, dead: bool) -> Iterator[Task]:
         """Yield the settled tasks in memory, the newest first: the dead, or others."""
@@ -211,6 +214,7 @@ class Swarm:
         self._count_task(old, new)
         self._line_up(old, new)
         self._hold(old, new)
+        self._promise(old, new)
         self.leases.set(new.id, new.lease_until)
         self.scheduled.set(new.id, new.not_before)
         self.tasks[new.id] = new
@@ -301,6 +305,15 @@ class Swarm:
                 del self.held[old.agent]
         if new.is_held:
             self.held.setdefault(new.agent, {})[new.id] = None
+
+    def _promise(self, old: Task | None, new: Task) -> None:
+        """Count what will be in a mailbox: it takes its room there from now on."""
+        if old is not None and old.target and old.state == "scheduled":
+            self.promised[old.target] -= 1
+            if not self.promised[old.target]:
+                del self.promised[old.target]
+        if new.target and new.state == "scheduled":
+            self.promised[new.target] += 1
 
     def _queue(self, old: Agent | None, new: Agent) -> None:
         if old is not None and old.ticket:

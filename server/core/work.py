@@ -93,6 +93,8 @@ def decide_requeue(swarm: Swarm, wish: Requeue, now: datetime) -> list[Event]:
     task = swarm.task(wish.id)
     if task.is_ready:
         raise Conflict(f"task {task.id!r} is {task.state}: it waits to be claimed")
+    if task.target and task.is_settled:
+        check_room(swarm, task.target)
     return [TaskRequeued(at=now, agent=task.agent, task=task.id, by=wish.by)]
 
 

@@ -251,6 +251,7 @@ def facts(swarm: Swarm) -> dict[str, object]:
         "held": {agent: set(tasks) for agent, tasks in swarm.held.items()},
         "leases": {key: swarm.leases.get(key) for key in swarm.leases},
         "scheduled": {key: swarm.scheduled.get(key) for key in swarm.scheduled},
+        "promised": swarm.promised,
         "ready": swarm.ready.best("agent0", ("x", "y", "z"), 100),
         "blocked": swarm.blocked,
         "away": swarm.away,

@@ -9,7 +9,9 @@ from agentkit.protocol import (
     Assign,
     Cancel,
     Claim,
+    Command,
     Enqueue,
+    Fail,
     GiveUp,
     Link,
     Requeue,
@@ -136,6 +138,83 @@ def test_a_full_mailbox_takes_no_more() -> None:
 
     cast = world.swarm.broadcasts["B"]
     assert (cast.recipients, cast.left_out) == (1, 1)
+
+
+def test_what_is_for_later_takes_its_room_at_once() -> None:
+    world = World(Rules(max_mailbox=2))
+    for agent in ("a", "b"):
+        world.do(Link(agent=agent))
+    at = world.now + timedelta(minutes=5)
+    world.do(Assign(agent="a", id="T1", not_before=at))
+    world.do(Assign(agent="a", id="T2", not_before=at))
+
+    with pytest.raises(Conflict, match="2 deliveries wait in it or are scheduled"):
+        world.do(Assign(agent="a", id="T3", not_before=at))
+    with pytest.raises(Conflict, match="the mailbox of a is full"):
+        world.do(Assign(agent="a", id="T3"))
+    world.do(SendBroadcast(id="B", text="hello"))
+
+    cast = world.swarm.broadcasts["B"]
+    assert (cast.recipients, cast.left_out) == (1, 1)
+
+
+def test_what_was_for_later_is_counted_once_when_its_time_has_come() -> None:
+    world = World(Rules(max_mailbox=2))
+    world.do(Link(agent="a"))
+    at = world.now + timedelta(minutes=5)
+    world.do(Assign(agent="a", id="T1", not_before=at))
+
+    world.now = at
+    world.do(Tick())
+
+    assert world.swarm.waiting("a") == 1
+    assert world.do(Assign(agent="a", id="T2"))
+    assert world.swarm.waiting("a") == 2
+
+
+@pytest.mark.parametrize(
+    "wish", [Cancel(id="T1"), Assign(agent="b", id="T1"), Requeue(id="T1")]
+)
+def test_what_is_no_longer_for_later_gives_its_room_back(
+    world: World, wish: Command
+) -> None:
+    for agent in ("a", "b"):
+        world.do(Link(agent=agent))
+    at = world.now + timedelta(minutes=5)
+    world.do(Assign(agent="a", id="T1", not_before=at))
+
+    world.do(wish)
+
+    in_mailbox = len(world.swarm.mail.get("a", ()))
+    assert world.swarm.waiting("a") == in_mailbox
+    assert not world.swarm.promised
+
+
+def test_what_is_settled_begins_anew_only_where_there_is_room() -> None:
+    world = World(Rules(max_mailbox=1))
+    world.do(Link(agent="a"))
+    world.do(Assign(agent="a", id="T1"))
+    world.do(Cancel(id="T1"))
+    world.do(Assign(agent="a", id="T2"))
+
+    with pytest.raises(Conflict, match="the mailbox of a is full"):
+        world.do(Requeue(id="T1"))
+    world.do(Cancel(id="T2"))
+    assert world.do(Requeue(id="T1"))
+
+
+def test_an_attempt_that_waits_for_the_next_keeps_its_room() -> None:
+    world = World(Rules(max_mailbox=1))
+    world.do(Link(agent="a"))
+    world.do(Assign(agent="a", id="T1"))
+    (lease,) = world.do(Claim(agent="a"))
+    assert isinstance(lease, TaskLeased)
+
+    world.do(Fail(agent="a", task="T1", fence=lease.fence, reason="no"))
+
+    assert world.swarm.tasks["T1"].state == "scheduled"
+    with pytest.raises(Conflict, match="the mailbox of a is full"):
+        world.do(Assign(agent="a", id="T2"))
 
 
 def test_a_claim_takes_from_the_lanes_it_reaches_in_order() -> None:
