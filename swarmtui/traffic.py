@@ -43,7 +43,7 @@ from agentkit.protocol import (
     TaskRequeued,
     TaskStarted,
 )
-from agentkit.subjects import matches, read_pattern
+from agentkit.subjects import Trie
 from swarmtui.text import plural, safe
 
 Way: TypeAlias = Literal["in", "out", "hub"]
@@ -216,13 +216,13 @@ def _test(term: Term) -> Chosen:
 
 
 def _subject(term: Term) -> Chosen:
-    patterns = _values(term)
-    for pattern in patterns:
+    patterns: Trie[str] = Trie()
+    for pattern in _values(term):
         try:
-            read_pattern(pattern)
+            patterns.add(pattern, pattern)
         except Invalid as error:
             raise _bad(term, str(error)) from error
-    return lambda message: any(matches(one, message.subject) for one in patterns)
+    return lambda message: bool(patterns.match(message.subject))
 
 
 def _agent(term: Term) -> Chosen:

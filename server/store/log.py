@@ -1,6 +1,7 @@
 """Rules that every store keeps: a log without gaps, and which rows a start loads."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from secrets import token_hex
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ SETTLED: Mapping[str, Callable[[Any], bool]] = {
     "broadcasts": lambda row: not LIVE[Broadcast](row),
     "deliveries": lambda row: row.is_settled,
     "receipts": lambda _row: True,
+    "spools": lambda _row: True,
 }
 """Whether a row may be forgotten with its last event; other tables keep all of theirs.
 
@@ -69,6 +71,7 @@ def parts_of_id(key: str) -> tuple[int, str]:
     return int(seq), agent
 
 
+@lru_cache(maxsize=1024)
 def subjects(pattern: str) -> tuple[str, ...]:
     """Return the subjects of events that a pattern matches.
 

@@ -7,7 +7,7 @@ import click
 from agentkit.codec import encode_event
 from agentkit.coordinator import Coordinator
 from agentkit.protocol import Logged
-from agentkit.subjects import matches
+from agentkit.subjects import matches, read_pattern
 from swarmtui import output
 from swarmtui.asking import ask, hub_options
 
@@ -33,41 +33,45 @@ def events(*, pattern: str, follow: bool, after: int | None) -> None:
     agent.*      every report       help.**      the help desk
     agent.lost   who was lost       task.done    what was finished
     """
+    read_pattern(pattern)
 
     async def write(swarm: Coordinator) -> None:
-        async for logged in _log(swarm, after, follow=follow):
-            if matches(pattern, logged.event.subject):
-                output.as_jsonl(encode_event(logged))
+        async for logged in _log(swarm, pattern, after, follow=follow):
+            output.as_jsonl(encode_event(logged))
 
     ask(write)
 
 
 async def _log(
-    swarm: Coordinator, after: int | None, *, follow: bool
+    swarm: Coordinator, pattern: str, after: int | None, *, follow: bool
 ) -> AsyncIterator[Logged]:
-    """Yield the log after a cursor, then what comes, without gap or repeat."""
+    """Yield what matches after a cursor, then as it comes, without gap or repeat."""
     news = swarm.changes()
     at = after if after is not None else (swarm.cursor if follow else 0)
-    async for logged in _stored(swarm, at, swarm.cursor):
+    async for logged in _stored(swarm, pattern, at, swarm.cursor):
         yield logged
         at = logged.cursor
     if not follow:
         return
     async for change in news:
         if change.missed:
-            async for logged in _stored(swarm, at, change.cursor):
+            async for logged in _stored(swarm, pattern, at, change.cursor):
                 yield logged
                 at = logged.cursor
         for heard in change.events:
-            if heard.cursor > at:
+            if heard.cursor > at and matches(pattern, heard.subject):
                 yield Logged(heard.cursor, heard.event)
                 at = heard.cursor
 
 
-async def _stored(swarm: Coordinator, after: int, upto: int) -> AsyncIterator[Logged]:
-    """Yield the events with cursors in (after, upto], page by page."""
+async def _stored(
+    swarm: Coordinator, pattern: str, after: int, upto: int
+) -> AsyncIterator[Logged]:
+    """Yield what matches with cursors in (after, upto], page by page."""
     while after < upto:
-        page = await swarm.events(after=after, before=upto + 1, limit=PAGE)
+        page = await swarm.events(
+            after=after, before=upto + 1, limit=PAGE, subject=pattern
+        )
         for logged in page:
             yield logged
         if not page:

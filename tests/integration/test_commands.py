@@ -137,6 +137,16 @@ def test_events_are_json_lines_that_a_pattern_chooses(command: Run) -> None:
     assert first["data"]["agent"] == "api-1"
 
 
+@pytest.mark.parametrize("follow", [[], ["--follow"]])
+def test_a_malformed_pattern_is_refused_before_anything_is_read(
+    command: Run, follow: list[str]
+) -> None:
+    refused = command("events", "agent.b*", *follow)
+
+    assert (refused.code, refused.out) == (2, "")
+    assert "only for whole segments" in refused.err
+
+
 def test_events_begin_after_a_cursor(command: Run) -> None:
     every = [json.loads(line) for line in command("events").out.splitlines()]
     middle = every[len(every) // 2]["cursor"]
