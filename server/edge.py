@@ -21,6 +21,7 @@ from server.asgi import (
     respond,
 )
 from server.auth import WEBHOOK, Principal, allow
+from server.bus_socket import bus_socket
 from server.coordinator_socket import coordinator_socket
 from server.http import ROUTES
 from server.office import Office
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 SOCKETS: Final[Mapping[str, Endpoint]] = {
     "/v1/agent": agent_socket,
+    "/v1/bus": bus_socket,
     "/v1/coordinator": coordinator_socket,
 }
 
@@ -68,7 +70,7 @@ class Edge:
             self._office.gate.admit(head)
         except RequestError as refusal:
             return refusal
-        paths = " and ".join(SOCKETS)
+        paths = ", ".join(SOCKETS)
         return RequestError(404, f"no WebSocket is here: there are {paths}")
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply | ASGIApp:

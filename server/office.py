@@ -8,6 +8,7 @@ from server.announcement import Announcement
 from server.asgi import RequestError
 from server.auth import Gate
 from server.bell import Bell
+from server.bus import Bus
 from server.claims import Claims
 from server.connection import Connection
 from server.hub import Hub
@@ -45,11 +46,13 @@ class Office:
     bells: set[Bell] = field(default_factory=set)
     """Whoever follows the log over HTTP."""
     stopping: bool = False
+    bus: Bus = field(init=False)
     claims: Claims = field(init=False)
     revocations: Revocations = field(init=False)
     shelf: Shelf = field(init=False)
 
     def __post_init__(self) -> None:
+        self.bus = Bus(self.hub.stats)
         self.claims = Claims(self.hub)
         self.revocations = Revocations(self.hub, self.mailroom)
         self.shelf = Shelf(self.hub)

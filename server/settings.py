@@ -128,6 +128,16 @@ class Settings:
     agent_burst: int = setting(
         1000, "Reports that one agent may send at once.", read=whole(1, 1_000_000)
     )
+    bus_rate: float = setting(
+        5000.0,
+        "Messages a second that one connection may publish on the bus for long.",
+        read=number(0.1, 1e6),
+    )
+    bus_burst: int = setting(
+        10_000,
+        "Messages that one connection may publish on the bus at once.",
+        read=whole(1, 1_000_000),
+    )
     hello_within: float = setting(
         10.0,
         "Seconds that a connection may take to say who it is.",

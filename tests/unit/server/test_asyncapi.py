@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from server.bus_socket import BUS_FRAME
 from server.questions import QUESTIONS
 from server.wire import AGENT_FRAME, WATCH_FRAME, WISHES
 
@@ -17,7 +18,7 @@ def text() -> str:
     return DOCUMENT.read_text()
 
 
-@pytest.mark.parametrize("shape", [AGENT_FRAME, WATCH_FRAME])
+@pytest.mark.parametrize("shape", [AGENT_FRAME, BUS_FRAME, WATCH_FRAME])
 def test_every_frame_that_comes_up_is_described(text: str, shape: Any) -> None:
     described = set(re.findall(r"type: { const: (\w+) }", text))
 

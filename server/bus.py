@@ -1,0 +1,288 @@
+"""The hub's bus: what somebody publishes goes at once to all who subscribe to it.
+
+Nothing is kept: a message reaches, at most once, who is connected and keeps up. Each
+member has a queue of its own, so a slow one delays nobody; it loses its oldest messages
+and is told how many. A frame is made once for all of them, and what comes in quick
+succession is written together.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from time import perf_counter
+from typing import Any, Final, NamedTuple
+
+from agentkit.errors import Conflict, Invalid
+from agentkit.subjects import Trie, read_subject
+from server.asgi import dumps
+from server.connection import CHUNK, Connection, text_frame
+from server.stats import Meter
+
+DEAD: Final = "_dead"
+"""The subject of letters: messages that a subscriber gave up."""
+REQUEUE: Final = "_requeue"
+"""The subject of letters that their subscriber shall try once more; the hub's own."""
+LINK: Final = "_link"
+"""The subject of what transports tell of themselves."""
+RESERVED: Final = frozenset({DEAD, REQUEUE, LINK})
+
+PATTERNS: Final = 1000
+"""How many patterns one member may subscribe to."""
+
+WAITING: Final = 1000
+"""How many messages wait for one member before it loses the oldest."""
+WEIGHT: Final = 8 << 20
+"""How many bytes of messages wait for one member before it loses the oldest."""
+PIECE: Final = 256 << 10
+"""Bytes that are written to one member in one go."""
+
+ROOM: Final = 256
+"""Messages that may be on their way before whoever publishes has to wait."""
+HEAVY: Final = 4 << 20
+"""Bytes of messages that may be on their way before whoever publishes has to wait."""
+
+
+class Member:
+    """One connection on the bus: what it subscribes to, and what waits for it."""
+
+    __slots__ = (
+        "_lost",
+        "_meter",
+        "_waiting",
+        "connection",
+        "delivered",
+        "dropped",
+        "is_due",
+        "name",
+        "patterns",
+        "weight",
+    )
+
+    def __init__(self, name: str, connection: Connection, meter: Meter) -> None:
+        self.name = name
+        """What its messages say as their source."""
+        self.connection = connection
+        self.patterns: dict[str, None] = {}
+        self.delivered = 0
+        """Messages that were written to it."""
+        self.dropped = 0
+        """Messages that it lost because it was too slow."""
+        self.is_due = False
+        """The bus is about to write to it."""
+        self.weight = 0
+        """Bytes that wait for it."""
+        self._meter = meter
+        self._waiting: deque[bytes] = deque()
+        self._lost = 0
+        """Messages that it lost and was not told of yet."""
+        connection.on_writable = self.flush
+
+    @property
+    def queued(self) -> int:
+        """How many messages wait for it."""
+        return len(self._waiting)
+
+    def put(self, frame: bytes) -> None:
+        """Let a message wait for it, and the oldest go when too much does."""
+        self._waiting.append(frame)
+        self.weight += len(frame)
+        while len(self._waiting) > WAITING or self.weight > WEIGHT:
+            self.weight -= len(self._waiting.popleft())
+            self._lost += 1
+            self.dropped += 1
+
+    def flush(self) -> None:
+        """Write what waits, as far as it keeps up."""
+        self.is_due = False
+        while (self._waiting or self._lost) and not self.connection.congested:
+            self._write_piece()
+
+    def forget(self) -> None:
+        """Let go of what waits: it is gone."""
+        self.connection.on_writable = None
+        self._waiting.clear()
+        self.weight = self._lost = 0
+
+    def _write_piece(self) -> None:
+        frames: list[bytes] = []
+        size = 0
+        if self._lost:
+            frames.append(text_frame(b'{"type":"dropped","count":%d}' % self._lost))
+            self._lost = 0
+        while self._waiting and size < PIECE:
+            frames.append(self._waiting.popleft())
+            size += len(frames[-1])
+            self.delivered += 1
+        self.weight -= size
+        text = b"".join(frames)
+        self.connection.send_frame(text)
+        self._meter.pushed(len(frames), len(text))
+
+
+class Message(NamedTuple):
+    """A message on the bus, for whoever looks on."""
+
+    event: Mapping[str, Any]
+    size: int
+    """Bytes that came over the wire for it."""
+    reached: tuple[Member, ...]
+    """Who subscribes to it."""
+    arrived: float
+    """When it came, by `perf_counter`."""
+
+
+Observer = Callable[[Message, float], None]
+"""Takes a message, and the milliseconds from its arrival until it was handed on."""
+
+
+class Bus:
+    """Who is on the bus, and who subscribes to what."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.members: dict[Member, None] = {}
+        self.published = 0
+        self.delivered = 0
+        """Messages that were handed on, counted for each who subscribes."""
+        self.observers: dict[Observer, None] = {}
+        self._meter = meter
+        self._trie: Trie[Member] = Trie()
+        self._reserved: Trie[Member] = Trie()
+        self._due: deque[Member] = deque()
+        self._fresh: list[Message] = []
+        """Messages that not all who subscribe were written yet."""
+        self._heft = 0
+        """Bytes of these."""
+        self._room = asyncio.Event()
+        self._room.set()
+        self._gone = 0
+
+    @property
+    def dropped(self) -> int:
+        """How many messages were lost because somebody was too slow."""
+        return self._gone + sum(member.dropped for member in self.members)
+
+    @property
+    def queued(self) -> int:
+        """How many messages wait for somebody who is slow."""
+        return sum(member.queued for member in self.members)
+
+    @property
+    def patterns(self) -> int:
+        """How many subscriptions there are."""
+        return len(self._trie) + len(self._reserved)
+
+    # --- members ---
+
+    def enter(self, name: str, connection: Connection) -> Member:
+        """Take in a connection."""
+        member = Member(name, connection, self._meter)
+        self.members[member] = None
+        return member
+
+    def leave(self, member: Member) -> None:
+        """Let a connection go, with its subscriptions and what waits for it."""
+        for pattern in member.patterns:
+            self._trie_of(pattern).remove(pattern, member)
+        member.patterns.clear()
+        member.forget()
+        self._gone += member.dropped
+        del self.members[member]
+
+    def subscribe(self, member: Member, pattern: str) -> None:
+        """Let a member have what a pattern matches; each message comes once.
+
+        Raises:
+            Invalid: the pattern is malformed, or a reserved one that nobody tells on.
+            Conflict: it has as many as it may have.
+        """
+        if pattern in member.patterns:
+            return
+        if len(member.patterns) >= PATTERNS:
+            raise Conflict(
+                f"this connection has {PATTERNS} patterns and no more are allowed: "
+                "unsubscribe some, or subscribe to one that covers them"
+            )
+        _check_reserved(pattern)
+        self._trie_of(pattern).add(pattern, member)
+        member.patterns[pattern] = None
+
+    def unsubscribe(self, member: Member, pattern: str) -> None:
+        """Let a member no longer have what a pattern matches."""
+        if pattern in member.patterns:
+            del member.patterns[pattern]
+            self._trie_of(pattern).remove(pattern, member)
+
+    # --- messages ---
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is on its way that whoever publishes has to wait."""
+        return not self._room.is_set()
+
+    async def room(self) -> None:
+        """Wait until something may be published."""
+        await self._room.wait()
+
+    def publish(self, event: Mapping[str, Any], size: int) -> int:
+        """Hand a message to all who subscribe; return how many these are.
+
+        Args:
+            event: the message; `name` is its subject.
+            size: bytes that came over the wire for it.
+
+        Raises:
+            Invalid: its subject is malformed, or reserved and unknown.
+        """
+        subject: str = event["name"]
+        read_subject(subject)
+        _check_reserved(subject)
+        reached = self._trie_of(subject).match(subject)
+        frame = text_frame(dumps({"type": "event", "event": event}))
+        for member in reached:
+            member.put(frame)
+            if not member.is_due:
+                member.is_due = True
+                self._due.append(member)
+        self._note(Message(event, size, reached, perf_counter()), len(frame))
+        return len(reached)
+
+    def _trie_of(self, name: str) -> Trie[Member]:
+        return self._reserved if name.startswith("_") else self._trie
+
+    def _note(self, message: Message, heft: int) -> None:
+        if not self._fresh:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._fresh.append(message)
+        self._heft += heft
+        if len(self._fresh) >= ROOM or self._heft >= HEAVY:
+            self._room.clear()
+
+    def _write(self) -> None:
+        """Write to some of those who have something waiting, then let others work."""
+        for _ in range(min(CHUNK, len(self._due))):
+            self._due.popleft().flush()
+        if self._due:
+            asyncio.get_running_loop().call_soon(self._write)
+        else:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Count what was handed on, and tell whoever looks on."""
+        fresh, self._fresh, self._heft = self._fresh, [], 0
+        self._room.set()
+        now = perf_counter()
+        for message in fresh:
+            if message.event["name"].startswith("_"):
+                continue
+            self.published += 1
+            self.delivered += len(message.reached)
+            for observer in self.observers:
+                observer(message, (now - message.arrived) * 1000)
+
+
+def _check_reserved(name: str) -> None:
+    if name.startswith("_") and name not in RESERVED:
+        raise Invalid(
+            f"{name!r} begins with an underscore, as the bus's own subjects do: leave "
+            "it out"
+        )

@@ -1,0 +1,187 @@
+"""``/v1/bus``: a connection that publishes and subscribes."""
+
+import asyncio
+from time import monotonic
+from typing import Annotated, Any, Final, Literal, NotRequired, TypeAlias
+
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from agentkit.errors import Invalid, SwarmError
+from server.asgi import dumps
+from server.auth import Principal, allow
+from server.bus import REQUEUE
+from server.limits import Bucket
+from server.office import Office
+from server.wire import Body, Moment, PlainId, RequestId
+from server.ws import Socket, parse
+
+Pattern = Annotated[str, Field(max_length=512)]
+
+
+class BusHello(TypedDict):
+    """The first frame of a connection to the bus; `name` is what it is called."""
+
+    type: Literal["hello"]
+    name: PlainId
+
+
+class BusEvent(TypedDict):
+    """A message; `only` names the one subscription that it is for."""
+
+    name: Pattern
+    id: Annotated[str, Field(pattern=r"^[!-~]{1,64}$")]
+    data: NotRequired[Body]
+    at: NotRequired[Moment]
+    only: NotRequired[Annotated[str, Field(max_length=512)]]
+
+
+class PublishFrame(TypedDict):
+    """A message for all who subscribe to its subject."""
+
+    type: Literal["publish"]
+    id: RequestId
+    event: BusEvent
+
+
+class SubscribeFrame(TypedDict):
+    """Every message that the pattern matches is wanted."""
+
+    type: Literal["subscribe"]
+    pattern: Pattern
+
+
+class UnsubscribeFrame(TypedDict):
+    """They are wanted no longer."""
+
+    type: Literal["unsubscribe"]
+    pattern: Pattern
+
+
+BusFrame: TypeAlias = Annotated[
+    PublishFrame | SubscribeFrame | UnsubscribeFrame, Field(discriminator="type")
+]
+
+BUS_HELLO: Final[TypeAdapter[BusHello]] = TypeAdapter(BusHello)
+BUS_FRAME: Final[TypeAdapter[Any]] = TypeAdapter(BusFrame)
+
+
+async def bus_socket(office: Office, socket: Socket) -> None:
+    """Serve one connection to the bus until it goes."""
+    hello = await socket.hello(BUS_HELLO)
+    if hello is None:
+        return
+    session = Session(office, socket, hello["name"])
+    try:
+        await session.run()
+    finally:
+        session.end()
+
+
+class Session:
+    """What is known of a connection to the bus while it lasts."""
+
+    __slots__ = (
+        "_bucket",
+        "_connection",
+        "_member",
+        "_office",
+        "_principal",
+        "_socket",
+    )
+
+    def __init__(self, office: Office, socket: Socket, name: str) -> None:
+        self._office = office
+        self._socket = socket
+        self._principal = socket.principal
+        self._connection = socket.connection
+        self._member = office.bus.enter(
+            _named(socket.principal, name), self._connection
+        )
+        self._bucket = Bucket(office.settings.bus_burst, monotonic())
+
+    async def run(self) -> None:
+        """Welcome the connection, then take its frames until it goes."""
+        cursor = await self._office.hub.ask(lambda swarm: swarm.cursor)
+        self._send({"type": "welcome", "name": self._member.name, "cursor": cursor})
+        while (text := await self._next()) is not None:
+            frame = parse(BUS_FRAME, text)
+            while wait := self._wait():  # noqa: ASYNC110
+                await asyncio.sleep(wait)
+            await self._office.bus.room()
+            await self._connection.drained()
+            self._take(frame, len(text))
+
+    def end(self) -> None:
+        """Let the bus know that the connection is gone."""
+        self._office.bus.leave(self._member)
+
+    async def _next(self) -> str | None:
+        """Wait for the next frame that was not taken in passing."""
+        self._connection.on_text = self._take_in_passing
+        try:
+            return await self._socket.read()
+        finally:
+            self._connection.on_text = None
+
+    def _take_in_passing(self, text: bytes) -> bool:
+        """Take a frame as it arrives, if there is nothing to wait for."""
+        if self._office.bus.is_full or self._connection.congested:
+            return False
+        try:
+            frame = BUS_FRAME.validate_json(text)
+        except ValidationError:
+            return False
+        if self._wait():
+            return False
+        self._take(frame, len(text))
+        return True
+
+    def _wait(self) -> float:
+        """Return the seconds until the rate of this connection allows a frame."""
+        settings = self._office.settings
+        return self._bucket.take(settings.bus_rate, settings.bus_burst, monotonic())
+
+    def _take(self, frame: dict[str, Any], size: int) -> None:
+        told = {name: frame[name] for name in ("id", "pattern") if name in frame}
+        try:
+            match frame["type"]:
+                case "publish":
+                    reached = self._publish(frame["event"], size)
+                    self._send({"type": "published", **told, "reached": reached})
+                case "subscribe":
+                    self._office.bus.subscribe(self._member, frame["pattern"])
+                    self._send({"type": "subscribed", **told})
+                case _:
+                    self._office.bus.unsubscribe(self._member, frame["pattern"])
+                    self._send({"type": "unsubscribed", **told})
+        except SwarmError as refusal:
+            said = {"code": refusal.code, "detail": str(refusal)}
+            self._send({"type": "error", **told, **said})
+
+    def _publish(self, said: BusEvent, size: int) -> int:
+        allow(self._principal, "operator", "agent")
+        if said["name"] == REQUEUE:
+            raise Invalid(
+                f"only the hub publishes {REQUEUE}: requeue the letter with swarmtui "
+                "letters requeue"
+            )
+        event = {
+            "id": said["id"],
+            "name": said["name"],
+            "data": said.get("data", {}),
+            "source": self._member.name,
+            "at": said.get("at") or self._office.hub.now(),
+        }
+        if "only" in said:
+            event["only"] = said["only"]
+        return self._office.bus.publish(event, size)
+
+    def _send(self, frame: dict[str, Any]) -> None:
+        size = self._connection.send_text(dumps(frame))
+        self._office.hub.stats.pushed(1, size)
+
+
+def _named(principal: Principal, name: str) -> str:
+    """Return what a connection is called: an agent is nobody else."""
+    return principal.agent if principal.role == "agent" else name
