@@ -143,7 +143,9 @@ class Session:
         return self._bucket.take(settings.bus_rate, settings.bus_burst, monotonic())
 
     def _take(self, frame: dict[str, Any], size: int) -> None:
-        told = {name: frame[name] for name in ("id", "pattern") if name in frame}
+        told: dict[str, Any] = {
+            name: frame[name] for name in ("id", "pattern") if name in frame
+        }
         try:
             match frame["type"]:
                 case "publish":
