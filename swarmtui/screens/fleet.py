@@ -11,6 +11,7 @@ from swarmtui.screens.agents import AgentScreen
 from swarmtui.screens.columns import FLEET
 from swarmtui.screens.pane import AgentPane
 from swarmtui.screens.standing import no_agents
+from swarmtui.widgets.filter_bar import Unit
 from swarmtui.widgets.line_table import LineTable, Sort
 
 
@@ -18,7 +19,7 @@ class FleetScreen(AgentScreen):
     """Mode 1: the agents beside the pane."""
 
     scope = "fleet"
-    unit = "agents"
+    unit = Unit("agent", "agents")
     BINDINGS: ClassVar = bindings("fleet")
 
     def body(self) -> ComposeResult:

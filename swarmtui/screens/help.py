@@ -22,6 +22,7 @@ from swarmtui.screens.pane import HelpPane
 from swarmtui.screens.standing import no_agents
 from swarmtui.screens.tables import TableScreen
 from swarmtui.text import clip, safe
+from swarmtui.widgets.filter_bar import Unit
 from swarmtui.widgets.line_table import LineTable, Sort
 
 LOOKS = (0.2, 0.8, 2.0, 5.0)
@@ -32,7 +33,7 @@ class HelpScreen(TableScreen):
     """Mode 3: help requests by severity and age."""
 
     scope = "help"
-    unit = "requests"
+    unit = Unit("request", "requests")
     hint = "cap:video age>10m task:P0.* words of the question"
     BINDINGS: ClassVar = bindings("help")
 

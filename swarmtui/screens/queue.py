@@ -14,6 +14,7 @@ from swarmtui.screens.columns import WAITING
 from swarmtui.screens.standing import no_agents
 from swarmtui.screens.work_columns import WAITING_TASKS
 from swarmtui.text import safe
+from swarmtui.widgets.filter_bar import Unit
 from swarmtui.widgets.line_table import LineTable, Sort
 from swarmtui.work import group_of
 
@@ -22,7 +23,7 @@ class QueueScreen(AgentScreen):
     """Mode 2: idle agents, who waits longest first, beside the tasks that wait."""
 
     scope = "queue"
-    unit = "waiting"
+    unit = Unit("waiting", "waiting")
     hint = "cap:video age>10m text"
     BINDINGS: ClassVar = bindings("queue")
 

@@ -11,6 +11,7 @@ from swarmtui.model import Delta
 from swarmtui.screens.base import SwarmScreen
 from swarmtui.screens.pane import Pane
 from swarmtui.screens.standing import FIRST_AGENT
+from swarmtui.widgets.filter_bar import NO_UNIT, Unit
 from swarmtui.widgets.line_table import LineTable
 
 
@@ -24,8 +25,8 @@ class TableScreen(SwarmScreen):
     _touched = False
     _tables: Sequence[LineTable[Any]] = ()
     _panes: Sequence[Pane] = ()
-    unit: ClassVar[str] = ""
-    """What the rows of the first table are, in the plural."""
+    unit: ClassVar[Unit] = NO_UNIT
+    """What the rows of the first table are."""
 
     # --- Tables ----------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from swarmtui.screens.tables import TableScreen
 from swarmtui.screens.work_columns import WORK, dead_columns
 from swarmtui.screens.work_pane import WorkPane
 from swarmtui.text import plural, safe
+from swarmtui.widgets.filter_bar import Unit
 from swarmtui.widgets.line_table import LineTable, Sort
 from swarmtui.widgets.tabs import Tabs
 from swarmtui.work import (
@@ -48,7 +49,7 @@ class TasksScreen(TableScreen):
     """Mode 5: one table for each group of the work queue, one of them on show."""
 
     scope = "tasks"
-    unit = "tasks"
+    unit = Unit("task", "tasks")
     hint = HINT
     BINDINGS: ClassVar = bindings("tasks")
     compile = staticmethod(compile_work)

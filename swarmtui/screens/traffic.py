@@ -19,6 +19,7 @@ from swarmtui.model import TRAFFIC, Delta
 from swarmtui.screens.base import SwarmScreen
 from swarmtui.text import clock, count, fit, millis, plural, safe, short
 from swarmtui.traffic import ARROWS, HINT, Message, Rate, Tally, compile_traffic
+from swarmtui.widgets.filter_bar import Unit
 from swarmtui.widgets.histogram import Histogram
 from swarmtui.widgets.line_log import LineLog
 from swarmtui.widgets.line_table import Column, LineTable, Sort
@@ -93,6 +94,7 @@ SUBJECTS = (
     ),
 )
 
+KEPT = Unit("kept", "kept")
 LINKS = {"ws": "WebSocket", "http": "HTTP", "cli": "agentkit"}
 """The ways in which agents report, and their names."""
 
@@ -245,7 +247,7 @@ class TrafficScreen(SwarmScreen):
     def _show_state(self) -> None:
         log = self.messages
         state = "following" if log.following else f"held, {count(log.missed)} newer"
-        self.filter_bar.show(len(log.shown), log.kept, state, unit="kept")
+        self.filter_bar.show(len(log.shown), log.kept, state, unit=KEPT)
 
     # --- Actions ---------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The line in which a filter is typed, with how many rows it leaves."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, NamedTuple
 
 from rich.highlighter import Highlighter
 from rich.style import Style
@@ -20,6 +20,20 @@ from swarmtui.widgets.lines import Inks, Line, LineWidget, Span
 REMEMBERED = 50
 STATUS = 44
 """The cells of the status."""
+
+
+class Unit(NamedTuple):
+    """What the rows are called."""
+
+    one: str
+    many: str
+
+    def of(self, number: int) -> str:
+        """Return what so many of them are called."""
+        return self.one if number == 1 else self.many
+
+
+NO_UNIT: Final = Unit("", "")
 
 
 class _Wrong(Highlighter):
@@ -171,11 +185,12 @@ class FilterBar(Horizontal):
         field.value = text
         field.remember(text)
 
-    def show(self, shown: int, total: int, *notes: str, unit: str = "") -> None:
+    def show(self, shown: int, total: int, *notes: str, unit: Unit = NO_UNIT) -> None:
         """Say how many rows are on show, and notes such as ``sort cost ↓``."""
         some = bool(self.text.strip()) and shown < total
         words = f"{count(shown)} of {count(total)}" if some else count(shown)
-        spans = [Span(f"{words} {unit}".rstrip(), "" if some else "dim")]
+        noun = unit.of(total if some else shown)
+        spans = [Span(f"{words} {noun}".rstrip(), "" if some else "dim")]
         spans += [Span(f"   {note}", "dim") for note in notes if note]
         self._status = spans
         if not self.has_class("-wrong"):

@@ -1,12 +1,14 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from textual.widget import Widget
 from textual.widgets import Input
 
 from agentkit.filters import compile_filter
-from swarmtui.widgets.filter_bar import FilterBar
+from swarmtui.widgets.filter_bar import FilterBar, Unit
 
+AGENTS = Unit("agent", "agents")
 Host = Callable[[Widget], tuple[Any, dict[str, Any]]]
 
 
@@ -71,14 +73,40 @@ async def test_the_status_says_how_many_are_left(host: Host) -> None:
     app, hook = host(bar)
     async with app.run_test(size=(100, 3), **hook) as pilot:
         status = app.screen.query_one("_Status")
-        bar.show(10_000, 10_000, "cost ↓", unit="agents")
+        bar.show(10_000, 10_000, "cost ↓", unit=AGENTS)
         everybody = status.render_line(0).text.strip()
         bar.put("cap:video")
         await pilot.pause()
-        bar.show(12, 10_000, "cost ↓", "2 marked", unit="agents")
+        bar.show(12, 10_000, "cost ↓", "2 marked", unit=AGENTS)
 
         assert everybody == "10,000 agents   cost ↓"
         assert (
             status.render_line(0).text.strip()
             == "12 of 10,000 agents   cost ↓   2 marked"
         )
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown", "total", "said"),
+    [
+        ("", 0, 0, "0 agents"),
+        ("", 1, 1, "1 agent"),
+        ("", 2, 2, "2 agents"),
+        ("cap:video", 0, 1, "0 of 1 agent"),
+        ("cap:video", 1, 2, "1 of 2 agents"),
+        ("cap:video", 1, 1, "1 agent"),
+    ],
+)
+async def test_one_row_is_called_by_the_singular(
+    host: Host, typed: str, shown: int, total: int, said: str
+) -> None:
+    bar = FilterBar(compile_filter)
+    app, hook = host(bar)
+    async with app.run_test(size=(100, 3), **hook) as pilot:
+        bar.put(typed)
+        await pilot.pause()
+
+        bar.show(shown, total, unit=AGENTS)
+
+        status = app.screen.query_one("_Status")
+        assert status.render_line(0).text.strip() == said
