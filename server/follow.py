@@ -1,7 +1,6 @@
 """The log as server-sent events: from a cursor, then live, without a gap."""
 
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any, Final
 
 from starlette.responses import StreamingResponse
@@ -9,11 +8,10 @@ from starlette.types import ASGIApp
 
 from agentkit.errors import HubUnavailable, Invalid
 from agentkit.protocol import Logged
+from agentkit.subjects import read_pattern
 from server.api import asked, fields
 from server.asgi import Reply, dumps
 from server.auth import Principal
-from server.bell import Bell
-from server.core import Swarm
 from server.office import Office
 from server.questions import QUESTIONS, event_frame
 from server.routes import Call
@@ -36,6 +34,7 @@ async def events_or_stream(office: Office, call: Call) -> Reply | ASGIApp:
     if "text/event-stream" not in call.head.get(b"accept"):
         return await _page(office, call)
     question = valid(QUESTIONS["events"].shape, await fields(call))
+    read_pattern(question.setdefault("subject", "**"))
     after = _last_seen(call) or question.get("after", 0)
     wanted = {key: question[key] for key in ("subject", "agent") if key in question}
     return StreamingResponse(
@@ -55,42 +54,33 @@ def _last_seen(call: Call) -> int:
 async def _follow(
     office: Office, principal: Principal, after: int, wanted: dict[str, Any]
 ) -> AsyncIterator[bytes]:
-    """Read the log from disk whenever it grew: nothing to buffer, nothing to miss.
+    """Read the log from disk whenever it grew by what is wanted: nothing to miss.
 
     It ends with the hub or with the token, and its last word says why.
     """
-    bell = Bell()
-    office.bells.add(bell)
     try:
-        with office.visits.during(principal, bell.stop):
-            bell.newest = await office.hub.ask(partial(_listen, office, bell))
+        with (
+            office.bells.ringing(wanted["subject"]) as bell,
+            office.visits.during(principal, bell.stop),
+        ):
             yield b"retry: 1000\n\n"
             while not bell.stopped:
-                newest = bell.newest
                 found = await office.hub.store.events(after=after, limit=PAGE, **wanted)
                 for logged in found:
                     after = logged.cursor
                     yield _event(logged)
                 if len(found) == PAGE:
                     continue
-                after = max(after, newest)
-                if not await bell.wait(QUIET):
+                while not await bell.wait(QUIET):
                     yield b": quiet\n\n"
+                after = max(after, bell.since)
         yield _error(bell.stopped)
     except HubUnavailable as failure:
         yield _error(str(failure))
-    finally:
-        office.bells.discard(bell)
-        office.hub.unsubscribe(bell)
 
 
 def _error(reason: str) -> bytes:
     return b"event: error\ndata: %b\n\n" % dumps(reason)
-
-
-def _listen(office: Office, bell: Bell, swarm: Swarm) -> int:
-    office.hub.subscribe(bell)
-    return swarm.cursor
 
 
 def _event(logged: Logged) -> bytes:

@@ -7,7 +7,7 @@ from time import monotonic
 from server.announcement import Announcement
 from server.asgi import RequestError
 from server.auth import Gate
-from server.bell import Bell
+from server.bell import Bells
 from server.bus import Bus
 from server.claims import Claims
 from server.connection import Connection
@@ -43,7 +43,7 @@ class Office:
     """Where the hub can be reached; known once its port is bound."""
     connections: set[Connection] = field(default_factory=set)
     """Every WebSocket that is open."""
-    bells: set[Bell] = field(default_factory=set)
+    bells: Bells = field(default_factory=Bells)
     """Whoever follows the log over HTTP."""
     stopping: bool = False
     bus: Bus = field(init=False)
@@ -63,14 +63,14 @@ class Office:
         await self.claims.open()
         await self.revocations.open()
         await self.shelf.open()
+        self.hub.subscribe(self.bells)
 
     def release(self) -> None:
         """End every answer that waits for something to happen: the hub stops."""
         self.stopping = True
         self.mailroom.release()
         self.claims.release()
-        for bell in self.bells:
-            bell.stop("the hub is stopping: connect again in a moment")
+        self.bells.stop("the hub is stopping: connect again in a moment")
 
     def slow_down(self, agent: str) -> None:
         """Count a report of an agent against its rate.
