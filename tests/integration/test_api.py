@@ -313,6 +313,30 @@ def test_following_resumes_after_the_last_event_seen(hub: RunningHub) -> None:
     assert event["subject"] == "agent.busy"
 
 
+def test_only_the_subjects_that_are_asked_for_are_followed(hub: RunningHub) -> None:
+    params = {"subject": "*.blocked", "agent": "chosen"}
+
+    with stream(hub, params=params) as reply:
+        events = events_of(reply.iter_lines())
+        with httpx.Client(base_url=hub.url, headers=hub.http.headers) as other:
+            for word in ("idle", "blocked", "busy", "completed", "blocked"):
+                said = {"report": word}
+                other.post("/v1/agents/chosen/status", json=said).raise_for_status()
+        found = [next(events)["subject"] for _ in range(2)]
+
+    assert found == ["agent.blocked"] * 2
+
+
+def test_a_malformed_pattern_is_refused_before_anything_is_followed(
+    hub: RunningHub,
+) -> None:
+    with stream(hub, params={"subject": "agent.b*"}) as reply:
+        detail = json.loads(reply.read())["detail"]
+
+    assert reply.status_code == 422
+    assert "only for whole segments" in detail
+
+
 # --- health and description ---
 
 
