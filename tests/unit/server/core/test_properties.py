@@ -53,10 +53,12 @@ from server.core import Rules, Swarm, Tables, decide, evolve
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CURRENT = "current request of "
 CURRENT_FENCE = -1
+CONCERNED = "whoever it concerns"
 RULES = Rules(keep_settled=3, keep_receipts=3, max_mailbox=9)
 
 agents = st.sampled_from(["a", "b", "c"])
-helps = agents.map(lambda agent: f"{CURRENT}{agent}")
+concerned = st.sampled_from([CONCERNED, CONCERNED, CONCERNED, "a", "b", "c"])
+helps = concerned.map(lambda agent: f"{CURRENT}{agent}")
 tasks = st.sampled_from(["T1", "T2"])
 later = st.sampled_from([None, START, START + timedelta(seconds=900)])
 fences = st.sampled_from([CURRENT_FENCE, CURRENT_FENCE, CURRENT_FENCE, 1])
@@ -82,8 +84,10 @@ numbered = st.builds(
     cost=st.sampled_from([None, -1.0, 2.0]),
 )
 spools = {"spool": st.sampled_from(["", "s1"]), "seq": st.integers(1, 3)}
-held = {"agent": agents, "task": tasks, "fence": fences}
+begun = st.builds(Notify, agent=concerned, report=st.just("busy"), task=tasks)
+held = {"agent": concerned, "task": tasks, "fence": fences}
 work: st.SearchStrategy[Command] = st.one_of(
+    begun,
     st.builds(
         Claim,
         agent=agents,
@@ -106,14 +110,44 @@ work: st.SearchStrategy[Command] = st.one_of(
         not_before=later,
         max_attempts=st.sampled_from([None, 1]),
     ),
-    st.builds(GiveUp, agent=agents, seq=numbers, reason=st.just("no")),
-    st.builds(Retry, agent=agents, seq=numbers),
+)
+mail: st.SearchStrategy[Command] = st.one_of(
+    st.builds(
+        Sent, deliveries=st.lists(st.tuples(agents, numbers), max_size=4).map(tuple)
+    ),
+    st.builds(Ack, agent=agents, upto=numbers),
+    st.builds(Done, agent=concerned, seq=numbers),
+    st.builds(GiveUp, agent=concerned, seq=numbers, reason=st.just("no")),
+    st.builds(Retry, agent=concerned, seq=numbers),
+    st.builds(Assign, agent=agents, id=tasks, not_before=later),
+    st.builds(
+        SendBroadcast,
+        id=st.just(""),
+        text=st.just("hello"),
+        where=st.sampled_from(["", "state:idle", "cap:x", "!lost"]),
+    ),
+)
+snooze = st.builds(
+    Snooze,
+    help=helps,
+    until=st.sampled_from([-300, 60, 300, 2000]).map(
+        lambda after: START + timedelta(seconds=after)
+    ),
+)
+desk: st.SearchStrategy[Command] = st.one_of(
+    st.builds(Answer, help=helps, text=st.just("yes"), by=st.just("me")),
+    st.builds(Take, help=helps, by=st.just("me")),
+    st.builds(AssignHelper, help=helps, helper=agents),
+    snooze,
+    st.builds(Resolve, help=helps),
 )
 commands: st.SearchStrategy[Command] = st.one_of(
     notify,
     notify,
     numbered,
     work,
+    mail,
+    desk,
     st.builds(
         CreateToken,
         id=st.sampled_from(["", "k1"]),
@@ -123,29 +157,6 @@ commands: st.SearchStrategy[Command] = st.one_of(
     st.builds(RevokeToken, id=st.sampled_from(["k1", "agent:a", "viewer"])),
     st.builds(Link, agent=agents, capabilities=capabilities),
     st.builds(Unlink, agent=agents, reason=st.just("gone")),
-    st.builds(
-        Sent, deliveries=st.lists(st.tuples(agents, numbers), max_size=4).map(tuple)
-    ),
-    st.builds(Ack, agent=agents, upto=numbers),
-    st.builds(Done, agent=agents, seq=numbers),
-    st.builds(Assign, agent=agents, id=tasks, not_before=later),
-    st.builds(
-        SendBroadcast,
-        id=st.just(""),
-        text=st.just("hello"),
-        where=st.sampled_from(["", "state:idle", "cap:x", "!lost"]),
-    ),
-    st.builds(Answer, help=helps, text=st.just("yes"), by=st.just("me")),
-    st.builds(Take, help=helps, by=st.just("me")),
-    st.builds(AssignHelper, help=helps, helper=agents),
-    st.builds(
-        Snooze,
-        help=helps,
-        until=st.sampled_from([300, 2000, 6000]).map(
-            lambda after: START + timedelta(seconds=after)
-        ),
-    ),
-    st.builds(Resolve, help=helps),
     st.just(Tick()),
     st.just(Tick()),
     st.just(Start(version="1")),
@@ -153,11 +164,24 @@ commands: st.SearchStrategy[Command] = st.one_of(
 few = settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-histories = st.lists(
-    st.tuples(commands, st.sampled_from([0, 0, 1, 60, 400, 1800])),
-    min_size=25,
-    max_size=50,
+ticks = st.just(Tick())
+histories = st.sampled_from(
+    [
+        commands,
+        st.one_of(notify, mail, work, ticks),
+        st.one_of(work, ticks),
+        st.one_of(mail, ticks),
+        st.one_of(notify, desk, ticks),
+        st.one_of(notify, snooze, ticks),
+    ]
+).flatmap(
+    lambda about: st.lists(
+        st.tuples(about, st.sampled_from([0, 0, 1, 20, 20, 120, 120, 1800])),
+        min_size=25,
+        max_size=50,
+    )
 )
+"""Some are about everything, and some about one thing, so as to get further with it."""
 
 
 def play(swarm: Swarm, history: Iterable[tuple[Command, int]]) -> Iterator[list[Event]]:
@@ -166,7 +190,7 @@ def play(swarm: Swarm, history: Iterable[tuple[Command, int]]) -> Iterator[list[
     for command, wait in history:
         now += timedelta(seconds=wait)
         try:
-            events = decide(swarm, resolved(swarm, command), now)
+            events = decide(swarm, resolved(swarm, command, now), now)
         except SwarmError:
             continue
         for event in events:
@@ -174,8 +198,8 @@ def play(swarm: Swarm, history: Iterable[tuple[Command, int]]) -> Iterator[list[
         yield events
 
 
-def resolved(swarm: Swarm, command: Command) -> Command:
-    """Put in what a command cannot know: numbers of deliveries, the id of a request."""
+def resolved(swarm: Swarm, command: Command, now: datetime) -> Command:
+    """Put in what a command cannot know: agents, numbers, fences, requests, times."""
     match command:
         case Sent(deliveries=pairs):
             numbered = tuple((agent, nth(swarm, agent, n)) for agent, n in pairs)
@@ -183,23 +207,52 @@ def resolved(swarm: Swarm, command: Command) -> Command:
         case Ack(agent=agent, upto=number):
             return Ack(agent=agent, upto=nth(swarm, agent, number))
         case Done() | GiveUp() | Retry():
-            return replace(command, seq=meant(swarm, command))
-        case Extend() | Complete() | Fail() | Nack() if command.fence < 0:
-            task = swarm.tasks.get(command.task)
-            return replace(command, fence=task.fence if task else 0)
-    if not isinstance(command, Answer | Take | AssignHelper | Snooze | Resolve):
-        return command
-    asker = swarm.agents.get(command.help.removeprefix(CURRENT))
-    return replace(command, help=asker.help if asker else "")
+            return by_recipient(swarm, command)
+        case Extend() | Complete() | Fail() | Nack():
+            return by_holder(swarm, command)
+        case Answer() | Take() | AssignHelper() | Snooze() | Resolve():
+            asker = command.help.removeprefix(CURRENT)
+            command = replace(command, help=request(swarm, asker))
+    if isinstance(command, Snooze):
+        command = replace(command, until=now + (command.until - START))
+    if isinstance(command, Notify) and command.agent == CONCERNED:
+        command = replace(command, agent=holder(swarm, command.task or ""))
+    return command
 
 
-def meant(swarm: Swarm, command: Done | GiveUp | Retry) -> int:
-    """Return the number of a delivery: to retry, of a dead one if there is any."""
-    box = swarm.mail.get(command.agent, {}).values()
-    dead = [row.seq for row in box if row.state == "dead"]
-    if dead and isinstance(command, Retry):
-        return dead[0]
-    return nth(swarm, command.agent, command.seq)
+def by_holder(
+    swarm: Swarm, command: Extend | Complete | Fail | Nack
+) -> Extend | Complete | Fail | Nack:
+    """Put in who has the task, and the fence of its lease, where they are asked for."""
+    if command.agent == CONCERNED:
+        command = replace(command, agent=holder(swarm, command.task))
+    if command.fence == CURRENT_FENCE:
+        task = swarm.tasks.get(command.task)
+        command = replace(command, fence=task.fence if task else 0)
+    return command
+
+
+def holder(swarm: Swarm, task: str) -> str:
+    """Return who has a task or is to have it; else somebody."""
+    row = swarm.tasks.get(task)
+    return (row and row.agent) or "a"
+
+
+def request(swarm: Swarm, asker: str) -> str:
+    """Return the open request of an agent, or of the first who has one."""
+    askers = list(swarm.agents) if asker == CONCERNED else [asker]
+    open_ones = (swarm.agents[name].help for name in askers if name in swarm.agents)
+    return next((key for key in open_ones if key), "")
+
+
+def by_recipient(swarm: Swarm, command: Done | GiveUp | Retry) -> Done | GiveUp | Retry:
+    """Put in a delivery: any that the command is meant for, where that is asked for."""
+    if command.agent != CONCERNED:
+        return replace(command, seq=nth(swarm, command.agent, command.seq))
+    again = isinstance(command, Retry)
+    rows = (row for box in swarm.mail.values() for row in box.values())
+    meant = next((row for row in rows if (row.state == "dead") == again), None)
+    return replace(command, agent=meant.agent, seq=meant.seq) if meant else command
 
 
 def nth(swarm: Swarm, agent: str, number: int) -> int:
@@ -279,6 +332,9 @@ def test_every_task_stands_where_its_row_says(
     assert set(swarm.scheduled) == {
         task.id for task in tasks if task.state == "scheduled"
     }
+    assert swarm.promised == Counter(
+        task.target for task in tasks if task.state == "scheduled" and task.target
+    )
     for task in tasks:
         assert (task.lease_until is not None) == (task.state == "leased")
         assert task.attempts <= task.max_attempts
@@ -399,7 +455,8 @@ def test_deciding_alone_changes_nothing(
     before = facts(swarm)
 
     with suppress(SwarmError):
-        decide(swarm, resolved(swarm, wish), START + timedelta(days=9))
+        now = START + timedelta(days=9)
+        decide(swarm, resolved(swarm, wish, now), now)
 
     assert facts(swarm) == before
 
