@@ -45,8 +45,9 @@ Guarantee: TypeAlias = Literal["at-least-once", "at-most-once"]
 """What an agent does with mail that it had begun to handle when it crashed: handle it
 again, or leave it."""
 
+LetterState: TypeAlias = Literal["dead", "requeued", "discarded"]
 Role: TypeAlias = Literal["operator", "viewer", "agent"]
-DeliveryKind: TypeAlias = Literal["task", "broadcast", "answer", "helper"]
+DeliveryKind: TypeAlias = Literal["task", "broadcast", "message", "answer", "helper"]
 
 LATE_AFTER = timedelta(seconds=30)
 SILENT_AFTER = timedelta(seconds=300)
@@ -189,6 +190,12 @@ class Task:
     """What it led to, as its agent told it."""
     seq: int = 0
     """Its delivery in the agent's mailbox; 0 when it has none."""
+    progress: float | None = None
+    """How much of it is done, 0 to 1, as whoever has it told; None when it has not."""
+    note: str = ""
+    """What whoever has it told that it does just now."""
+    watchers: tuple[str, ...] = ()
+    """Agents that are told what becomes of it, in their mailboxes."""
     changed: datetime | None = None
     version: int = 0
 
@@ -210,14 +217,27 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broadcast:
-    """A message to many agents, and how far it got."""
+    """A message to one or many agents, and how far it got."""
 
     id: str
     text: str
     where: str
-    """The filter that chose the recipients; empty is everybody."""
+    """The filter that chose the recipients; empty is everybody, or as `to` says."""
     at: datetime
     by: str = ""
+    sender: str = ""
+    """The agent that sent it; empty when a person did, or the hub."""
+    to: str = ""
+    """The address that it was sent to; empty when `where` chose the recipients."""
+    body: Mapping[str, Any] = field(default_factory=dict)
+    call: str = ""
+    """The correlation id that an answer comes under; empty unless it is a call."""
+    answers: str = ""
+    """The correlation id of the call that it answers; empty unless it is an answer."""
+    expires: datetime | None = None
+    """When nobody waits for the answer of a call any more."""
+    about: str = ""
+    """The task whose watchers it tells of."""
     recipients: int = 0
     sent: int = 0
     """Recipients that were sent it, acknowledged or not."""
@@ -278,6 +298,7 @@ class Spool:
     spool: str
     accepted: int
     """The highest sequence number that took effect."""
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,8 +338,42 @@ class Token:
     version: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A message of a transport that a subscription gave up."""
+
+    id: str
+    state: LetterState
+    at: datetime
+    """When the hub was told of it."""
+    message: Mapping[str, Any]
+    """What was published, as `agentkit.transports.Event` is told: ``name``, ``data``…"""
+    subscription: str
+    """The name of the subscription whose handler failed."""
+    pattern: str = ""
+    transport: str = ""
+    """The name of the transport that gave it to the handler."""
+    link: str = ""
+    """How the hub was told: ``bus``, or the name of a bridge."""
+    reason: str = ""
+    """The last error, in one line."""
+    attempts: int = 0
+    told: str = ""
+    """Who told the hub of it."""
+    by: str = ""
+    """Who requeued or discarded it."""
+    settled: datetime | None = None
+    """When it was requeued or discarded."""
+    version: int = 0
+
+    @property
+    def subject(self) -> str:
+        """The subject that it was published under."""
+        return str(self.message.get("name", ""))
+
+
 Row: TypeAlias = (
-    Agent | HelpRequest | Task | Broadcast | Delivery | Spool | Receipt | Token
+    Agent | HelpRequest | Task | Broadcast | Delivery | Spool | Receipt | Token | Letter
 )
 
 

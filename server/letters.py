@@ -48,7 +48,7 @@ def matter_of(rows: Swarm | Tables, row: Delivery) -> Matter | None:
     match row.kind:
         case "task":
             return rows.tasks.get(row.ref)
-        case "broadcast":
+        case "broadcast" | "message":
             return rows.broadcasts.get(row.ref)
         case "answer" | "helper":
             return rows.helps.get(row.ref)

@@ -189,7 +189,7 @@ class Mailroom:
         match row.kind:
             case "task":
                 return await store.task(row.ref)
-            case "broadcast":
+            case "broadcast" | "message":
                 return await store.broadcast(row.ref)
             case "answer" | "helper":
                 return await store.help(row.ref)

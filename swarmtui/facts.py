@@ -242,7 +242,7 @@ def carried(model: Model, row: Delivery) -> str:
         case "task":
             task = model.tasks.get(row.ref)
             return f"{row.ref} {task.title}" if task else row.ref
-        case "broadcast":
+        case "broadcast" | "message":
             sent = model.broadcasts.get(row.ref)
             return f"“{sent.text}”" if sent else row.ref
         case "answer":

@@ -110,6 +110,10 @@ class Extend:
     task: str
     fence: int
     lease: float | None = None
+    progress: float | None = None
+    """How much of it is done, 0 to 1; None leaves what is known."""
+    note: str | None = None
+    """What it does just now; None leaves what is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +181,8 @@ class Assign:
     not_before: datetime | None = None
     max_attempts: int | None = None
     by: str = ""
+    watchers: tuple[str, ...] = ()
+    """Agents that are told what becomes of it, in their mailboxes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +232,40 @@ class SendBroadcast:
     id: str
     text: str
     where: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """Send a message to other agents. With a `spool` it is numbered like `Notify`."""
+
+    agent: str
+    """Who sends it; empty when a person does."""
+    to: str
+    """An address: ``name``, ``name@swarm``, ``cap:capability`` for one of those who
+    have it, or a pattern of names such as ``render.*``."""
+    id: str = ""
+    text: str = ""
+    body: Mapping[str, Any] = field(default_factory=dict)
+    call: str = ""
+    """Makes it a call: the correlation id that its answer comes under."""
+    answers: str = ""
+    """Makes it an answer: the correlation id of the call."""
+    expires: datetime | None = None
+    """When nobody waits for the answer any more."""
+    by: str = ""
+    spool: str = ""
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Push what becomes of a task into the mailbox of an agent, from now on."""
+
+    task: str
+    agent: str
+    on: bool = True
+    """False ends it."""
     by: str = ""
 
 
@@ -300,6 +340,40 @@ class RevokeToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bury:
+    """A subscription gave a message up; told again it changes nothing."""
+
+    id: str
+    """The letter's own, made by the transport."""
+    message: Mapping[str, Any]
+    """What was published, as `agentkit.transports.Event` is told."""
+    subscription: str
+    pattern: str = ""
+    transport: str = ""
+    link: str = ""
+    """How the hub was told: ``bus``, or the name of a bridge."""
+    reason: str = ""
+    attempts: int = 0
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unbury:
+    """Give a letter to its subscription once more; also one that was before."""
+
+    id: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discard:
+    """Let a letter be: nobody will try it again."""
+
+    id: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Let time pass: whatever is due becomes an event."""
 
@@ -311,7 +385,7 @@ class Start:
     version: str
 
 
-Numbered: TypeAlias = Notify | Complete | Fail | Nack
+Numbered: TypeAlias = Notify | Complete | Fail | Nack | Send
 """What an outbox holds: taken in order, each with effect exactly once."""
 
 AgentCommand: TypeAlias = (
@@ -324,6 +398,8 @@ CoordinatorCommand: TypeAlias = (
     | Requeue
     | Retry
     | SendBroadcast
+    | Send
+    | Watch
     | Answer
     | Take
     | AssignHelper
@@ -331,5 +407,7 @@ CoordinatorCommand: TypeAlias = (
     | Resolve
     | CreateToken
     | RevokeToken
+    | Unbury
+    | Discard
 )
-Command: TypeAlias = AgentCommand | CoordinatorCommand | Sent | Tick | Start
+Command: TypeAlias = AgentCommand | CoordinatorCommand | Bury | Sent | Tick | Start

@@ -198,6 +198,7 @@ class TaskAssigned:
     priority: int = 0
     not_before: datetime | None = None
     max_attempts: int = 3
+    watchers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +257,31 @@ class TaskExtended:
     fence: int
     lease: float
     until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskProgressed:
+    """Whoever has a task told how far it is."""
+
+    subject: ClassVar[str] = "task.progressed"
+    at: datetime
+    agent: str
+    task: str
+    fence: int
+    progress: float | None
+    """Of the whole, 0 to 1."""
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskWatched:
+    """An agent is told what becomes of a task, or no longer."""
+
+    subject: ClassVar[str] = "task.watched"
+    at: datetime
+    agent: str
+    task: str
+    on: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,6 +382,27 @@ class BroadcastSent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSent:
+    """A message was put into the mailbox of each recipient."""
+
+    subject: ClassVar[str] = "message.sent"
+    at: datetime
+    message: str
+    agent: str
+    """Who sent it; empty when a person did, or the hub."""
+    to: str
+    recipients: tuple[str, ...]
+    text: str = ""
+    body: Mapping[str, Any] = field(default_factory=dict)
+    call: str = ""
+    answers: str = ""
+    expires: datetime | None = None
+    about: str = ""
+    """The task whose watchers it tells of."""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverySent:
     """Deliveries were handed to connections, as pairs of agent and number."""
 
@@ -434,6 +481,46 @@ class TokenRevoked:
     by: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterDead:
+    """A subscription gave a message up, after its last attempt."""
+
+    subject: ClassVar[str] = "letter.dead"
+    at: datetime
+    letter: str
+    message: Mapping[str, Any]
+    """What was published, as `agentkit.transports.Event` is told."""
+    subscription: str
+    pattern: str
+    transport: str
+    link: str
+    """How the hub was told: ``bus``, or the name of a bridge."""
+    reason: str
+    attempts: int
+    by: str
+    """Who told the hub of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterRequeued:
+    """A letter was given to its subscription once more, if that is there to take it."""
+
+    subject: ClassVar[str] = "letter.requeued"
+    at: datetime
+    letter: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterDiscarded:
+    """A letter is of no more interest."""
+
+    subject: ClassVar[str] = "letter.discarded"
+    at: datetime
+    letter: str
+    by: str
+
+
 Event: TypeAlias = (
     HubStarted
     | AgentReported
@@ -454,6 +541,8 @@ Event: TypeAlias = (
     | TaskReady
     | TaskLeased
     | TaskExtended
+    | TaskProgressed
+    | TaskWatched
     | TaskStarted
     | TaskDone
     | TaskReleased
@@ -461,6 +550,7 @@ Event: TypeAlias = (
     | TaskCancelled
     | TaskRequeued
     | BroadcastSent
+    | MessageSent
     | DeliverySent
     | DeliveryAcked
     | DeliveryDone
@@ -468,6 +558,9 @@ Event: TypeAlias = (
     | DeliveryRetried
     | TokenCreated
     | TokenRevoked
+    | LetterDead
+    | LetterRequeued
+    | LetterDiscarded
 )
 
 
