@@ -10,6 +10,7 @@ The exception is `AgentNotification`, the one shape of the webhook endpoints, wi
 names of IF.notify.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -403,10 +404,29 @@ class RequeueWish(TypedDict):
     id: str
 
 
+DELIVERY: Final = re.compile(r"^[0-9]{1,16}@.")
+
+
+def _names_a_delivery(text: str) -> str:
+    if DELIVERY.match(text):
+        return text
+    raise ValueError(
+        "a delivery is called by its number, @ and its agent, as in 12@a1, and "
+        "swarmtui deliveries --dead lists those that are dead"
+    )
+
+
+DeliveryId = Annotated[
+    str,
+    AfterValidator(_names_a_delivery),
+    Field(json_schema_extra={"pattern": DELIVERY.pattern}),
+]
+
+
 class RetryWish(TypedDict):
     """Which delivery is meant: its number, ``@`` and its agent."""
 
-    id: Annotated[str, Field(pattern=r"^[0-9]{1,16}@.")]
+    id: DeliveryId
 
 
 def _delivery_of(wish: RetryWish) -> dict[str, Any]:
@@ -541,6 +561,13 @@ WATCH_HELLO: Final[TypeAdapter[WatchHello]] = TypeAdapter(WatchHello)
 WATCH_FRAME: Final[TypeAdapter[Any]] = TypeAdapter(WatchFrame)
 
 
+WANTS: Final = {
+    "greater_than_equal": "the least is {ge}, so choose a larger number",
+    "less_than_equal": "the most is {le}, so choose a smaller number",
+}
+"""What would do instead, by pydantic's name of the error, where it does not say so."""
+
+
 def valid(shape: TypeAdapter[Any], fields: Mapping[str, Any]) -> Any:
     """Return the fields as the shape has them.
 
@@ -555,10 +582,12 @@ def valid(shape: TypeAdapter[Any], fields: Mapping[str, Any]) -> Any:
 
 def sentence(refusal: ValidationError) -> str:
     """Tell what is wrong first: the field, its value, and what would do."""
-    first = refusal.errors(include_url=False, include_context=False)[0]
+    first = refusal.errors(include_url=False)[0]
     path = ".".join(str(part) for part in first["loc"]) or "the message"
     wants = first["msg"].removeprefix("Value error, ")
     wants = wants[0].lower() + wants[1:]
+    if first["type"] in WANTS:
+        wants = WANTS[first["type"]].format_map(first["ctx"])
     if first["type"] == "missing":
         return f"{path} is missing: add it"
     if first["type"] == "json_invalid":

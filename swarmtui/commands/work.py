@@ -180,6 +180,11 @@ def enqueue(
     if agent is not None and needs:
         raise click.UsageError("say --agent or --need: an agent is what it is")
     more["body"] = _body(body)
+    if not (title.strip() or more["body"]):
+        raise click.BadParameter(
+            f"{title!r} says nothing, and there is no --body; say what is to be done",
+            param_hint="TITLE",
+        )
     more["not_before"] = _time(not_before)
 
     async def order(swarm: Coordinator) -> Any:

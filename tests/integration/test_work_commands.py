@@ -72,6 +72,45 @@ def test_a_task_is_queued_for_whoever_can_do_it(swarm: Any, command: Run) -> Non
     assert row["body"] == {"branch": "main", "id": "E1"}
 
 
+@pytest.mark.parametrize("title", ["", " "])
+@pytest.mark.parametrize("whom", [(), ("--agent", "web-1")])
+def test_a_task_that_says_nothing_is_refused(
+    command: Run, title: str, whom: tuple[str, ...]
+) -> None:
+    done = command("enqueue", title, *whom)
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"swarmtui: invalid value for TITLE: {title!r} says nothing, and there is no "
+        "--body; say what is to be done (see swarmtui enqueue --help)\n"
+    )
+
+
+def test_a_body_may_say_it_all(swarm: Any, command: Run) -> None:
+    done = command("enqueue", "", "--id", "E9", "--body", '{"branch": "main"}')
+
+    assert done.out == "E9\n"
+    assert task(swarm, "E9")["title"] == ""
+
+
+def test_a_task_is_tried_at_least_once(command: Run) -> None:
+    done = command("enqueue", "Try it", "--max-attempts", "0")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        "swarmtui: max_attempts cannot be 0: the least is 1, so choose a larger "
+        "number\n"
+    )
+
+
+def test_what_is_no_delivery_is_not_retried(command: Run) -> None:
+    done = command("retry", "nonsense")
+
+    assert (done.code, done.out) == (2, "")
+    assert "id cannot be 'nonsense': a delivery is called by" in done.err
+    assert "swarmtui deliveries --dead" in done.err
+
+
 def test_a_task_may_be_for_one_agent(swarm: Any, command: Run) -> None:
     done = command("enqueue", "Footer", "--agent", "web-1", "--json").data["enqueued"]
 

@@ -90,8 +90,11 @@ def test_a_frame_keeps_what_it_names_and_drops_the_rest() -> None:
         ("{}", "'type'"),
         ('{"type":"dance"}', "'dance'"),
         ('{"type":"ack"}', "upto is missing: add it"),
-        ('{"type":"ack","upto":-1}', "upto cannot be -1"),
-        ('{"type":"claim","id":1,"tasks":0}', "tasks cannot be 0"),
+        ('{"type":"ack","upto":-1}', "upto cannot be -1: the least is 0, so choose"),
+        (
+            '{"type":"claim","id":1,"tasks":0}',
+            "tasks cannot be 0: the least is 1, so choose",
+        ),
         ('{"type":"claim","id":1,"lease":NaN}', "lease cannot be nan"),
         ('{"type":"complete","seq":1,"task":"T1"}', "fence is missing: add it"),
         ('{"type":"fail","seq":0,"task":"T1","fence":1}', "seq cannot be 0"),
@@ -108,6 +111,17 @@ def test_one_sentence_tells_what_is_wrong(text: str, tells: str) -> None:
     told = sentence(refusal.value)
     assert tells in told
     assert "\n" not in told
+
+
+@pytest.mark.parametrize("name", ["nonsense", "7", "x@a1", "7@", ""])
+def test_what_is_no_delivery_is_told_how_one_is_called(name: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        WISHES["retry"].read({"id": name}, "me")
+
+    assert str(refusal.value) == (
+        f"id cannot be {name!r}: a delivery is called by its number, @ and its agent, "
+        "as in 12@a1, and swarmtui deliveries --dead lists those that are dead"
+    )
 
 
 def test_a_long_value_is_told_in_short() -> None:
