@@ -27,7 +27,7 @@ from agentkit.settings import Endpoint, KitSettings, discover, load, paths
 from swarmtui import __version__, output
 from swarmtui.asking import KNOCK, hub_meant, hub_options
 from swarmtui.commands.serve import Settings as HubSettings
-from swarmtui.commands.serve import check_key, check_store, store_here
+from swarmtui.commands.serve import check_key, check_store, is_ours, store_here
 from swarmtui.limits import lift_file_limit
 from swarmtui.output import Column, Form
 from swarmtui.preferences import Preferences
@@ -47,6 +47,7 @@ SKEW = timedelta(seconds=5)
 PATIENCE = 10.0
 PATIENCE_FOR_STORE = 600.0
 DAMAGED = "stop the hub, then swarmtui restore FILE with your newest backup"
+FOREIGN = "move it away, or name another folder: data_dir under [hub]"
 LOCKED = "set storage_master_key_file to the key that the hub has"
 
 
@@ -217,9 +218,11 @@ def store() -> Finding:
 
 def _store_at_rest() -> Finding:
     at = store_here()
-    if load(KitSettings).values.url or not at.is_file():
+    if load(KitSettings).values.url or not _is_begun(at):
         return Finding("ok", "none yet")
     try:
+        if not is_ours(at):
+            return Finding("fail", f"{at} is a database of another program", FOREIGN)
         problems = check_store(at)
         check_key(at)
     except (WrongKey, Invalid) as error:
@@ -229,6 +232,11 @@ def _store_at_rest() -> Finding:
     if problems:
         return _damaged(problems[0])
     return Finding("ok", f"sound, {at.stat().st_size / 2**20:,.1f} MiB, at rest")
+
+
+def _is_begun(store: Path) -> bool:
+    """Say whether there is something in a file; a hub begins with an empty one too."""
+    return store.is_file() and store.stat().st_size > 0
 
 
 def _damaged(problem: str) -> Finding:

@@ -19,6 +19,7 @@ __all__ = [
     "Settings",
     "check_key",
     "check_store",
+    "is_ours",
     "restoration",
     "save_store",
     "serve",
@@ -80,6 +81,21 @@ def save_store(store: Path, target: Path) -> None:
     from server.store.copies import save
 
     save(store, target)
+
+
+def is_ours(store: Path) -> bool:
+    """Say whether it was a hub that made a store, and not another program.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    from server.store.copies import reading
+    from server.store.faults import explained
+    from server.store.schema import APPLICATION
+
+    with explained(store), closing(reading(store)) as connection:
+        (owner,) = connection.execute("PRAGMA application_id").fetchone()
+    return bool(owner == APPLICATION)
 
 
 def check_store(store: Path) -> tuple[str, ...]:

@@ -137,6 +137,32 @@ def test_a_sealed_store_whose_key_is_not_set_fails(start: Any, key: str) -> None
     assert examined(hub.home, SWARMTUI_STORAGE_MASTER_KEY=fitting)[0] == 0
 
 
+def test_a_database_of_another_program_fails(tmp_path: Path) -> None:
+    at = tmp_path / "hub.db"
+    with closing(sqlite3.connect(at)) as other:
+        other.execute("CREATE TABLE songs (title)")
+    at.chmod(0o600)
+
+    code, checks = examined(tmp_path)
+
+    assert code == 1
+    assert checks["store"] == {
+        "check": "store",
+        "result": "fail",
+        "found": f"{at} is a database of another program",
+        "remedy": "move it away, or name another folder: data_dir under [hub]",
+    }
+
+
+def test_an_empty_file_is_a_store_that_no_hub_has_begun(tmp_path: Path) -> None:
+    (tmp_path / "hub.db").touch(mode=0o600)
+
+    code, checks = examined(tmp_path)
+
+    assert code == 0
+    assert checks["store"]["found"] == "none yet"
+
+
 def test_a_hub_that_hangs_up_is_not_asked_for_another_token(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=_hang_up, args=(server,), daemon=True)
