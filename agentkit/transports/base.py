@@ -1,0 +1,437 @@
+"""The half of a transport that is the same in all of them."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from dataclasses import replace
+from secrets import token_hex
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from agentkit.errors import Invalid
+from agentkit.transports.connection import Connection
+from agentkit.transports.dispatch import Dispatch
+from agentkit.transports.errors import PublishError, TransportError
+from agentkit.transports.events import (
+    DEAD,
+    LINK,
+    REQUEUE,
+    Direction,
+    Event,
+    Handler,
+    Observer,
+    is_reserved,
+)
+from agentkit.transports.letters import Letter, Letters, in_one_line
+from agentkit.transports.limits import Limits
+from agentkit.transports.metrics import Metrics, Tally
+from agentkit.transports.worker import Delivery, Retry, Subscription
+
+log = logging.getLogger(__name__)
+
+
+class Courier(Connection):
+    """What all transports share: subscriptions, retries, letters, metrics.
+
+    A subclass moves bytes: see the hooks of `Connection`, and `_consume`. It calls
+    `_arrived` with each payload that what it listens to brings.
+    """
+
+    tells_links: ClassVar[bool] = True
+    """Whether anybody could hear the metrics that are told on ``_link``."""
+    link_interval: ClassVar[float] = 5.0
+    """Seconds between them."""
+
+    def __init__(
+        self, *, name: str = "", url: str = "", persistent: bool = False
+    ) -> None:
+        super().__init__(url)
+        self.name = name or f"{socket.gethostname()}-{os.getpid()}-{token_hex(2)}"
+        self.persistent = persistent
+        self._tally = Tally()
+        self._letters = Letters()
+        self._observers: list[Observer] = []
+        self._overhearers: list[Callable[[Event], None]] = []
+        self._switching = asyncio.Lock()
+        fetch = self._fetch if persistent else None
+        self._dispatch = Dispatch(self._tally, self._bury, fetch)
+        self._cover.add(REQUEUE)
+
+    # --- For a subclass -------------------------------------------------------------
+
+    def _consume(self, subscription: Subscription) -> AsyncGenerator[Delivery, None]:
+        """Yield what a persistent broker holds for a subscription, in order.
+
+        `subscription.name` is the durable consumer, `subscription.pattern` what it gets
+        (the broker may hold more: what does not match is acknowledged and not yielded).
+        At most `subscription.limits.messages` are fetched and not acknowledged; the
+        generator keeps them its own for as long as they are (handlers and retries take
+        their time), and when it is closed gives those that are left back to others.
+
+        Raises:
+            ConnectionError: the connection is gone; it is called again when it is back.
+        """
+        raise NotImplementedError(f"{self.kind} is not persistent")
+
+    async def _arrived(self, payload: bytes, way: str = "") -> None:
+        """Give a payload that came in to the subscriptions it is for.
+
+        It takes longer than no time only when a queue is full whose policy is to block.
+
+        Args:
+            payload: whatever it may be.
+            way: which pattern of `_listen` brought it, if the broker sends an event
+                once for each; empty if it sends it once.
+        """
+        try:
+            event = Event.decode(payload)
+        except Invalid:
+            self._tally.garbage += 1
+            return
+        if self._copies.has(event.key, way):
+            return
+        if is_reserved(event.name):
+            await self._overhear(event)
+            return
+        self._came_in(event, len(payload))
+        for ended in await self._dispatch.give(event, len(payload)):
+            self._run(self._end(ended))
+
+    async def connect(self) -> None:
+        """Open the connection; again after `disconnect`, with the same subscriptions.
+
+        Raises:
+            ConnectionError: nothing answers, or it refuses us.
+        """
+        async with self._switching:
+            if self._state != "closed":
+                return
+            await self._establish()
+            self._dispatch.start()
+            if self.tells_links:
+                self._run(self._tell_links())
+
+    async def disconnect(self) -> None:
+        """Close the connection; nothing arrives from now on.
+
+        Handlers that run have 5 seconds to finish; what waits for them is dropped, or
+        stays at the broker if that is persistent.
+        """
+        async with self._switching:
+            if self._state == "closed":
+                return
+            self._become("closed")
+            await self._end_errands()
+            await self._dispatch.stop()
+            if self.tells_links:
+                with suppress(TransportError):
+                    await self._tell(LINK, self.metrics().as_data())
+            await self._shut()
+
+    async def publish(self, event: Event) -> None:
+        """Publish an event to every subscription that matches, here and elsewhere.
+
+        Args:
+            event: its `source` becomes this transport's name if it has none.
+
+        Raises:
+            PublishError: there is no connection, the broker did not take it, or the
+                subject is reserved.
+            Invalid: the data has no form in JSON.
+        """
+        if is_reserved(event.name):
+            raise PublishError(
+                f"the subject {event.name!r} is for transports alone: use one that "
+                "begins without an underscore"
+            )
+        self._require_connection()
+        if not event.source:
+            event = replace(event, source=self.name)
+        payload = event.encode()
+        self._tally.left(event.key)
+        await self._send(event, payload)
+        self._tally.published += 1
+        self._tally.bytes_out += len(payload)
+        self._show("out", event, len(payload))
+
+    async def subscribe(
+        self,
+        pattern: str,
+        handler: Handler,
+        *,
+        name: str = "",
+        limits: Limits | None = None,
+        retry: Retry | None = None,
+        on_end: Callable[[str], None] | None = None,
+    ) -> str:
+        """Have a handler called with what a pattern matches; return the id of that.
+
+        Before `connect`, and while the broker is away, it is remembered; else the
+        broker has confirmed it when this returns.
+
+        Args:
+            pattern: what for; see `agentkit.subjects`.
+            handler: is awaited with one event after the other.
+            name: of the subscription: its letters go by it, and at a persistent
+                transport it is the durable consumer, whose processes share the work
+                and go on where they stopped. Made of the handler's name if empty.
+            limits: what may wait; by default `Limits()`.
+            retry: how often a handler that raises is tried; by default `Retry()`.
+            on_end: is called with the reason if the transport ends the subscription,
+                which it does only by the policy ``disconnect``.
+
+        Raises:
+            Invalid: the pattern is malformed, or it is reserved.
+            TransportError: the name is taken, or a persistent transport needs one.
+        """
+        if is_reserved(pattern):
+            raise Invalid(
+                f"the pattern {pattern!r} is for transports alone: use one that begins "
+                "without an underscore"
+            )
+        subscription = Subscription(
+            name=self._checked(name) or self._dispatch.free_name(handler),
+            pattern=pattern,
+            handler=handler,
+            limits=limits or Limits(),
+            retry=retry or Retry(),
+            on_end=on_end or _ignore,
+        )
+        self._dispatch.add(subscription)
+        if not self.persistent:
+            self._cover.add(pattern)
+            await self._adjust_if_up()
+        return subscription.id
+
+    async def unsubscribe(self, subscription_id: str) -> bool:
+        """End a subscription, and say whether there was one of that id.
+
+        A handler that runs may finish; what waits for it is dropped, or stays at the
+        broker if that is persistent.
+        """
+        subscription = self._dispatch.remove(subscription_id)
+        if subscription and not self.persistent:
+            self._cover.remove(subscription.pattern)
+            await self._adjust_if_up()
+        return subscription is not None
+
+    def metrics(self) -> Metrics:
+        """Return the transport in figures."""
+        tally, each = self._tally, tuple(self._dispatch)
+        return Metrics(
+            kind=self.kind,
+            name=self.name,
+            url=self.url,
+            state=self._state,
+            persistent=self.persistent,
+            since=self._since,
+            published=tally.published,
+            received=tally.received,
+            delivered=tally.delivered,
+            failed=tally.failed,
+            retried=tally.retried,
+            dead=tally.dead,
+            dropped=tally.dropped + sum(sub.backlog.dropped for sub in each),
+            garbage=tally.garbage,
+            reconnects=self.reconnects,
+            bytes_in=tally.bytes_in,
+            bytes_out=tally.bytes_out,
+            queued=sum(len(sub.backlog) for sub in each),
+            queued_bytes=sum(sub.backlog.bytes for sub in each),
+            latency=tally.latency(),
+            subscriptions=tuple(sub.metrics() for sub in each),
+        )
+
+    def letters(self) -> list[Letter]:
+        """Return the newest 1,000 letters of this transport, oldest first."""
+        return self._letters.all()
+
+    async def requeue(self, letter_id: str) -> None:
+        """Give a letter's event once more to the subscription that failed on it.
+
+        Raises:
+            TransportError: there is no such letter, or its subscription has ended.
+            PublishError: there is no connection.
+        """
+        letter = self._letters.get(letter_id)
+        self._require_connection()
+        if not self._dispatch.named(letter.subscription):
+            raise TransportError(
+                f"the subscription {letter.subscription!r} of the letter {letter_id} "
+                "has ended: subscribe again under that name"
+            )
+        await self._give_again(letter)
+
+    async def discard(self, letter_id: str) -> None:
+        """Forget a letter.
+
+        Raises:
+            TransportError: there is no such letter.
+        """
+        self._letters.forget(self._letters.get(letter_id).id)
+
+    def observe(self, callback: Observer) -> Callable[[], None]:
+        """Call back with each event that goes through; return what ends that.
+
+        Args:
+            callback: gets ``"in"`` or ``"out"``, the event, and its size in bytes. It
+                must not block.
+        """
+        self._observers.append(callback)
+        return lambda: self._observers.remove(callback)
+
+    async def overhear(self, callback: Callable[[Event], None]) -> None:
+        """Call back with letters and metrics that other transports tell; for hubs."""
+        self._overhearers.append(callback)
+        for subject in (DEAD, LINK):
+            self._cover.add(subject)
+        await self._adjust_if_up()
+
+    async def tell(self, event: Event) -> None:
+        """Publish an event on a reserved subject; for hubs.
+
+        Raises:
+            PublishError: the broker did not take it, or there is no connection.
+        """
+        self._require_connection()
+        await self._send(event, event.encode())
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Disconnect."""
+        await self.disconnect()
+
+    # --- Out of sight ---------------------------------------------------------------
+
+    def _checked(self, name: str) -> str:
+        """Return the name that a subscription is to have.
+
+        Raises:
+            TransportError: it is taken, or missing where it must not be.
+        """
+        if self._dispatch.named(name):
+            raise TransportError(
+                f"the subscription {name!r} is there already: give this one another "
+                "name, or unsubscribe that one"
+            )
+        if self.persistent and not name:
+            raise TransportError(
+                "a subscription of a persistent transport has no name: give it one "
+                "that stays the same, by which it goes on after a restart"
+            )
+        return name
+
+    def _came_in(self, event: Event, size: int) -> None:
+        self._tally.received += 1
+        self._tally.bytes_in += size
+        self._show("in", event, size)
+
+    def _show(self, direction: Direction, event: Event, size: int) -> None:
+        """Tell the observers; one that fails is not let to stop the traffic."""
+        for observer in tuple(self._observers):
+            try:
+                observer(direction, event, size)
+            except Exception:
+                log.exception("an observer of the transport %s failed", self.name)
+
+    async def _end(self, subscription: Subscription) -> None:
+        """End a subscription that could not keep up."""
+        limits = subscription.limits
+        if await self.unsubscribe(subscription.id):
+            subscription.on_end(
+                f"the subscription {subscription.name!r} was too slow: more than "
+                f"{limits.messages:,} events or {limits.bytes:,} bytes waited for it"
+            )
+
+    async def _fetch(
+        self, subscription: Subscription
+    ) -> AsyncGenerator[Delivery, None]:
+        """Yield what the broker holds for a subscription, once connected."""
+        await self._up.wait()
+        async for delivery in self._consume(subscription):
+            self._came_in(delivery.event, delivery.size)
+            yield delivery
+
+    async def _bury(
+        self, subscription: Subscription, event: Event, error: Exception
+    ) -> None:
+        """Keep a letter of an event, and tell it.
+
+        Raises:
+            TransportError: the transport is persistent, and could not store it.
+        """
+        letter = Letter(
+            event=event,
+            pattern=subscription.pattern,
+            subscription=subscription.name,
+            transport=self.name,
+            reason=in_one_line(error),
+            attempts=subscription.retry.attempts,
+        )
+        try:
+            await self._tell(DEAD, letter.as_data())
+        except TransportError:
+            if self.persistent:
+                raise
+        self._letters.keep(letter)
+        self._tally.dead += 1
+
+    async def _tell(self, subject: str, data: dict[str, Any]) -> None:
+        event = Event(subject, data, source=self.name)
+        await self._send(event, event.encode())
+
+    async def _overhear(self, event: Event) -> None:
+        """Take in what came on a reserved subject."""
+        if event.name == REQUEUE:
+            try:
+                letter = Letter.read(event.data.get("letter"))
+            except Invalid:
+                self._tally.garbage += 1
+                return
+            if self._dispatch.named(letter.subscription):
+                self._run(self._give_again(letter))
+        for overhearer in tuple(self._overhearers):
+            overhearer(event)
+
+    async def _give_again(self, letter: Letter) -> None:
+        """Give a letter's event to its own subscription, and forget the letter.
+
+        At a persistent transport the event is stored for it, so that whoever shares its
+        work may take it, and one of them does.
+
+        Raises:
+            PublishError: the broker did not take it.
+        """
+        event = replace(letter.event, only=letter.subscription, letter=letter.id)
+        payload = event.encode()
+        if self.persistent:
+            await self._send(event, payload)
+        else:
+            await self._dispatch.give(event, len(payload))
+        self._letters.forget(letter.id)
+
+    async def _tell_links(self) -> None:
+        """Tell the metrics for ever, as often as they change."""
+        told: dict[str, Any] = {}
+        while True:
+            with suppress(TransportError):
+                if (data := self.metrics().as_data()) != told:
+                    await self._tell(LINK, data)
+                    told = data
+            await asyncio.sleep(self.link_interval)
+
+
+def _ignore(_: str) -> None:
+    """Hear why a subscription ended, and do nothing about it."""
