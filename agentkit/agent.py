@@ -19,32 +19,26 @@ for each free slot (see `agentkit.jobs`). `docs/agents.md` tells what is promise
 """
 
 import asyncio
-import json
 import logging
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import Any, Self, overload
 
 from agentkit import places
 from agentkit.boxes import Box
-from agentkit.codec import dumps
+from agentkit.conversation import Conversation
 from agentkit.errors import AgentkitError, Conflict, HubUnavailable
-from agentkit.exchange import Exchange
-from agentkit.inbox import Handler, Inbox, Mail
+from agentkit.inbox import Handler, Mail
 from agentkit.jobs import Job, Later, Reject, Worker, WorkHandler
 from agentkit.link import Keeper, Link
-from agentkit.outbox import FileOutbox, Outbox
+from agentkit.outbox import FileOutbox
 from agentkit.rows import Guarantee, Report, Severity
 from agentkit.settings import Endpoint, KitSettings, Storage, endpoint, load, storage
 from agentkit.shelf import FileShelf
-
-if TYPE_CHECKING:
-    from websockets.asyncio.client import ClientConnection
 
 __all__ = ["Agent", "Job", "Later", "Mail", "Reject"]
 
@@ -54,9 +48,6 @@ BOTH = (
     "this agent has a handler for tasks or for work already: use on_work alone, which "
     "is given the tasks that are assigned too, or on_task alone"
 )
-
-DISK_PAUSE = 1.0
-"""Seconds until mail that could not be stored is asked for again."""
 
 GOODBYE = 2.0
 """Seconds that leaving waits for the hub to store what was said."""
@@ -105,16 +96,17 @@ class Agent:
         """What it promises for its mail."""
         self._storage = storage(loaded, durable=durable, key=key)
         self._box: Box | None = None
-        self._outbox = Outbox()
-        self._inbox = Inbox(self._note, self._task_failed, guarantee=self.guarantee)
-        self._exchange = Exchange(self._note)
-        self._worker: Worker | None = None
         self._keeper = Keeper(lambda: hub or endpoint(), "/v1/agent", self._look)
+        self._talk = Conversation(
+            self.id,
+            able=lambda: self.capabilities,
+            guarantee=self.guarantee,
+            live=self._keeper.live,
+            moved=self._stir,
+            came=self._deliver,
+            task_failed=self._task_failed,
+        )
         self._task: asyncio.Task[None] | None = None
-        self._socket: ClientConnection | None = None
-        self._notes: deque[Mapping[str, Any]] = deque()
-        """Frames beside the reports; what is lost with a connection is said again."""
-        self._fresh = asyncio.Event()
         self._away = False
         self._waiters: set[asyncio.Future[None]] = set()
         self._answers: dict[str, asyncio.Future[str]] = {}
@@ -123,11 +115,11 @@ class Agent:
     async def __aenter__(self) -> Self:
         if self._storage is not None:
             await self._unpack(self._storage)
-        for desk in self._inbox.desks.values():
+        for desk in self._talk.inbox.desks.values():
             desk.open()
-        if self._worker is not None:
-            self._worker.start(self._outbox)
-        self._task = asyncio.create_task(self._keeper.run(self._session))
+        if self._talk.worker is not None:
+            self._talk.worker.start(self._talk.outbox)
+        self._task = asyncio.create_task(self._keeper.run(self._talk.hold))
         self._task.add_done_callback(self._ended)
         try:
             await self._until(lambda: self.link.state in ("live", "waiting"))
@@ -150,8 +142,8 @@ class Agent:
             Box.of, self.id, kept.folder, kept.key, kept.previous
         )
         try:
-            self._outbox = await asyncio.to_thread(FileOutbox, self._box)
-            self._inbox.open(await asyncio.to_thread(FileShelf, self._box))
+            self._talk.outbox = await asyncio.to_thread(FileOutbox, self._box)
+            self._talk.inbox.open(await asyncio.to_thread(FileShelf, self._box))
         except BaseException:
             self._box.close()
             raise
@@ -162,16 +154,16 @@ class Agent:
         Handlers are cancelled: mail is handled again by the next process of a durable
         agent, and jobs are given back.
         """
-        if self._worker is not None:
-            await self._worker.close(GOODBYE, linked=self._socket is not None)
-        if self._socket is not None:
+        if self._talk.worker is not None:
+            await self._talk.worker.close(GOODBYE, linked=self._talk.is_linked)
+        if self._talk.is_linked:
             with suppress(AgentkitError):
                 await self.flush(GOODBYE)
-            self._note({"type": "bye"})
+            self._talk.note({"type": "bye"})
             with suppress(TimeoutError, AgentkitError):
                 async with asyncio.timeout(GOODBYE):
-                    await self._until(lambda: not self._notes or not self._socket)
-        for desk in self._inbox.desks.values():
+                    await self._until(lambda: self._talk.is_over)
+        for desk in self._talk.inbox.desks.values():
             desk.close()
         if self._task is not None:
             self._task.cancel()
@@ -255,8 +247,8 @@ class Agent:
             "reported_at": datetime.now(UTC).isoformat(),
             **{name: value for name, value in said.items() if value is not None},
         }
-        await self._outbox.add(frame)
-        self._fresh.set()
+        await self._talk.outbox.add(frame)
+        self._talk.said()
 
     async def ask(
         self,
@@ -304,7 +296,7 @@ class Agent:
                 outbox.
             HubRefused: the hub has ended the connection for good.
         """
-        outbox = self._outbox
+        outbox = self._talk.outbox
         taken = outbox.taken
         try:
             async with asyncio.timeout(timeout):
@@ -327,7 +319,7 @@ class Agent:
 
     def on_task(self, handler: Handler) -> Handler:
         """Have tasks handled; a task is done when `completed` says so."""
-        if self._worker is not None:
+        if self._talk.worker is not None:
             raise Conflict(BOTH)
         return self._register("task", handler)
 
@@ -375,23 +367,23 @@ class Agent:
     def _hire(
         self, handler: WorkHandler, slots: int, lease: float | None
     ) -> WorkHandler:
-        tasks = self._inbox.desks["task"]
-        if self._worker is not None or tasks.is_staffed:
+        tasks = self._talk.inbox.desks["task"]
+        if self._talk.worker is not None or tasks.is_staffed:
             raise Conflict(BOTH)
-        self._worker = Worker(
+        self._talk.worker = Worker(
             handler,
             slots=slots,
             lease=lease,
-            exchange=self._exchange,
-            said=self._fresh.set,
+            exchange=self._talk.exchange,
+            said=self._talk.said,
         )
         tasks.register(_leave_to_claims)
         if self._task is not None:
-            self._worker.start(self._outbox)
+            self._talk.worker.start(self._talk.outbox)
         return handler
 
     def _register(self, kind: str, handler: Handler) -> Handler:
-        self._inbox.desks[kind].register(handler)
+        self._talk.inbox.desks[kind].register(handler)
         return handler
 
     async def _task_failed(self, mail: Mail, error: Exception) -> None:
@@ -400,112 +392,18 @@ class Agent:
         with suppress(AgentkitError):
             await self.blocked(reason[:2000], task=mail.ref)
 
-    # --- the connection ---
-
-    async def _session(self, socket: "ClientConnection") -> None:
-        from websockets.exceptions import ConnectionClosed
-
-        await socket.send(dumps(self._hello()))
-        welcome = json.loads(await socket.recv())
-        accepted = welcome["accepted"]
-        if not self._outbox.stored <= accepted <= self._outbox.last:
-            # the hub does not know this spool, or another past of it: it was replaced
-            self._inbox.begin_anew(welcome.get("store", ""))
-            await self._outbox.renew()
-            return
-        self._outbox.drop(accepted)
-        self._inbox.link(welcome["cursor"], welcome.get("store", ""))
-        self._notes.clear()
-        self._notes.extend((*self._inbox.notes, *self._exchange.open))
-        self._socket = socket
-        self._keeper.live()
-        if self._worker is not None:
-            self._worker.linked()
-        sender = asyncio.create_task(self._send(socket, accepted))
-        try:
-            while True:
-                self._hear(json.loads(await socket.recv()))
-        finally:
-            self._socket = None
-            sender.cancel()
-            with suppress(asyncio.CancelledError, ConnectionClosed):
-                await sender
-
-    def _hello(self) -> dict[str, Any]:
-        said = {
-            "type": "hello",
-            "agent": self.id,
-            "spool": self._outbox.spool,
-            "got": self._inbox.got,
-            "guarantee": self.guarantee,
-        }
-        known = {"store": self._inbox.store, "capabilities": self.capabilities}
-        return {**said, **{name: value for name, value in known.items() if value}}
-
-    async def _send(self, socket: "ClientConnection", sent: int) -> None:
-        """Send what is there, and again whenever there is more."""
-        while True:
-            self._fresh.clear()
-            while self._notes:
-                await socket.send(dumps(self._notes[0]))
-                self._notes.popleft()
-            self._stir()
-            for seq, report in self._outbox.after(sent):
-                await socket.send(dumps({"type": "notify", **report, "seq": seq}))
-                sent = seq
-            await self._fresh.wait()
-
-    def _hear(self, frame: Mapping[str, Any]) -> None:
-        match frame["type"]:
-            case "ack":
-                self._outbox.drop(frame["seq"])
-                self._stir()
-            case "refused":
-                log.error(
-                    "the hub refused report %d of %s: %s",
-                    frame["seq"],
-                    self.id,
-                    frame["detail"],
-                )
-            case "mail":
-                if kept := self._inbox.take(frame, self._received):
-                    kept.add_done_callback(self._kept)
-            case "settled":
-                self._inbox.confirm(frame["seq"])
-            case "claimed" | "extended" | "error":
-                self._exchange.hear(frame)
-            case "revoked" if self._worker is not None:
-                self._worker.revoke(frame["task"], frame["fence"], frame["reason"])
-
-    def _kept(self, kept: "asyncio.Future[bool]") -> None:
-        """Connect anew when mail could not be stored: the hub has it."""
-        if not kept.cancelled() and kept.exception() and self._socket is not None:
-            transport = self._socket.transport
-            asyncio.get_running_loop().call_later(DISK_PAUSE, transport.abort)
-
-    def _received(self, mail: Mail, new: bool) -> None:
-        """Acknowledge mail that is kept, and pass on what has not come before."""
-        self._acknowledge()
+    def _deliver(self, mail: Mail) -> None:
+        """Put mail on its desk, unless it is the answer that an `ask` waits for."""
+        inbox = self._talk.inbox
         answer = self._answers.get(mail.ref) if mail.kind == "answer" else None
-        if new and (answer is None or answer.done()):
-            self._inbox.deliver(mail)
-        elif new and answer is not None:
-            answer.set_result(mail.text)
-            chore = asyncio.ensure_future(self._inbox.finish(mail))
-            self._chores.add(chore)
-            chore.add_done_callback(self._chores.discard)
-            self._stir()
-
-    def _acknowledge(self) -> None:
-        """Say up to where mail is kept; one that waits to be sent says it for all."""
-        if len(self._notes) > 1 and self._notes[-1]["type"] == "ack":
-            self._notes.pop()  # the first may be on its way already
-        if self._inbox.got:  # else it came from a hub that was replaced meanwhile
-            self._note({"type": "ack", "upto": self._inbox.got})
-
-    def _note(self, frame: Mapping[str, Any]) -> None:
-        self._notes.append(frame)
-        self._fresh.set()
+        if answer is None or answer.done():
+            inbox.deliver(mail)
+            return
+        answer.set_result(mail.text)
+        chore = asyncio.ensure_future(inbox.finish(mail))
+        self._chores.add(chore)
+        chore.add_done_callback(self._chores.discard)
+        self._stir()
 
     def _news(self) -> list[str] | None:
         """Return the capabilities if they have changed since they were last told."""

@@ -206,7 +206,7 @@ async def test_a_cancelled_task_stops_its_handler(swarm: Coordinator, me: str) -
         await swarm.enqueue(task=f"{me}-U", needs=[me])
         await ended(swarm, f"{me}-U", "done")
         assert swarm.tasks[f"{me}-T"].state == "cancelled"
-        assert len(agent._outbox) == 0
+        assert len(agent._talk.outbox) == 0
 
 
 async def test_a_lease_lasts_while_the_handler_works(
@@ -337,7 +337,7 @@ async def test_work_outlives_an_outage_of_the_hub(start: Start) -> None:
         hub.process.kill()
         await until(lambda: agent.link.state != "live")
         release.set()
-        await until(lambda: len(agent._outbox) == 1)
+        await until(lambda: len(agent._talk.outbox) == 1)
         start()
 
         async with Coordinator() as swarm:

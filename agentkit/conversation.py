@@ -1,0 +1,187 @@
+"""What an agent and the hub say to each other, over one connection after another."""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from agentkit.codec import dumps
+from agentkit.exchange import Exchange
+from agentkit.inbox import Inbox, Mail
+from agentkit.jobs import Worker
+from agentkit.outbox import Outbox
+from agentkit.rows import Guarantee
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+log = logging.getLogger(__name__)
+
+DISK_PAUSE = 1.0
+"""Seconds until mail that could not be stored is asked for again."""
+
+
+class Conversation:
+    """The frames of one agent, up and down.
+
+    What a connection did not get to the end of, the next one takes up: reports that
+    the hub has not stored, mail whose end it has not been told, requests that it has
+    not answered.
+
+    Args:
+        agent: who the agent is.
+        able: returns what it can do.
+        guarantee: whether mail that was being handled in a crash is handled again.
+        live: is called when the hub has said welcome.
+        moved: is called when something is over that somebody may wait for.
+        came: is given mail that is kept and has not come before.
+        task_failed: is given a task whose handler failed, and the error.
+
+    Attributes:
+        outbox: what is reported; it may be replaced before the first connection.
+        inbox: what the hub hands down.
+        exchange: what is asked and answered.
+        worker: claims work, if the agent does.
+    """
+
+    def __init__(
+        self,
+        agent: str,
+        *,
+        able: Callable[[], tuple[str, ...]],
+        guarantee: Guarantee,
+        live: Callable[[], None],
+        moved: Callable[[], None],
+        came: Callable[[Mail], None],
+        task_failed: Callable[[Mail, Exception], Awaitable[None]],
+    ) -> None:
+        self.outbox = Outbox()
+        self.inbox = Inbox(self.note, task_failed, guarantee=guarantee)
+        self.exchange = Exchange(self.note)
+        self.worker: Worker | None = None
+        self._agent = agent
+        self._able = able
+        self._live = live
+        self._moved = moved
+        self._came = came
+        self._socket: ClientConnection | None = None
+        self._notes: deque[Mapping[str, Any]] = deque()
+        """Frames beside the reports; what is lost with a connection is said again."""
+        self._fresh = asyncio.Event()
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether the hub listens."""
+        return self._socket is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing left to say beside the reports, or nobody to."""
+        return not self._notes or self._socket is None
+
+    def note(self, frame: Mapping[str, Any]) -> None:
+        """Say something beside the reports, if there is a connection."""
+        self._notes.append(frame)
+        self._fresh.set()
+
+    def said(self) -> None:
+        """Send what was put into the outbox."""
+        self._fresh.set()
+
+    async def hold(self, socket: "ClientConnection") -> None:
+        """Talk over a connection until it ends."""
+        from websockets.exceptions import ConnectionClosed
+
+        await socket.send(dumps(self._hello()))
+        welcome = json.loads(await socket.recv())
+        accepted = welcome["accepted"]
+        if not self.outbox.stored <= accepted <= self.outbox.last:
+            # the hub does not know this spool, or another past of it: it was replaced
+            self.inbox.begin_anew(welcome.get("store", ""))
+            await self.outbox.renew()
+            return
+        self.outbox.drop(accepted)
+        self.inbox.link(welcome["cursor"], welcome.get("store", ""))
+        self._notes.clear()
+        self._notes.extend((*self.inbox.notes, *self.exchange.open))
+        self._socket = socket
+        self._live()
+        if self.worker is not None:
+            self.worker.linked()
+        sender = asyncio.create_task(self._send(socket, accepted))
+        try:
+            while True:
+                self._hear(json.loads(await socket.recv()))
+        finally:
+            self._socket = None
+            sender.cancel()
+            with suppress(asyncio.CancelledError, ConnectionClosed):
+                await sender
+
+    def _hello(self) -> dict[str, Any]:
+        said = {
+            "type": "hello",
+            "agent": self._agent,
+            "spool": self.outbox.spool,
+            "got": self.inbox.got,
+            "guarantee": self.inbox.guarantee,
+        }
+        known = {"store": self.inbox.store, "capabilities": self._able()}
+        return {**said, **{name: value for name, value in known.items() if value}}
+
+    async def _send(self, socket: "ClientConnection", sent: int) -> None:
+        """Send what is there, and again whenever there is more."""
+        while True:
+            self._fresh.clear()
+            while self._notes:
+                await socket.send(dumps(self._notes[0]))
+                self._notes.popleft()
+            self._moved()
+            for seq, report in self.outbox.after(sent):
+                await socket.send(dumps({"type": "notify", **report, "seq": seq}))
+                sent = seq
+            await self._fresh.wait()
+
+    def _hear(self, frame: Mapping[str, Any]) -> None:
+        match frame["type"]:
+            case "ack":
+                self.outbox.drop(frame["seq"])
+                self._moved()
+            case "refused":
+                log.error(
+                    "the hub refused report %d of %s: %s",
+                    frame["seq"],
+                    self._agent,
+                    frame["detail"],
+                )
+            case "mail":
+                if kept := self.inbox.take(frame, self._received):
+                    kept.add_done_callback(self._kept)
+            case "settled":
+                self.inbox.confirm(frame["seq"])
+            case "claimed" | "extended" | "error":
+                self.exchange.hear(frame)
+            case "revoked" if self.worker is not None:
+                self.worker.revoke(frame["task"], frame["fence"], frame["reason"])
+
+    def _kept(self, kept: "asyncio.Future[bool]") -> None:
+        """Connect anew when mail could not be stored: the hub has it."""
+        if not kept.cancelled() and kept.exception() and self._socket is not None:
+            transport = self._socket.transport
+            asyncio.get_running_loop().call_later(DISK_PAUSE, transport.abort)
+
+    def _received(self, mail: Mail, new: bool) -> None:
+        """Acknowledge mail that is kept, and pass on what has not come before."""
+        self._acknowledge()
+        if new:
+            self._came(mail)
+
+    def _acknowledge(self) -> None:
+        """Say up to where mail is kept; one that waits to be sent says it for all."""
+        if len(self._notes) > 1 and self._notes[-1]["type"] == "ack":
+            self._notes.pop()  # the first may be on its way already
+        if self.inbox.got:  # else it came from a hub that was replaced meanwhile
+            self.note({"type": "ack", "upto": self.inbox.got})
