@@ -159,6 +159,21 @@ def save(store: Path, target: Path) -> None:
             _sync(target)
 
 
+def is_ours(store: Path) -> bool:
+    """Say whether it was a hub that made a store, and not another program.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    with explained(store), closing(reading(store)) as connection:
+        return _is_ours(connection)
+
+
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    (owner,) = connection.execute("PRAGMA application_id").fetchone()
+    return bool(owner == APPLICATION)
+
+
 def check(store: Path) -> Integrity:
     """Examine a store that no hub has.
 
@@ -244,8 +259,7 @@ class Restoration:
         _sync(self._part)
 
     def _judge(self, connection: sqlite3.Connection) -> None:
-        (owner,) = connection.execute("PRAGMA application_id").fetchone()
-        if owner != APPLICATION:
+        if not _is_ours(connection):
             raise StoreError(
                 f"{self._copy} is a database of another program: name a file that "
                 "swarmtui backup made"

@@ -27,7 +27,7 @@ from agentkit.settings import Endpoint, KitSettings, discover, load, paths
 from swarmtui import __version__, output
 from swarmtui.asking import KNOCK, hub_meant, hub_options
 from swarmtui.commands.serve import Settings as HubSettings
-from swarmtui.commands.serve import check_key, check_store, is_ours, store_here
+from swarmtui.commands.serve import check_key, check_store, made_by_hub, store_here
 from swarmtui.limits import lift_file_limit
 from swarmtui.output import Column, Form
 from swarmtui.preferences import Preferences
@@ -221,7 +221,7 @@ def _store_at_rest() -> Finding:
     if load(KitSettings).values.url or not _is_begun(at):
         return Finding("ok", "none yet")
     try:
-        if not is_ours(at):
+        if not made_by_hub(at):
             return Finding("fail", f"{at} is a database of another program", FOREIGN)
         problems = check_store(at)
         check_key(at)

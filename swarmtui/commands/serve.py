@@ -19,7 +19,7 @@ __all__ = [
     "Settings",
     "check_key",
     "check_store",
-    "is_ours",
+    "made_by_hub",
     "restoration",
     "save_store",
     "serve",
@@ -83,19 +83,11 @@ def save_store(store: Path, target: Path) -> None:
     save(store, target)
 
 
-def is_ours(store: Path) -> bool:
-    """Say whether it was a hub that made a store, and not another program.
+def made_by_hub(store: Path) -> bool:
+    """Say whether a hub made a store; see `server.store.copies.is_ours`."""
+    from server.store.copies import is_ours
 
-    Raises:
-        StoreError: it cannot be read.
-    """
-    from server.store.copies import reading
-    from server.store.faults import explained
-    from server.store.schema import APPLICATION
-
-    with explained(store), closing(reading(store)) as connection:
-        (owner,) = connection.execute("PRAGMA application_id").fetchone()
-    return bool(owner == APPLICATION)
+    return is_ours(store)
 
 
 def check_store(store: Path) -> tuple[str, ...]:
