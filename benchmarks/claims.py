@@ -3,10 +3,13 @@
     uv run benchmarks/claims.py [--quick] [--all-live] [--rounds 3]
 
 Claimers take one task after the other and complete it; each step is durable before the
-next. The references do the same with a connection for each claimer, which writes the
-same rows as the hub (`UPDATE … RETURNING` of the task, its agent, and the event, in a
-transaction for each step), and with litequeue, an object for each thread, which writes
-the message alone. All sync every commit. Rounds are interleaved; figures are medians.
+next. The references do the same with a connection for each claimer, in a transaction
+for each step, and with litequeue, an object for each thread, which writes the message
+alone. Of the connections there are two kinds. One writes what the hub writes: the same
+tables with the same indices, the same rows and events. The other writes bare rows: a
+few numbers for the task, its agent and the event (`UPDATE … RETURNING`), and no record
+of what happened that another program could read. All sync every commit. Rounds are
+interleaved; figures are medians.
 """
 
 import asyncio
@@ -17,6 +20,7 @@ import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
@@ -27,19 +31,31 @@ from typing import NamedTuple, TypeAlias
 
 import aiosqlite
 import figures
+import uvloop
 from litequeue import LiteQueue
 
 from agentkit.boxes import Box
 from agentkit.outbox import FileOutbox
-from agentkit.protocol import Claim, Complete, Enqueue, TaskLeased
-from agentkit.rows import Agent, Task
+from agentkit.protocol import (
+    Claim,
+    Complete,
+    Enqueue,
+    Logged,
+    TaskDone,
+    TaskLeased,
+)
+from agentkit.rows import Agent, Status, Task
 from server.core.tables import Tables, Turn
 from server.hub import Hub
 from server.pulse import THRESHOLDS
 from server.store import SQLiteStore
+from server.store.schema import INSERT_EVENT, TABLES, bind_event, read
 
 CHUNK = 10_000
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LEASE = timedelta(seconds=300)
+UPSERTS = {Task: TABLES["tasks"].upsert, Agent: TABLES["agents"].upsert}
+BINDS = {Task: TABLES["tasks"].bind, Agent: TABLES["agents"].bind}
 BODY = {"path": "/srv/video/episode-12.mov", "preset": "slow"}
 
 Step: TypeAlias = Callable[[int], Awaitable[None]]
@@ -84,6 +100,86 @@ async def through(running: Hub, claimer: int) -> None:
 
 
 # --- References -----------------------------------------------------------------------
+
+READY = """
+ALTER TABLE tasks ADD COLUMN ready INTEGER;
+UPDATE tasks SET ready = 1;
+CREATE INDEX tasks_ready ON tasks (id) WHERE ready;
+"""
+"""What the hub knows in memory: which tasks can be claimed."""
+HEAD = "SELECT id, body FROM tasks WHERE ready ORDER BY id LIMIT 1"
+FIND = "SELECT body FROM {table} WHERE id = ?"
+
+
+@asynccontextmanager
+async def hub_rows_each(path: Path, tasks: int, clients: int) -> AsyncIterator[Step]:
+    """Open a connection for each claimer on a store of the hub."""
+    await fill(path, 0, tasks)
+    async with AsyncExitStack() as stack:
+        links = [
+            await stack.enter_async_context(
+                aiosqlite.connect(path, isolation_level=None, timeout=60)
+            )
+            for _ in range(clients)
+        ]
+        await links[0].executescript(READY)
+        for link in links:
+            await link.execute("PRAGMA synchronous=FULL")
+        for claimer, link in enumerate(links):
+            row = agent_row(f"a{claimer}")
+            await link.execute(UPSERTS[Agent].one, BINDS[Agent](row))
+        yield lambda claimer: as_the_hub_writes(links[claimer], f"a{claimer}")
+
+
+async def as_the_hub_writes(link: aiosqlite.Connection, agent: str) -> None:
+    """Claim in one transaction and complete in another, writing what the hub does."""
+    await link.execute("BEGIN IMMEDIATE")
+    ((key, body),) = await link.execute_fetchall(HEAD)
+    await link.execute("UPDATE tasks SET ready = 0 WHERE id = ?", (key,))
+    leased = replace(
+        read(Task, body), state="leased", agent=agent, attempts=1, lease=300.0
+    )
+    await note(link, leased, "busy")
+    await link.execute("COMMIT")
+    await link.execute("BEGIN IMMEDIATE")
+    ((body,),) = await link.execute_fetchall(FIND.format(table="tasks"), (key,))
+    await note(link, replace(read(Task, body), state="done", result={"ok": 1}), "idle")
+    await link.execute("COMMIT")
+
+
+async def note(link: aiosqlite.Connection, task: Task, status: Status) -> None:
+    """Write an event, the task, and its agent, at the end of the log."""
+    now = datetime.now(UTC)
+    ((last,),) = await link.execute_fetchall("SELECT max(cursor) FROM events")
+    cursor = (last or 0) + 1
+    facts = {"at": now, "agent": task.agent, "task": task.id}
+    event = (
+        TaskDone(**facts, fence=task.fence, result=task.result)
+        if task.state == "done"
+        else TaskLeased(
+            **facts,
+            fence=cursor,
+            attempt=1,
+            lease=task.lease,
+            until=now + LEASE,
+            capabilities=(),
+            via="http",
+        )
+    )
+    await link.execute(INSERT_EVENT.one, bind_event(Logged(cursor, event)))
+    ((body,),) = await link.execute_fetchall(FIND.format(table="agents"), (task.agent,))
+    agent = replace(read(Agent, body), status=status, task=task.id, heard=now)
+    fence = cursor if task.state == "leased" else task.fence
+    task = replace(task, fence=fence, changed=now, version=cursor)
+    for row in (task, replace(agent, since=now, version=cursor)):
+        kind = type(row)
+        await link.execute(UPSERTS[kind].one, BINDS[kind](row))
+
+
+def agent_row(key: str) -> Agent:
+    """Return an agent that waits for work."""
+    return Agent(id=key, status="idle", since=NOW, heard=NOW, joined=NOW)
+
 
 PLAIN = """
 PRAGMA journal_mode=WAL;
@@ -205,8 +301,11 @@ async def measure(step: Step, clients: int, most: int, seconds: float) -> Figure
 async def compare(options: Namespace, folder: Path) -> dict[str, Figures]:
     """Run every way in turn, several rounds, and return its median figures."""
     clients, tasks = options.clients, options.tasks
-    each = partial(connection_each, clients=clients)
-    ways: dict[str, Way] = {"the hub": hub, "a connection each": each}
+    ways: dict[str, Way] = {
+        "the hub": hub,
+        "a connection each": partial(hub_rows_each, clients=clients),
+        "the same, bare rows": partial(connection_each, clients=clients),
+    }
     rounds: dict[str, list[Figures]] = {name: [] for name in (*ways, "litequeue")}
     for number in range(options.rounds):
         for name, way in ways.items():
@@ -227,7 +326,7 @@ async def fill(path: Path, settled: int, ready: int, leased: int = 0) -> None:
     """Store tasks that are done, that wait, and that somebody has."""
     store = SQLiteStore(path)
     await store.open()
-    holder = Agent(id="old", status="busy", since=NOW, heard=NOW, joined=NOW)
+    holder = replace(agent_row("old"), status="busy")
     await store.turn(lambda _: Turn((), Tables(agents={"old": holder})))
     total = settled + ready + leased
     for first in range(0, total, CHUNK):
@@ -335,7 +434,7 @@ async def main(options: Namespace) -> None:
             live = await claims_among(folder / "live.db", 0, options.stored, most)
         sealed, plain = await sealing(folder, options.rounds)
     show(options, found)
-    ours, each, queue = (result.rate for result in found.values())
+    ours, each, _bare, queue = (result.rate for result in found.values())
     print(f"\nfirst claim after a start with 100,000 live tasks: {again:.2f} s")
     print(f"claims/s with 20,000 tasks, all ready: {few:,.0f}")
     print(f"claims/s with {options.stored:,}, 20,000 of them ready: {many:,.0f}")
@@ -398,4 +497,4 @@ def arguments() -> Namespace:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(arguments()))
+    uvloop.run(main(arguments()))
