@@ -6,7 +6,16 @@ from typing import Any, Final
 
 from agentkit import protocol as p
 from agentkit.protocol import Command, Event, Tick
-from server.core import helpdesk, leases, links, mailbox, reports, tokens, work
+from server.core import (
+    helpdesk,
+    leases,
+    letters,
+    links,
+    mailbox,
+    reports,
+    tokens,
+    work,
+)
 from server.core.swarm import Swarm
 
 
@@ -51,6 +60,9 @@ DECIDE: Final[dict[type, Callable[[Swarm, Any, datetime], list[Event]]]] = {
     p.Resolve: helpdesk.decide_resolve,
     p.CreateToken: tokens.decide_create,
     p.RevokeToken: tokens.decide_revoke,
+    p.Bury: letters.decide_bury,
+    p.Unbury: letters.decide_unbury,
+    p.Discard: letters.decide_discard,
     p.Tick: decide_tick,
     p.Start: links.decide_start,
 }

@@ -8,6 +8,7 @@ from agentkit.protocol import Event
 from server.core import (
     helpdesk,
     leases,
+    letters,
     links,
     mailbox,
     outboxes,
@@ -58,6 +59,9 @@ EVOLVE: Final[dict[type, Callable[[Swarm, Any], None]]] = {
     p.DeliveryRetried: mailbox.evolve_retried,
     p.TokenCreated: tokens.evolve_created,
     p.TokenRevoked: tokens.evolve_revoked,
+    p.LetterDead: letters.evolve_dead,
+    p.LetterRequeued: letters.evolve_requeued,
+    p.LetterDiscarded: letters.evolve_discarded,
 }
 
 

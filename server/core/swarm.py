@@ -15,6 +15,7 @@ from agentkit.rows import (
     Broadcast,
     Delivery,
     HelpRequest,
+    Letter,
     Receipt,
     Spool,
     Task,
@@ -49,6 +50,8 @@ class Swarm:
         self.spools: dict[tuple[str, str], Spool] = {}
         self.receipts: dict[str, Receipt] = {}
         self.tokens: dict[str, Token] = {}
+        self.letters: dict[str, Letter] = {}
+        """The newest dead ones, and the newest of the others."""
 
         self.idle = IdleQueue()
         self.counts: Counter[str] = Counter()
@@ -96,6 +99,8 @@ class Swarm:
         for receipt in tables.receipts.values():
             swarm.put_receipt(receipt)
         swarm.tokens.update(tables.tokens)
+        for letter in sorted(tables.letters.values(), key=lambda row: row.version):
+            swarm.put_letter(letter)
         swarm.cursor = cursor
         swarm.take()
         return swarm
@@ -138,6 +143,14 @@ class Swarm:
             self.tasks, key, f"no task {key!r} is known; swarmtui tasks lists them"
         )
 
+    def letter(self, key: str) -> Letter:
+        """Return a letter, or raise `NotFound`."""
+        return _found(
+            self.letters,
+            key,
+            f"no letter {key!r} is known; swarmtui letters lists them",
+        )
+
     def helpers(self, asker: str, wanted: tuple[str, ...]) -> list[str]:
         """Return who could help, in order of waiting: idle, able and not the asker."""
         able = self.idle.covering(wanted, self.rules.helper_share)
@@ -166,7 +179,7 @@ class Swarm:
         """Yield every delivery that is not done, dead ones too."""
         return (row for box in self.mail.values() for row in box.values())
 
-    def recall(self, row: Task | HelpRequest | Broadcast) -> None:
+    def recall(self, row: Task | HelpRequest | Broadcast | Letter) -> None:
         """Take a settled row in again that was let go of; nothing of it changes.
 
         One that is not settled was read before its last change was on disk.
@@ -181,6 +194,9 @@ class Swarm:
             case Broadcast() if row.id not in self.broadcasts:
                 self.put_broadcast(row)
                 del self._changes.broadcasts[row.id]
+            case Letter() if row.id not in self.letters:
+                self.put_letter(row)
+                del self._changes.letters[row.id]
 
     # --- what evolve writes ---
 
@@ -278,6 +294,14 @@ class Swarm:
         """Store a token's row."""
         self.tokens[new.id] = new
         self._changes.tokens[new.id] = new
+
+    def put_letter(self, new: Letter) -> None:
+        """Store a letter's row."""
+        self.letters[new.id] = new
+        self._changes.letters[new.id] = new
+        dead = new.state == "dead"
+        self._settle("letters", self.letters, new.id, settled=not dead)
+        self._settle("dead letters", self.letters, new.id, settled=dead)
 
     def _count_task(self, old: Task | None, new: Task) -> None:
         if old is not None:

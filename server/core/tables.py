@@ -9,6 +9,7 @@ from agentkit.rows import (
     Broadcast,
     Delivery,
     HelpRequest,
+    Letter,
     Receipt,
     Row,
     Spool,
@@ -29,6 +30,7 @@ class Tables:
     spools: dict[tuple[str, str], Spool] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
+    letters: dict[str, Letter] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[tuple[str, dict[object, Row]]]:
         """Yield the name and the rows of each table."""

@@ -12,20 +12,24 @@ from hypothesis import strategies as st
 from agentkit.errors import SwarmError
 from agentkit.protocol import (
     Ack,
+    AgentReported,
     Answer,
     Assign,
     AssignHelper,
+    Bury,
     Cancel,
     Claim,
     Command,
     Complete,
     CreateToken,
+    Discard,
     Done,
     Enqueue,
     Event,
     Extend,
     Fail,
     GiveUp,
+    LetterDead,
     Link,
     Nack,
     Notify,
@@ -46,6 +50,7 @@ from agentkit.protocol import (
     TaskReleased,
     TaskRequeued,
     Tick,
+    Unbury,
     Unlink,
 )
 from server.core import Rules, Swarm, Tables, decide, evolve
@@ -141,6 +146,19 @@ desk: st.SearchStrategy[Command] = st.one_of(
     snooze,
     st.builds(Resolve, help=helps),
 )
+letter_ids = st.sampled_from(["L1", "L2", "L3", "L4", "L5"])
+letters: st.SearchStrategy[Command] = st.one_of(
+    st.builds(
+        Bury,
+        id=letter_ids,
+        message=st.sampled_from([{"name": "a.b"}, {"name": "a..b"}]),
+        subscription=st.just("works"),
+        attempts=numbers,
+        by=agents,
+    ),
+    st.builds(Unbury, id=letter_ids, by=st.just("me")),
+    st.builds(Discard, id=letter_ids, by=st.just("me")),
+)
 commands: st.SearchStrategy[Command] = st.one_of(
     notify,
     notify,
@@ -148,6 +166,7 @@ commands: st.SearchStrategy[Command] = st.one_of(
     work,
     mail,
     desk,
+    letters,
     st.builds(
         CreateToken,
         id=st.sampled_from(["", "k1"]),
@@ -172,7 +191,7 @@ histories = st.sampled_from(
         st.one_of(work, ticks),
         st.one_of(mail, ticks),
         st.one_of(notify, desk, ticks),
-        st.one_of(notify, snooze, ticks),
+        st.one_of(notify, snooze, letters, ticks),
     ]
 ).flatmap(
     lambda about: st.lists(
@@ -287,6 +306,26 @@ def test_the_queue_holds_whoever_is_idle_once_in_order_of_waiting(
     assert list(swarm.idle) == in_order
     assert len(set(swarm.idle)) == len(swarm.idle)
     assert all((agent.ticket > 0) == (agent in idle) for agent in swarm.agents.values())
+
+
+@few
+@given(histories)
+def test_who_completed_a_task_is_idle_unless_it_has_a_lease_left(
+    history: list[tuple[Command, int]],
+) -> None:
+    swarm = Swarm(RULES)
+
+    for events in play(swarm, history):
+        match events:
+            case [AgentReported(report="completed", agent=name), *_]:
+                agent = swarm.agents[name]
+                leased = {
+                    key
+                    for key in swarm.held.get(name, ())
+                    if swarm.tasks[key].state == "leased"
+                }
+                assert agent.status == ("busy" if leased else "idle")
+                assert not leased or agent.task in leased
 
 
 @few
@@ -440,6 +479,7 @@ def test_rows_alone_rebuild_the_swarm(history: list[tuple[Command, int]]) -> Non
     assert again.deadline == swarm.deadline
     assert +again.counts == +swarm.counts
     assert again.dead_deliveries == swarm.dead_deliveries
+    assert again.letters == swarm.letters
     assert again.held.keys() == swarm.held.keys()
     claimed = swarm.ready.best("a", ("x",), 9)
     assert again.ready.best("a", ("x",), 9) == claimed
@@ -478,6 +518,22 @@ def test_little_stays_in_memory_and_nothing_that_is_carried_goes(
 
 @few
 @given(histories)
+def test_a_letter_is_kept_once_and_as_it_was_told(
+    history: list[tuple[Command, int]],
+) -> None:
+    swarm, log = run(history)
+
+    dead = [event for event in log if isinstance(event, LetterDead)]
+    for key, letter in swarm.letters.items():
+        told = [event for event in dead if event.letter == key]
+        assert (letter.at, letter.attempts) == (told[-1].at, told[-1].attempts)
+        assert (letter.state == "dead") == (letter.settled is None)
+    states = Counter(letter.state == "dead" for letter in swarm.letters.values())
+    assert max(states.values(), default=0) <= RULES.keep_settled
+
+
+@few
+@given(histories)
 def test_a_tick_leaves_nothing_due(history: list[tuple[Command, int]]) -> None:
     swarm, _ = run(history)
     now = START + timedelta(days=30)
@@ -504,6 +560,7 @@ def facts(swarm: Swarm) -> object:
         dict(swarm.away),
         dict(swarm.snoozed),
         dict(swarm.tokens),
+        dict(swarm.letters),
         dict(swarm.held),
         +swarm.task_counts,
         swarm.dead_deliveries,
@@ -530,6 +587,8 @@ RARE = {
     "delivery.dead",
     "delivery.retried",
     "token.revoked",
+    "letter.requeued",
+    "letter.discarded",
 }
 """What takes more than one command to come about."""
 
