@@ -18,10 +18,10 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from swarmtui.text import clip, fit
 from swarmtui.widgets import table_messages as messages
-from swarmtui.widgets.lines import Inks, Line, Span, draw
-from swarmtui.widgets.order import Column, Order, Predicate, Sort, widths
+from swarmtui.widgets.lines import Inks
+from swarmtui.widgets.order import Column, Order, Predicate, Sort
+from swarmtui.widgets.table_lines import Below, TableLines
 
 __all__ = ["Column", "LineTable", "Sort"]
 
@@ -29,7 +29,6 @@ R = TypeVar("R")
 
 EPOCH = datetime.fromtimestamp(0).astimezone()
 SECOND = timedelta(seconds=1)
-CURSOR = "▌"
 
 
 def version_of(row: Any) -> Hashable:
@@ -109,7 +108,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         rows: Mapping[str, R],
         *,
         empty: str = "",
-        below: Callable[[R, datetime], Line] | None = None,
+        below: Below[R] | None = None,
         version: Callable[[R], Hashable] = version_of,
         sort: Sort | None = None,
         name: str | None = None,
@@ -118,16 +117,13 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self.rows = rows
-        self.columns = tuple(columns)
         self.inks = Inks(self)
         self.marks: set[str] = set()
+        self._face = TableLines(columns, self.inks, below)
         self._empty = empty
-        self._below = below
         self._version = version
-        self._order: Order[R] = Order(self.columns)
+        self._order: Order[R] = Order(columns)
         self._order.sort = sort
-        self._shown: list[tuple[Column[R], int]] = []
-        self._timed: list[Column[R]] = []
         self._dirty: set[str] = set()
         self._lines: LRUCache[Hashable, tuple[Strip, ...]] = LRUCache(1024)
         self._drawn: dict[str, tuple[str, ...]] = {}
@@ -168,7 +164,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
     @property
     def row_lines(self) -> int:
         """How many lines a row takes."""
-        return 2 if self._below else 1
+        return self._face.per_row
 
     # --- What a screen tells ---------------------------------------------------------
 
@@ -308,33 +304,29 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
             order[index]
             for index in self._visible()
             if (row := rows.get(order[index])) is not None
-            and self._drawn.get(order[index]) != self._ages(row)
+            and self._drawn.get(order[index]) != self._face.ages(row, self._now)
         }
-
-    def _ages(self, row: R) -> tuple[str, ...]:
-        ages = tuple(column.text(row, self._now) for column in self._timed)
-        if self._below:
-            ages += tuple(span.text for span in self._below(row, self._now))
-        return ages
 
     def render_line(self, y: int) -> Strip:
         """Draw one line of what is visible."""
         cells = self.size.width
         if y == 0:
-            return self._header(cells)
+            return self._face.header(self.sort, cells)
         if not self.order:
-            return self._placeholder(y, cells)
+            return self._face.placeholder(
+                self._empty, y - 1, self.size.height - 1, cells
+            )
         index, part = divmod(y - 1 + self.scroll_offset.y, self.row_lines)
         if index >= len(self.order):
-            return Strip.blank(cells, self.inks())
+            return self._face.blank(cells)
         return self._row(index, cells)[part]
 
     def _row(self, index: int, cells: int) -> tuple[Strip, ...]:
         id_ = self.order[index]
         row = self.rows.get(id_)
         if row is None:
-            return (Strip.blank(cells, self.inks()),) * self.row_lines
-        ages = self._drawn[id_] = self._ages(row)
+            return (self._face.blank(cells),) * self.row_lines
+        ages = self._drawn[id_] = self._face.ages(row, self._now)
         here = index == self.index
         ground = self._ground(index, here=here)
         marked = id_ in self.marks
@@ -342,34 +334,21 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         key = (id_, self._version(row), ages, ground, flat, marked, here, cells)
         strips = self._lines.get(key)
         if strips is None:
-            gutter = self._gutter(here, marked)
-            strips = self._draw(row, ground, cells, flat, gutter)
-            self._lines[key] = strips
+            strips = self._lines[key] = self._face.row(
+                row,
+                self._now,
+                cells,
+                here=here,
+                marked=marked,
+                ground=ground,
+                flat=flat,
+            )
         return strips
 
     def _ground(self, index: int, *, here: bool) -> str:
         if here:
             return "on:row-cursor" if self.has_focus else "on:row-blur"
         return "on:row-alt" if index & 1 else ""
-
-    def _draw(
-        self, row: R, ground: str, cells: int, flat: str | None, gutter: Span
-    ) -> tuple[Strip, ...]:
-        spans = [gutter]
-        for column, room in self._shown:
-            ink = column.style(row) if column.style else ""
-            text = fit(column.text(row, self._now), room, right=column.right)
-            spans += (Span(text, ink if flat is None else flat), Span(" "))
-        first = self._strip(spans, ground, cells)
-        if not self._below:
-            return (first,)
-        bar = gutter.text if gutter.text == CURSOR else " "
-        second = [Span(f"{bar}  ", "primary")]
-        second += [
-            Span(span.text, span.ink if flat is None else flat)
-            for span in self._below(row, self._now)
-        ]
-        return first, self._strip(second, ground, cells)
 
     def _flat(self, row: R, *, here: bool) -> str | None:
         """Return the one ink of a whole row, where its own inks must not be used."""
@@ -382,42 +361,11 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         predicate = self._order.predicate
         return predicate is not None and not predicate(row, self._now)
 
-    def _gutter(self, here: bool, marked: bool) -> Span:
-        if marked:
-            return Span("◆", "primary bold")
-        return Span(CURSOR if here else " ", "primary")
-
-    def _strip(self, spans: Line, ground: str, cells: int) -> Strip:
-        return draw(spans, self.inks, cells, ground).simplify()
-
-    def _header(self, cells: int) -> Strip:
-        spans = [Span(" ")]
-        for column, room in self._shown:
-            title, ink = column.title, "dim"
-            if self.sort and self.sort.key == column.key:
-                arrow = "↓" if self.sort.falling else "↑"
-                title, ink = clip(title, room - 2) + f" {arrow}", "bold"
-            spans += (Span(fit(title, room, right=column.right), ink), Span(" "))
-        return draw(spans, self.inks, cells)
-
-    def _placeholder(self, y: int, cells: int) -> Strip:
-        lines = self._empty.splitlines()
-        line = y - 1 - max(0, (self.size.height - 1 - len(lines)) // 3)
-        if not 0 <= line < len(lines):
-            return Strip.blank(cells, self.inks())
-        indent = max(1, (cells - max(map(len, lines))) // 2)
-        command = lines[line].startswith("$ ")
-        ink = "primary" if command else "dim" if line else ""
-        return draw([Span(" " * indent + lines[line], ink)], self.inks, cells)
-
     # --- Layout and style ------------------------------------------------------------
 
     def on_resize(self, _event: Resize) -> None:
         """Find the columns for the new width."""
-        cells = self.scrollable_content_region.width
-        shown = [column for column in self.columns if cells >= column.min_width]
-        self._shown = list(zip(shown, widths(shown, cells - 1), strict=True))
-        self._timed = [column for column in shown if column.timed]
+        self._face.fit(self.scrollable_content_region.width)
         self._lines.clear()
         self._fit_virtual()
         self._scroll_to_cursor()
@@ -500,7 +448,8 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         if offset is None:
             return
         if offset.y == 0:
-            self._click_header(offset.x)
+            if column := self._face.column_at(offset.x):
+                self._sort_or_reverse(column)
             return
         index = (offset.y - 1 + self.scroll_offset.y) // self.row_lines
         if index >= len(self.order):
@@ -513,14 +462,6 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
 
     # --- Sorting ---------------------------------------------------------------------
 
-    def _click_header(self, x: int) -> None:
-        end = 1
-        for column, room in self._shown:
-            end += room + 1
-            if x < end:
-                self._sort_or_reverse(column)
-                return
-
     def _sort_or_reverse(self, column: Column[R]) -> None:
         if column.sort is None:
             return
@@ -531,7 +472,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
 
     def action_sort(self) -> None:
         """Sort by the next column."""
-        able = [column for column, _ in self._shown if column.sort]
+        able = [column for column, _ in self._face.shown if column.sort]
         keys = [column.key for column in able]
         if not able:
             return
