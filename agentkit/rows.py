@@ -347,7 +347,7 @@ class Letter:
     at: datetime
     """When the hub was told of it."""
     message: Mapping[str, Any]
-    """What was published, as `agentkit.transports.Event` is told: ``name``, ``data``…"""
+    """What was published, as `agentkit.transports.Event` is told."""
     subscription: str
     """The name of the subscription whose handler failed."""
     pattern: str = ""
