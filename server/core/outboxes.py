@@ -49,7 +49,9 @@ def numbered(decide: Decide[W]) -> Decide[W]:
 def accept(swarm: Swarm, agent: str, spool: str, seq: int) -> None:
     """Note that everything up to a number was accepted; without a spool, nothing."""
     if spool:
-        swarm.put_spool(Spool(agent=agent, spool=spool, accepted=seq))
+        swarm.put_spool(
+            Spool(agent=agent, spool=spool, accepted=seq, version=swarm.cursor)
+        )
 
 
 def evolve_refused(swarm: Swarm, event: ReportRefused) -> None:

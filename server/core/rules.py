@@ -40,3 +40,5 @@ class Rules:
     """How many settled rows of each table stay in memory."""
     keep_receipts: int = 50_000
     """How many idempotency keys stay in memory."""
+    keep_spools: int = 8
+    """How many spools of an agent stay in memory, those it used last."""

@@ -74,6 +74,8 @@ class Swarm:
         """Tasks that are for later, until when."""
         self.promised: Counter[str] = Counter()
         """Tasks that are for later and for one agent, by that agent."""
+        self._used: dict[str, dict[str, None]] = {}
+        """Spools by agent, the one it used last at the end."""
         self._settled: dict[str, dict[str, None]] = {}
         """Settled rows that are still in memory, by table, oldest first."""
         self._carried: Counter[str] = Counter()
@@ -95,7 +97,8 @@ class Swarm:
             swarm.put_task(task)
         for cast in sorted(tables.broadcasts.values(), key=lambda row: row.version):
             swarm.put_broadcast(cast)
-        swarm.spools.update(tables.spools)
+        for spool in sorted(tables.spools.values(), key=lambda row: row.version):
+            swarm.put_spool(spool)
         for receipt in tables.receipts.values():
             swarm.put_receipt(receipt)
         swarm.tokens.update(tables.tokens)
@@ -279,9 +282,15 @@ class Swarm:
             del self.dead_mail[new.agent]
 
     def put_spool(self, new: Spool) -> None:
-        """Store how much of an outbox was accepted."""
+        """Store how much of an outbox was accepted; let go of what is long unused."""
         self.spools[new.agent, new.spool] = new
         self._changes.spools[new.agent, new.spool] = new
+        used = self._used.setdefault(new.agent, {})
+        used.pop(new.spool, None)
+        used[new.spool] = None
+        if len(used) > self.rules.keep_spools:
+            oldest = next(iter(used))
+            del used[oldest], self.spools[new.agent, oldest]
 
     def put_receipt(self, new: Receipt) -> None:
         """Store an idempotency key that was used."""

@@ -73,11 +73,11 @@ class Store(Protocol):
     async def load(self) -> tuple[int, Tables]:
         """Return the cursor of the newest event and the rows that are still of use.
 
-        Every agent, spool and token, in the order they first came, and the newest
-        `KEEP_RECEIPTS` receipts; open help requests, tasks and deliveries that wait or
-        may be tried again, unsettled broadcasts; of the settled ones the newest
-        `KEEP_SETTLED` of each table by version (deliveries: none), and whatever a
-        loaded delivery refers to.
+        Every agent and token, and of each agent the `KEEP_SPOOLS` spools that it used
+        last, in the order they first came; the newest `KEEP_RECEIPTS` receipts; open
+        help requests, tasks and deliveries that wait or may be tried again, unsettled
+        broadcasts; of the settled ones the newest `KEEP_SETTLED` of each table by
+        version (deliveries: none), and whatever a loaded delivery refers to.
         """
 
     async def turn(self, write: Write) -> Turn:
@@ -144,9 +144,11 @@ class Store(Protocol):
 
         The log loses its oldest events: those from before a time, and more while it
         all takes up more than `size` bytes. What is settled goes when the event that
-        settled it has gone: help requests, tasks, broadcasts, deliveries, and receipts
-        with the last event of theirs. Agents, spools, tokens, whatever still waits,
-        what a waiting delivery carries, and the newest event always stay.
+        settled it has gone: help requests, tasks, deliveries, broadcasts with all of
+        their deliveries, and receipts with the last event of theirs; spools with the
+        event that last touched them, but for the one that an agent used last and the
+        one that it began last. Agents, tokens, whatever still waits, what a waiting
+        delivery carries, and the newest event always stay.
 
         A batch takes a few milliseconds, so that turns come in between.
 
@@ -189,3 +191,7 @@ soon."""
 
 KEEP_SETTLED = 1000
 """How many settled rows of a table stay in memory."""
+
+KEEP_SPOOLS = 8
+"""How many spools of an agent stay in memory, those used last: an agent that is not
+durable begins one with each of its starts."""

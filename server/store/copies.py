@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from server.store import by_agent
 from server.store.base import Integrity, StoreError
 from server.store.faults import explained
 from server.store.lock import StoreLock
@@ -81,11 +82,13 @@ def examine(connection: sqlite3.Connection) -> Integrity:
         for (text,) in connection.execute(f"PRAGMA integrity_check({PROBLEMS})")
         if text != "ok"
     ]
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if not problems:
         problems = _gaps(connection)
+    if not problems and version == VERSION:
+        problems = by_agent.differences(connection)
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (page,) = connection.execute("PRAGMA page_size").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
     return Integrity(
         ok=not problems,
         problems=tuple(problems),

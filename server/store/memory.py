@@ -1,6 +1,7 @@
 """A store that forgets everything with its process: for tests and the demo."""
 
 from bisect import bisect_left
+from collections.abc import Container
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -9,9 +10,24 @@ from typing import Any, BinaryIO, Final, Literal
 
 from agentkit.errors import Conflict
 from agentkit.protocol import Logged
-from agentkit.rows import Broadcast, Delivery, HelpRequest, Receipt, Task
+from agentkit.rows import (
+    Broadcast,
+    Delivery,
+    HelpRequest,
+    Receipt,
+    Spool,
+    Task,
+    key_of,
+)
 from server.core.tables import Tables, Turn
-from server.store.base import KEEP_RECEIPTS, KEEP_SETTLED, Integrity, Trimmed, Write
+from server.store.base import (
+    KEEP_RECEIPTS,
+    KEEP_SETTLED,
+    KEEP_SPOOLS,
+    Integrity,
+    Trimmed,
+    Write,
+)
 from server.store.log import (
     LIVE,
     SETTLED,
@@ -57,7 +73,7 @@ class MemoryStore:
             tasks=_still_of_use(rows.tasks, wanted),
             broadcasts=_still_of_use(rows.broadcasts, wanted),
             deliveries=waiting,
-            spools=dict(rows.spools),
+            spools=_last_used(rows.spools, KEEP_SPOOLS),
             receipts=_newest(rows.receipts),
         )
 
@@ -159,16 +175,35 @@ class MemoryStore:
     def _forget(self, name: str) -> int:
         """Forget what settled before the log begins; return how much that was."""
         rows: dict[Any, Any] = getattr(self._rows, name)
-        settled = SETTLED[name]
-        carried = {row.ref for row in _waiting(self._rows).values()}
+        settled, needed = SETTLED[name], self._needed(name)
         old = [
             key
             for key, row in rows.items()
-            if settled(row) and _version(row) <= self._gone and key not in carried
+            if settled(row) and _version(row) <= self._gone and key not in needed
         ]
         for key in old:
             del rows[key]
         return len(old)
+
+    def _needed(self, name: str) -> Container[Any]:
+        """Return the keys of what is kept however old: for others, or for good."""
+        rows = self._rows
+        match name:
+            case "deliveries":  # the ledger of a broadcast goes with it
+                mail = rows.deliveries.items()
+                return {
+                    key
+                    for key, row in mail
+                    if row.kind == "broadcast" and row.ref in rows.broadcasts
+                }
+            case "broadcasts":
+                settled = SETTLED["deliveries"]
+                return {row.ref for row in rows.deliveries.values() if not settled(row)}
+            case "spools":
+                begun = {agent: (agent, spool) for agent, spool in rows.spools}
+                return {*begun.values(), *_last_used(rows.spools, 1)}
+            case _:
+                return {row.ref for row in _waiting(rows).values()}
 
     async def check(self) -> str:
         """Return the word for a store that can be written: memory always can."""
@@ -197,8 +232,19 @@ def _waiting(rows: Tables) -> dict[tuple[str, int], Delivery]:
     return {key: row for key, row in rows.deliveries.items() if LIVE[Delivery](row)}
 
 
-def _version(row: HelpRequest | Task | Broadcast | Delivery | Receipt) -> int:
+def _version(row: HelpRequest | Task | Broadcast | Delivery | Receipt | Spool) -> int:
     return row.last if isinstance(row, Receipt) else row.version
+
+
+def _last_used(
+    spools: dict[tuple[str, str], Spool], count: int
+) -> dict[tuple[str, str], Spool]:
+    """Return the spools that each agent used last, so many of each."""
+    used: dict[str, list[Spool]] = {}
+    for spool in sorted(spools.values(), key=attrgetter("version")):
+        used.setdefault(spool.agent, []).append(spool)
+    last = {key_of(row) for mine in used.values() for row in mine[-count:]}
+    return {key: row for key, row in spools.items() if key in last}
 
 
 def _newest(receipts: dict[str, Receipt]) -> dict[str, Receipt]:

@@ -7,8 +7,8 @@ times as large. In return a field with a default needs no migration, there is no
 for each kind of row, and the bodies are readable with SQLite's own JSON functions:
 unless there is a master key, for then each body is sealed (`agentkit.sealing`).
 
-The log is read by cursor or by agent. An index by subject would serve patterns of a
-single subject, and cost 6 % of the inserts and 10 % of the file.
+The log is read by cursor or by agent (`by_agent`). An index by subject would serve
+patterns of a single subject, and cost 6 % of the inserts and 10 % of the file.
 """
 
 import json
@@ -34,7 +34,8 @@ from agentkit.rows import (
 )
 from agentkit.sealing import SCHEMA as KEYS
 from agentkit.sealing import Sealer
-from server.store.base import KEEP_RECEIPTS, KEEP_SETTLED
+from server.store import by_agent
+from server.store.base import KEEP_RECEIPTS, KEEP_SETTLED, KEEP_SPOOLS
 from server.store.insert import Insert, Values
 from server.store.log import LIVE
 
@@ -43,7 +44,7 @@ R = TypeVar("R")
 APPLICATION = 0x5357524D
 """Marks the file as ours (`PRAGMA application_id`): "SWRM"."""
 
-VERSION = 2
+VERSION = 3
 """The version of the schema (`PRAGMA user_version`)."""
 
 SETTLING = ("helps", "tasks", "broadcasts")
@@ -61,12 +62,29 @@ CREATE INDEX {name}_settled ON {name} (version, id) WHERE NOT live;
 INDEXES = """
 ALTER TABLE tasks ADD COLUMN dead INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX tasks_dead ON tasks (version) WHERE dead;
-CREATE INDEX deliveries_settled ON deliveries (version) WHERE NOT live OR dead;
 CREATE INDEX deliveries_dead ON deliveries (seq, agent) WHERE dead;
 CREATE INDEX deliveries_dead_of ON deliveries (agent, seq) WHERE dead;
 CREATE INDEX receipts_version ON receipts (version);
 """
 """What version 2 added, beside other columns."""
+
+DELIVERIES_SETTLED = """
+CREATE INDEX deliveries_settled ON deliveries (version)
+    WHERE (NOT live OR dead) AND NOT broadcast
+"""
+"""Those of a broadcast are found by it: they go with it."""
+
+SPOOLS_OLD = "CREATE INDEX spools_old ON spools (version) WHERE old"
+"""Whatever an agent uses is usually not old: a report changes nothing here."""
+
+SPOOL_BEGUN = """
+CREATE TRIGGER spool_begun AFTER INSERT ON spools BEGIN
+    UPDATE spools SET old = 1
+    WHERE agent = NEW.agent AND spool <> NEW.spool AND NOT old;
+END
+"""
+"""Those that an agent began before its last one are old; an upsert of one that is
+there does not come here."""
 
 IDENTITY = "CREATE TABLE IF NOT EXISTS identity (id TEXT NOT NULL) STRICT"
 """What the log is recognised by: a file without it, or that was restored, gets one."""
@@ -76,21 +94,20 @@ CREATE TABLE events (
     cursor INTEGER PRIMARY KEY, at INTEGER NOT NULL, subject TEXT NOT NULL,
     agent TEXT NOT NULL, data TEXT NOT NULL
 ) STRICT;
-CREATE INDEX events_agent ON events (agent, cursor);
-
+{by_agent.SCHEMA}
 CREATE TABLE agents (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
 {"".join(_SETTLING_TABLE.format(name=name) for name in SETTLING)}
 CREATE TABLE deliveries (
     agent TEXT NOT NULL, seq INTEGER NOT NULL, ref TEXT NOT NULL,
     version INTEGER NOT NULL, live INTEGER NOT NULL, dead INTEGER NOT NULL,
-    body TEXT NOT NULL, PRIMARY KEY (agent, seq)
+    broadcast INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (agent, seq)
 ) STRICT;
 CREATE INDEX deliveries_ref ON deliveries (ref, agent, seq);
 CREATE INDEX deliveries_live ON deliveries (ref) WHERE live;
 
 CREATE TABLE spools (
-    agent TEXT NOT NULL, spool TEXT NOT NULL, body TEXT NOT NULL,
-    PRIMARY KEY (agent, spool)
+    agent TEXT NOT NULL, spool TEXT NOT NULL, version INTEGER NOT NULL,
+    old INTEGER NOT NULL DEFAULT 0, body TEXT NOT NULL, PRIMARY KEY (agent, spool)
 ) STRICT;
 CREATE TABLE receipts (
     key TEXT PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL
@@ -100,6 +117,9 @@ CREATE TABLE tokens (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
 CREATE TABLE checks (id INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
 INSERT INTO checks VALUES (1, 0);
 {INDEXES}
+{DELIVERIES_SETTLED};
+{SPOOLS_OLD};
+{SPOOL_BEGUN};
 {KEYS}
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
@@ -204,7 +224,9 @@ def _parse(text: str) -> Any:
 
 def _delivery(row: Delivery) -> Values:
     live, dead = LIVE[Delivery](row), row.state == "dead"
-    return row.agent, row.seq, row.ref, row.version, live, dead, dump(row)
+    broadcast = row.kind == "broadcast"
+    key = row.agent, row.seq
+    return *key, row.ref, row.version, live, dead, broadcast, dump(row)
 
 
 def _task(row: Task) -> Values:
@@ -238,6 +260,12 @@ def _loads(name: str, kind: type[Row], key: tuple[str, ...]) -> tuple[str, ...]:
             f"{select} WHERE NOT live {newest}",
             f"{select} WHERE NOT live AND id IN ({CARRIED})",
         )
+    if name == "spools":
+        order = "PARTITION BY agent ORDER BY version DESC, rowid DESC"
+        place = f"rowid AS came, row_number() OVER ({order}) AS place"
+        last = f"SELECT *, {place} FROM {name}"  # noqa: S608
+        kept = f"place <= {KEEP_SPOOLS} ORDER BY came"
+        return (f"SELECT agent, spool, body FROM ({last}) WHERE {kept}",)  # noqa: S608
     if name == "receipts":
         newest = f"SELECT * FROM {name} ORDER BY version DESC LIMIT {KEEP_RECEIPTS}"  # noqa: S608
         return (f"SELECT key, body FROM ({newest}) ORDER BY version",)  # noqa: S608
@@ -261,15 +289,15 @@ TABLES: dict[str, Table] = {
         "deliveries",
         Delivery,
         "agent seq",
-        "ref version live dead body",
+        "ref version live dead broadcast body",
         _delivery,
     ),
     "spools": _table(
         "spools",
         Spool,
         "agent spool",
-        "body",
-        lambda row: (row.agent, row.spool, dump(row)),
+        "version body",
+        lambda row: (row.agent, row.spool, row.version, dump(row)),
     ),
     "receipts": _table(
         "receipts",

@@ -24,7 +24,7 @@ from agentkit.protocol import Logged
 from agentkit.rows import Broadcast, Delivery, HelpRequest, Receipt, Task
 from agentkit.sealing import Sealer
 from server.core.tables import Tables, Turn
-from server.store import copies
+from server.store import by_agent, copies
 from server.store.base import Integrity, StoreError, Trimmed, Write
 from server.store.faults import explained
 from server.store.log import parts_of_id, subjects
@@ -125,13 +125,18 @@ class SQLiteStore:
     ) -> list[Logged]:
         """Read the log: cursors in (after, before), at most `limit`."""
         chosen = subjects(subject)
+        start, end = min(after, _END), _END if before is None else min(before, _END)
+        if agent:
+            query, values = by_agent.query(
+                agent, start, end, chosen, limit, newest_first=newest_first
+            )
+            return await self._read(query, values, unseal_event)
         return await self._fetch(
             "SELECT cursor, subject, data FROM events",
             unseal_event,
             where={
-                "cursor > ?": min(after, _END),
-                "cursor < ?": _END if before is None else min(before, _END),
-                **({"agent = ?": agent} if agent else {}),
+                "cursor > ?": start,
+                "cursor < ?": end,
                 f"subject IN ({', '.join('?' * len(chosen))})": chosen,
             },
             order="cursor DESC" if newest_first else "cursor",
@@ -249,11 +254,16 @@ class SQLiteStore:
         values = chain.from_iterable(
             value if isinstance(value, tuple) else (value,) for value in where.values()
         )
+        return await self._read(query, (*values, limit), decode)
+
+    async def _read(
+        self, query: str, values: Sequence[str | int], decode: Decode[R]
+    ) -> list[R]:
         if self._reader is None:
             raise self._closed()
         sealer = self._writing.sealer
         with explained(self._path):
-            rows = await self._reader.execute_fetchall(query, (*values, limit))
+            rows = await self._reader.execute_fetchall(query, values)
             return [decode(row, sealer) for row in rows]
 
     async def _apart(self, work: Callable[[sqlite3.Connection], R]) -> R:

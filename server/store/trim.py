@@ -4,7 +4,8 @@ import sqlite3
 from datetime import datetime
 from typing import Final
 
-from server.store.schema import CARRIED, SETTLING, microseconds
+from server.store import by_agent
+from server.store.schema import CARRIED, microseconds
 
 BATCH: Final = 2000
 """How many rows go at once: some 10 ms."""
@@ -17,18 +18,43 @@ SPARE: Final = 0.1
 
 _CARRIED_NOT: Final = f"NOT EXISTS ({CARRIED} AND ref = id)"
 
-_SETTLED: Final = (
-    ("deliveries", "(NOT live OR dead)"),
-    ("receipts", "TRUE"),
-    *((name, f"NOT live AND {_CARRIED_NOT}") for name in SETTLING),
-    ("tasks", f"dead AND {_CARRIED_NOT}"),
-)
-"""What may go of each table, once the event that settled it has gone."""
+_LEDGER: Final = "SELECT 1 FROM deliveries WHERE ref = id AND broadcast"
 
-_DELETE: Final = tuple(
-    f"DELETE FROM {name} WHERE rowid IN (SELECT rowid FROM {name} "  # noqa: S608
-    f"WHERE {settled} AND version < ? ORDER BY version LIMIT ?)"
-    for name, settled in _SETTLED
+_NEWER: Final = (
+    "SELECT 1 FROM spools AS newer WHERE newer.agent = spools.agent "
+    "AND (newer.version, newer.rowid) > (spools.version, spools.rowid)"
+)
+
+_SETTLED: Final = (
+    ("deliveries", "(NOT live OR dead) AND NOT broadcast"),
+    ("receipts", "TRUE"),
+    ("helps", f"NOT live AND {_CARRIED_NOT}"),
+    ("tasks", f"NOT live AND {_CARRIED_NOT}"),
+    ("tasks", f"dead AND {_CARRIED_NOT}"),
+    ("broadcasts", f"NOT live AND NOT EXISTS ({_LEDGER})"),
+    ("spools", f"old AND EXISTS ({_NEWER})"),
+)
+"""What may go of each table, once the event that settled it has gone.
+
+What has to stay is in no index that is searched here, but for rare exceptions: however
+much of it there is, a batch takes no longer.
+"""
+
+_DELETE_LEDGERS: Final = (
+    "DELETE FROM deliveries WHERE rowid IN (SELECT deliveries.rowid FROM broadcasts "
+    "CROSS JOIN deliveries ON ref = id WHERE NOT broadcasts.live "
+    "AND broadcasts.version < ? AND broadcast AND (NOT deliveries.live OR dead) "
+    "ORDER BY broadcasts.version LIMIT ?)"
+)
+"""The ledger of a broadcast goes just before it, and is whole until then."""
+
+_DELETE: Final = (
+    _DELETE_LEDGERS,
+    *(
+        f"DELETE FROM {name} WHERE rowid IN (SELECT rowid FROM {name} "  # noqa: S608
+        f"WHERE {settled} AND version < ? ORDER BY version LIMIT ?)"
+        for name, settled in _SETTLED
+    ),
 )
 
 
@@ -45,6 +71,7 @@ def take(connection: sqlite3.Connection, before: datetime, size: int) -> int:
     if used(connection) > size:
         end = newest
     end = min(end, oldest + left, newest)
+    by_agent.forget(connection, end)
     left -= connection.execute("DELETE FROM events WHERE cursor < ?", (end,)).rowcount
     return BATCH - left
 

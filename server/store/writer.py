@@ -11,6 +11,7 @@ from pathlib import Path
 from agentkit.rows import Row, key_of
 from agentkit.sealing import Sealer
 from server.core.tables import Tables, Turn
+from server.store import by_agent
 from server.store.base import StoreError, Trimmed
 from server.store.insert import Values
 from server.store.lock import StoreLock
@@ -91,6 +92,7 @@ class Writer:
             """What the log is recognised by."""
             self.check()
             self._last = self._newest()
+            self._indexed = by_agent.upto(self._connection)
             undo.pop_all()
 
     def _ensure_schema(self, path: Path) -> None:
@@ -151,6 +153,7 @@ class Writer:
                     key = key_of(row)
                     rows[key if len(key) > 1 else key[0]] = row
         self._last = self._newest()
+        self._indexed = by_agent.upto(self._connection)
         return self._last, tables
 
     def commit(self, turn: Turn) -> None:
@@ -162,7 +165,8 @@ class Writer:
                 if rows:
                     table = TABLES[name]
                     table.upsert.write(connection, self._rows(table, rows.values()))
-        self._last = last
+            indexed = by_agent.catch_up(connection, self._indexed, last)
+        self._last, self._indexed = last, indexed
 
     def _events(self, turn: Turn) -> list[Values]:
         values = map(bind_event, turn.events)

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from agentkit.protocol import Logged, TaskEnqueued
 from agentkit.rows import Delivery
 from server.core import Swarm, Tables, Turn
-from server.store import MemoryStore, SQLiteStore, Store, StoreError
+from server.store import MemoryStore, SQLiteStore, Store, StoreError, by_agent
 from tests.simulation.turns import AGENTS, RULES, TASKS, Turns
 
 T = TypeVar("T")
@@ -212,8 +212,10 @@ class SealedStores(Stores):
 
 @pytest.mark.parametrize("machine", [Stores, SealedStores])
 def test_a_store_on_disk_answers_as_one_in_memory(
-    machine: type[RuleBasedStateMachine],
+    machine: type[RuleBasedStateMachine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # a history of some hundred events shall go through what is done to many
+    monkeypatch.setattr(by_agent, "BEHIND", 40)
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -37,6 +37,7 @@ from agentkit.rows import (
 from agentkit.subjects import matches
 from server.core.tables import Tables, Turn
 from server.store import KEEP_SETTLED, MemoryStore, SQLiteStore, Store, StoreError
+from server.store.base import KEEP_SPOOLS
 
 NOW = datetime(2026, 11, 21, 1, 30, 0, 123456, tzinfo=UTC)
 
@@ -405,7 +406,7 @@ async def test_a_thing_that_settles_and_opens_again_is_live(store: Store) -> Non
 
 HISTORY: tuple[Event, ...] = tuple(
     event
-    for number in range(6)
+    for number in range(300)
     for event in (
         HubStarted(at=NOW, version="1"),
         AgentConnected(at=NOW, agent=f"a{number % 2}", capabilities=()),
@@ -414,12 +415,19 @@ HISTORY: tuple[Event, ...] = tuple(
     )
 )
 PATTERNS = ["**", "agent.**", "agent.lost", "*.done", "task.done", "*", "no.such"]
+ENDS = st.one_of(st.integers(0, 30), st.integers(1070, 1210))
+
+
+async def write_history(store: Store) -> None:
+    """Write so much that what is read of one agent lies in more than one place."""
+    await write(store, *HISTORY[:1100])
+    await write(store, *HISTORY[1100:])
 
 
 @unhurried
 @given(
-    span=st.tuples(st.integers(0, 30), st.none() | st.integers(0, 30)),
-    limit=st.integers(0, 30),
+    span=st.tuples(ENDS, st.none() | ENDS),
+    limit=st.sampled_from([0, 1, 5, 30, 400, 2000]),
     subject=st.sampled_from(PATTERNS),
     agent=st.sampled_from(["", "a0", "a1", "a2", "nobody"]),
     newest_first=st.booleans(),
@@ -428,12 +436,12 @@ async def test_the_log_is_read_by_cursor_subject_and_agent(
     store: Store, span: tuple[int, int | None], **question: Any
 ) -> None:
     if not await store.events(limit=1):
-        await write(store, *HISTORY)
+        await write_history(store)
     after, before = span
     expected = [
         logged
         for logged in starmap(Logged, enumerate(HISTORY, 1))
-        if after < logged.cursor < (31 if before is None else before)
+        if after < logged.cursor < (len(HISTORY) + 1 if before is None else before)
         and matches(question["subject"], logged.event.subject)
         and question["agent"] in ("", getattr(logged.event, "agent", ""))
     ][:: -1 if question["newest_first"] else 1]
@@ -444,7 +452,7 @@ async def test_the_log_is_read_by_cursor_subject_and_agent(
 
 
 async def test_the_log_can_be_followed_page_by_page(store: Store) -> None:
-    for event in HISTORY:
+    for event in HISTORY[:24]:
         await write(store, event)
 
     pages, after = [], 0
@@ -453,17 +461,17 @@ async def test_the_log_can_be_followed_page_by_page(store: Store) -> None:
         after = page[-1].cursor
 
     assert [logged for page in pages for logged in page] == list(
-        starmap(Logged, enumerate(HISTORY, 1))
+        starmap(Logged, enumerate(HISTORY[:24], 1))
     )
 
 
 async def test_history_can_be_read_backwards_page_by_page(store: Store) -> None:
-    await write(store, *HISTORY)
+    await write_history(store)
 
     cursors: list[int] = []
     before = None
     while page := await store.events(
-        agent="a1", before=before, limit=2, newest_first=True
+        agent="a1", before=before, limit=20, newest_first=True
     ):
         cursors += [logged.cursor for logged in page]
         before = cursors[-1]
@@ -476,7 +484,8 @@ async def test_beyond_every_cursor_there_is_nothing(store: Store) -> None:
     await write(store, *HISTORY)
 
     assert await store.events(after=2**80) == []
-    assert len(await store.events(before=2**80)) == len(HISTORY)
+    assert await store.events(after=2**80, agent="a1") == []
+    assert len(await store.events(before=2**80, limit=9999)) == len(HISTORY)
 
 
 async def test_a_malformed_pattern_is_refused(store: Store) -> None:
@@ -634,8 +643,8 @@ OVER: list[Callable[[int], Row]] = [
     lambda version: task_row("x", state="dead", version=version),
     lambda version: task_row("x", state="cancelled", version=version),
     lambda version: broadcast_row("x", recipients=2, done=1, dead=1, version=version),
-    lambda version: delivery_row("a1", 1, state="done", version=version),
-    lambda version: delivery_row("a1", 1, state="dead", version=version),
+    lambda version: delivery_row("a1", 1, kind="task", state="done", version=version),
+    lambda version: delivery_row("a1", 1, kind="task", state="dead", version=version),
     lambda version: Receipt(key="x", at=NOW, first=version, last=version),
 ]
 WAITING: list[Callable[[int], Row]] = [
@@ -645,7 +654,7 @@ WAITING: list[Callable[[int], Row]] = [
     lambda version: broadcast_row("x", recipients=2, done=1, version=version),
     lambda version: delivery_row("a1", 1, state="acked", version=version),
     lambda version: agent_row("x", version=version),
-    lambda _: Spool(agent="a1", spool="s1", accepted=7),
+    lambda version: spool_row("a1", "s1", version),
     lambda version: Token(id="x", role="viewer", created=NOW, version=version),
 ]
 
@@ -697,6 +706,99 @@ async def test_what_waiting_mail_carries_stays_however_old(store: Store) -> None
 
     assert kept == done
     assert await store.task("T1") is None
+
+
+async def test_the_log_of_an_agent_is_trimmed_with_the_log(store: Store) -> None:
+    await write_history(store)
+
+    await trim(store, size=0)
+    turn = await write(store, *HISTORY[:1100])
+
+    last = turn.events[-1].cursor
+    mine = await store.events(agent="a1", limit=9999)
+    assert [cursor for cursor, _ in mine] == [
+        cursor
+        for cursor, event in (Logged(last - 1100, HISTORY[-1]), *turn.events)
+        if getattr(event, "agent", "") == "a1"
+    ]
+
+
+@pytest.mark.parametrize("end", ["done", "dead"])
+async def test_the_ledger_of_a_broadcast_is_whole_until_the_broadcast_goes(
+    store: Store, end: str
+) -> None:
+    mail = [
+        delivery_row("a1", 1, state=end, version=2),
+        delivery_row("a2", 1, state="acked", version=1),
+    ]
+    cast = broadcast_row("b1", recipients=2, **{end: 1}, version=2)
+    await write(store, *a_day_each(9), rows=(cast, *mail))
+    await trim(store, NOW + 8 * DAY)
+    live = await store.deliveries(ref="b1")
+
+    over = replace(mail[1], state="done", version=10)
+    settled = replace(cast, done=cast.done + 1, version=10)
+    await write(store, AgentLost(at=NOW + 9 * DAY, agent="a1"), rows=(settled, over))
+    await trim(store, NOW + 9 * DAY)
+    kept = await store.deliveries(ref="b1")
+    await write(store, AgentLost(at=NOW + 10 * DAY, agent="a1"))
+    await trim(store, NOW + 10 * DAY)
+
+    assert live == mail
+    assert kept == [mail[0], over]
+    assert await store.deliveries(ref="b1") == []
+    assert await store.broadcast("b1") is None
+
+
+async def test_spools_of_an_agent_go_but_for_the_one_it_used_last(
+    store: Store,
+) -> None:
+    old, last, young = (spool_row("a1", f"s{at}", at) for at in (2, 4, 9))
+    other = spool_row("a2", "s0", 1)
+    await write(store, *a_day_each(9), rows=(old, last, other))
+
+    await trim(store, NOW + 2 * DAY)
+    _, soon = await store.load()
+    await write(store, rows=(young,))
+    await trim(store, NOW + 3 * DAY)
+    _, later = await store.load()
+    await trim(store, NOW + 99 * DAY)
+    _, late = await store.load()
+
+    assert soon == tables(last, other)
+    assert later == tables(last, young, other)
+    assert late == tables(young, other)
+
+
+async def test_the_spool_that_an_agent_goes_on_with_stays_beside_its_newest(
+    store: Store,
+) -> None:
+    mine, other = spool_row("a1", "mine", 1), spool_row("a1", "other", 2)
+    await write(store, *a_day_each(9), rows=(mine,))
+    await write(store, rows=(other,))
+    again = replace(mine, accepted=8, version=5)
+    await write(store, rows=(again,))
+
+    await trim(store, NOW + 99 * DAY)
+
+    _, rows = await store.load()
+    assert rows == tables(again, other)
+
+
+async def test_of_many_spools_of_an_agent_those_used_last_are_loaded(
+    store: Store,
+) -> None:
+    spools = [spool_row("a1", f"s{at}", at) for at in range(KEEP_SPOOLS + 3)]
+    other = spool_row("a2", "s0", 0)
+    for spool in spools:
+        await write(store, rows=(spool,))
+    await write(store, rows=(other, again := replace(spools[0], version=20)))
+
+    await reopen(store)
+
+    _, rows = await store.load()
+    assert rows == tables(again, *spools[4:], other)
+    assert list(rows.spools) == [("a1", "s0"), *map(key_of, spools[4:]), ("a2", "s0")]
 
 
 async def test_a_store_that_is_too_large_loses_the_oldest_events_first(
@@ -789,6 +891,10 @@ def delivery_row(agent: str, seq: int, **values: Any) -> Delivery:
         queued=NOW - timedelta(microseconds=1),
     )
     return replace(row, **values)
+
+
+def spool_row(agent: str, spool: str, version: int) -> Spool:
+    return Spool(agent=agent, spool=spool, accepted=7, version=version)
 
 
 async def test_a_store_is_recognised_when_it_is_opened_again(store: Store) -> None:

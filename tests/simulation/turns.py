@@ -13,6 +13,7 @@ from agentkit.rows import Receipt, Task
 from server.core import Rules, Swarm, Turn, decide, evolve
 
 RULES: Final = Rules(keep_settled=20, keep_receipts=20)
+SPOOLS: Final = tuple(f"s{n}" for n in range(12))
 AGENTS: Final = ("a", "b", "c", "d")
 TASKS: Final = tuple(f"T{n}" for n in range(8))
 SKILLS: Final = ("x", "y")
@@ -54,7 +55,8 @@ def _help(swarm: Swarm, dice: Random) -> str:
 
 def _notify(swarm: Swarm, dice: Random) -> Command:
     agent = _agent(swarm, dice)
-    accepted = swarm.spools.get((agent, "s"))
+    spool = dice.choice(("", "s", "s", *SPOOLS))
+    accepted = swarm.spools.get((agent, spool))
     seq = 1 + (accepted.accepted if accepted else 0)
     return p.Notify(
         agent=agent,
@@ -63,7 +65,7 @@ def _notify(swarm: Swarm, dice: Random) -> Command:
         message=dice.choice((None, "why", "wörter " * 20)),
         capabilities=dice.choice((None, (), ("x",), SKILLS)),
         cost=dice.choice((None, 1.5)),
-        spool=dice.choice(("", "s")),
+        spool=spool,
         seq=seq,
     )
 
