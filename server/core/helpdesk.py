@@ -1,6 +1,5 @@
 """The help desk: who needs a person, and what persons do about it."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from agentkit.errors import Conflict, Invalid
@@ -23,6 +22,7 @@ from agentkit.protocol import (
 from agentkit.rows import HelpRequest, HelpState
 from server.core.checks import check_text, require_text
 from server.core.mailbox import post
+from server.core.renewal import replace
 from server.core.swarm import Swarm
 from server.core.transitions import HELP, HelpWish
 

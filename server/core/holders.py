@@ -1,12 +1,12 @@
 """Holders: what claiming and giving up work makes of an agent's status."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from agentkit.protocol import TaskLeased
 from agentkit.rows import Agent
+from server.core.renewal import replace
 from server.core.swarm import Swarm
 
 

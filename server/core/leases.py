@@ -4,7 +4,6 @@ A claim gives a fence, the cursor of its event. It rises with every lease, so wh
 shows an older one lost the task to another claim, or to the time, and is refused.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from zlib import crc32
 
@@ -28,6 +27,7 @@ from server.core.checks import check_capabilities, check_id, check_result, check
 from server.core.holders import lay_down, lose, take_up
 from server.core.mailbox import advance
 from server.core.outboxes import accept, numbered
+from server.core.renewal import replace
 from server.core.reports import moved_on
 from server.core.rules import Rules
 from server.core.swarm import Swarm

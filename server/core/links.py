@@ -1,6 +1,5 @@
 """Links: whose WebSocket is open, and who stayed away too long."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from agentkit.protocol import (
@@ -15,6 +14,7 @@ from agentkit.protocol import (
 )
 from agentkit.rows import Agent
 from server.core.checks import check_capabilities, check_id
+from server.core.renewal import replace
 from server.core.reports import touch
 from server.core.swarm import Swarm
 

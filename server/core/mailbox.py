@@ -1,7 +1,6 @@
 """Mailboxes: what the hub has for an agent, numbered, and how far each message got."""
 
 from collections import Counter
-from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
 
@@ -25,6 +24,7 @@ from agentkit.protocol import (
 )
 from agentkit.rows import Broadcast, Delivery, DeliveryKind, DeliveryState, Task
 from server.core.checks import check_id, check_text, require_text
+from server.core.renewal import replace
 from server.core.swarm import Swarm
 from server.core.transitions import DELIVERY, STEPS, TASK
 

@@ -1,6 +1,5 @@
 """Reports: what agents say of themselves, and what follows from it."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from agentkit.errors import Invalid
@@ -17,6 +16,7 @@ from agentkit.rows import Agent, HelpRequest, Status
 from server.core.checks import check_capabilities, check_id, check_text
 from server.core.holders import goes_on_with
 from server.core.outboxes import accept, numbered
+from server.core.renewal import replace
 from server.core.swarm import Swarm
 from server.core.transitions import STATUS_AFTER, TASK
 

@@ -1,6 +1,5 @@
 """Tokens: who is let in, beside those whose token is derived from the hub's secret."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from agentkit.errors import Conflict, Invalid, NotFound
@@ -13,6 +12,7 @@ from agentkit.protocol import (
 )
 from agentkit.rows import Role, Token
 from server.core.checks import check_id, check_text
+from server.core.renewal import replace
 from server.core.swarm import Swarm
 
 DERIVED = "agent:"

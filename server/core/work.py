@@ -1,6 +1,5 @@
 """Work as coordinators hand it out: assigned, queued, called off, begun anew."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from agentkit.errors import Conflict, Invalid
@@ -21,6 +20,7 @@ from agentkit.rows import Task
 from server.core.checks import check_capabilities, check_id, check_text
 from server.core.holders import lose
 from server.core.mailbox import advance, check_room, post
+from server.core.renewal import replace
 from server.core.swarm import Swarm
 from server.core.transitions import TASK
 
