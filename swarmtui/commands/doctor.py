@@ -26,11 +26,10 @@ from agentkit.sealing import WrongKey
 from agentkit.settings import Endpoint, KitSettings, discover, load, paths
 from swarmtui import __version__, output
 from swarmtui.asking import KNOCK, hub_meant, hub_options
-from swarmtui.commands.serve import Settings as HubSettings
+from swarmtui.commands.paths import TABLES, strays
 from swarmtui.commands.serve import check_key, check_store, made_by_hub, store_here
 from swarmtui.limits import lift_file_limit
 from swarmtui.output import Column, Form
-from swarmtui.preferences import Preferences
 
 Verdict: TypeAlias = Literal["ok", "warn", "fail"]
 
@@ -81,16 +80,23 @@ def sqlite() -> Finding:
 
 
 def settings() -> Finding:
-    """Whether every setting can be read."""
+    """Whether every setting can be read, and every variable is one."""
     try:
         sources = [
             source
-            for table in (KitSettings, HubSettings, Preferences)
+            for table in TABLES
             for source in load(table).sources.values()
             if source.layer != "default"
         ]
     except AgentkitError as error:
         return Finding("fail", str(error), "correct it, see swarmtui paths --sources")
+    unread = strays()
+    if unread:
+        return Finding(
+            "warn",
+            f"read by nothing: {', '.join(stray.name for stray in unread)}",
+            "; ".join(f"{stray.name}: {stray.remedy}" for stray in unread),
+        )
     return Finding("ok", f"{len(sources)} set, the rest as usual")
 
 

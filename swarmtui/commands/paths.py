@@ -1,14 +1,16 @@
 """``swarmtui paths``: where files live, and where each setting comes from."""
 
+import os
 from dataclasses import asdict
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from agentkit.settings import KitSettings, Loaded, entries, load
 from agentkit.settings import paths as find_paths
-from swarmtui import output
+from swarmtui import output, words
 from swarmtui.commands.serve import Settings as HubSettings
 from swarmtui.output import Column, Form
 from swarmtui.preferences import Preferences
@@ -20,6 +22,10 @@ SOURCES = (
     Column("from", flexible=True),
 )
 TABLES: tuple[type, ...] = (KitSettings, HubSettings, Preferences)
+PREFIX = "SWARMTUI_"
+"""What our names in the environment begin with."""
+BESIDE_SETTINGS = ("HOME", "DEBUG")
+"""Variables of ours that are no settings."""
 SECRET = {"token", "storage_master_key", "storage_master_key_previous"}
 
 
@@ -32,6 +38,36 @@ def paths(*, sources: bool, form: Form) -> None:
         output.rows(form, "settings", _settings(), SOURCES, cells=_setting_cells)
     else:
         output.rows(form, "paths", _paths(), PATHS, cells=_path_cells)
+    for stray in strays():
+        words.say(f"note: {stray.name} is read by nothing: {stray.remedy}")
+
+
+class Stray(NamedTuple):
+    """A variable that is called like ours, and that nothing reads."""
+
+    name: str
+    near: str
+    """The one of ours that is called most like it; empty when none is."""
+
+    @property
+    def remedy(self) -> str:
+        """What a person would do about it."""
+        return f"did you mean {self.near}?" if self.near else "unset it"
+
+
+def strays() -> list[Stray]:
+    """Return the variables that begin with ``SWARMTUI_`` and that nothing reads."""
+    known = [name.upper() for table in TABLES for name in entries(table)]
+    known += BESIDE_SETTINGS
+    found = sorted(name for name, value in os.environ.items() if value)
+    ours = (name.removeprefix(PREFIX) for name in found if name.startswith(PREFIX))
+    return [_stray(name, known) for name in ours if name not in known]
+
+
+def _stray(name: str, known: list[str]) -> Stray:
+    """Look for the nearest; without what all have in common, which says nothing."""
+    near = get_close_matches(name, known, 1)
+    return Stray(f"{PREFIX}{name}", f"{PREFIX}{near[0]}" if near else "")
 
 
 def _paths() -> list[dict[str, Any]]:

@@ -16,10 +16,11 @@ import pytest
 
 def examined(home: Path, *args: str, **env: str) -> tuple[int, dict[str, Any]]:
     """Return the doctor's exit code and its findings by check."""
+    plain = {key: x for key, x in os.environ.items() if not key.startswith("SWARMTUI_")}
     done = subprocess.run(
         [sys.executable, "-m", "swarmtui", "doctor", "--json", *args],
         check=False,
-        env={**os.environ, "SWARMTUI_HOME": str(home), **env},
+        env={**plain, "SWARMTUI_HOME": str(home), **env},
         capture_output=True,
         text=True,
         timeout=60,
@@ -83,6 +84,18 @@ def test_an_unreadable_setting_fails(tmp_path: Path) -> None:
     assert code == 1
     assert checks["settings"]["result"] == "fail"
     assert "pink" in checks["settings"]["found"]
+
+
+def test_a_variable_that_nothing_reads_is_noticed(tmp_path: Path) -> None:
+    code, checks = examined(tmp_path, SWARMTUI_PROT="80", SWARMTUI_XYZ="1")
+
+    assert code == 0
+    assert checks["settings"] == {
+        "check": "settings",
+        "result": "warn",
+        "found": "read by nothing: SWARMTUI_PROT, SWARMTUI_XYZ",
+        "remedy": "SWARMTUI_PROT: did you mean SWARMTUI_PORT?; SWARMTUI_XYZ: unset it",
+    }
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,44 @@ def test_an_unknown_setting_names_the_nearest(
     assert "did you mean port?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("how", [(), ("--sources",)])
+@pytest.mark.parametrize(
+    ("variable", "remedy"),
+    [
+        ("SWARMTUI_PROT", "did you mean SWARMTUI_PORT?"),
+        ("SWARMTUI_HOEM", "did you mean SWARMTUI_HOME?"),
+        ("SWARMTUI_XYZ", "unset it"),
+    ],
+)
+def test_a_variable_that_nothing_reads_is_told(
+    how: tuple[str, ...],
+    variable: str,
+    remedy: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(variable, "80")
+
+    assert cli.run(["paths", *how, "--json"]) == 0
+
+    told = capsys.readouterr()
+    assert f"note: {variable} is read by nothing: {remedy}\n" in told.err
+    assert json.loads(told.out)
+
+
+def test_variables_that_are_read_or_empty_are_not_told_of(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("SWARMTUI_THEME", "SWARMTUI_AGENT", "SWARMTUI_DEBUG"):
+        monkeypatch.setenv(variable, "")
+    monkeypatch.setenv("SWARMTUI_PORT", "9000")
+    monkeypatch.setenv("SWARMTUI_PROT", "")
+
+    cli.run(["paths"])
+
+    assert "SWARMTUI_P" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_printed_for_each_shell(
     shell: str, capsys: pytest.CaptureFixture[str]
