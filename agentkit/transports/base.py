@@ -58,25 +58,15 @@ class Courier(Connection):
         self._switching = asyncio.Lock()
         fetch = self._fetch if persistent else None
         self._dispatch = Dispatch(self._tally, self._bury, fetch)
-        self._prepared: set[str] = set()
         self._cover.add(REQUEUE)
 
     # --- For a subclass -------------------------------------------------------------
 
-    async def _prepare(self, subscription: Subscription) -> None:
-        """Have a persistent broker hold what a subscription is for, from now on.
-
-        A durable consumer that is there already stays where it is. It is called after
-        each `_open`, and when a subscription is made; `_consume` may begin before.
-
-        Raises:
-            ConnectionError: the connection is gone.
-        """
-
     def _consume(self, subscription: Subscription) -> AsyncGenerator[Delivery, None]:
         """Yield what a persistent broker holds for a subscription, in order.
 
-        `subscription.name` is the durable consumer, `subscription.pattern` what it gets
+        `subscription.name` is the durable consumer; a new one begins with the oldest
+        event that is kept. `subscription.pattern` is what it gets
         (the broker may hold more: what does not match is acknowledged and not yielded).
         At most `subscription.limits.messages` are fetched and not acknowledged; the
         generator keeps them its own for as long as they are (handlers and retries take
@@ -214,7 +204,7 @@ class Courier(Connection):
         self._dispatch.add(subscription)
         if not self.persistent:
             self._cover.add(pattern)
-        await self._adjust_if_up()
+            await self._adjust_if_up()
         return subscription.id
 
     async def unsubscribe(self, subscription_id: str) -> bool:
@@ -325,20 +315,6 @@ class Courier(Connection):
         await self.disconnect()
 
     # --- Out of sight ---------------------------------------------------------------
-
-    async def _establish(self) -> None:
-        self._prepared.clear()
-        await super()._establish()
-
-    async def _adjust(self) -> None:
-        await super()._adjust()
-        if self.persistent:
-            while new := [
-                sub for sub in self._dispatch if sub.id not in self._prepared
-            ]:
-                for subscription in new:
-                    await self._prepare(subscription)
-                    self._prepared.add(subscription.id)
 
     def _checked(self, name: str) -> str:
         """Return the name that a subscription is to have.

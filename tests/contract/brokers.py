@@ -31,7 +31,6 @@ class Broker:
     """Kills the server; None where there is no server."""
     start: Callable[[], Awaitable[None]] | None = None
     """Starts it again at the same address."""
-    persistent: bool = False
 
 
 Open: TypeAlias = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Broker]]
@@ -48,3 +47,6 @@ BROKERS: dict[str, Open] = {
 
 SHARED = [kind for kind in BROKERS if kind != "local"]
 """The kinds whose transports reach each other."""
+
+LASTING: list[str] = [kind for kind in BROKERS if kind in ("streams", "jetstream")]
+"""The kinds that are persistent."""

@@ -9,6 +9,7 @@ import pytest
 
 from agentkit.errors import Invalid
 from agentkit.transports import (
+    ConnectionError,  # noqa: A004
     Event,
     Letter,
     Limits,
@@ -18,12 +19,15 @@ from agentkit.transports import (
     TransportError,
 )
 from agentkit.transports.base import Courier
-from tests.contract.brokers import BROKERS, SHARED, Broker
+from tests.contract.brokers import BROKERS, LASTING, SHARED, Broker
 
 QUICK = Retry(attempts=3, first=0.001, most=0.002)
 
 across = pytest.mark.parametrize("broker", SHARED, indirect=True)
 """For what takes two transports that reach each other."""
+
+lasting = pytest.mark.parametrize("broker", LASTING, indirect=True)
+"""For what only persistent transports do."""
 
 
 class Box:
@@ -295,7 +299,7 @@ async def test_a_handler_may_subscribe_unsubscribe_and_publish(
     transport: Courier,
 ) -> None:
     box = Box()
-    ids = []
+    ids: list[str] = []
 
     async def first(event: Event) -> None:
         await transport.unsubscribe(ids[0])
@@ -618,3 +622,206 @@ async def test_a_letter_is_requeued_from_elsewhere(
     await box.count(1)
     await eventually(lambda: here.letters() == [])
     assert box.events[0].id == letter.event.id
+
+
+@across
+async def test_what_was_missed_before_subscribing_is_kept_only_if_persistent(
+    clients: Callable[[], Courier],
+) -> None:
+    here, there, box = clients(), clients(), Box()
+    await here.connect()
+    await publish(here, "a.early")
+
+    await there.connect()
+    await there.subscribe("a.*", box, name="box")
+    await publish(here, "a.late")
+
+    await box.last("a.late")
+    assert box.names == (["a.early"] if here.persistent else []) + ["a.late"]
+
+
+# --- A broker that goes away ----------------------------------------------------------
+
+
+@across
+async def test_a_broker_that_is_not_there_is_told_at_once(
+    broker: Broker, clients: Callable[[], Courier]
+) -> None:
+    assert broker.stop
+    await broker.stop()
+    transport = clients()
+
+    with pytest.raises(ConnectionError):
+        await transport.connect()
+
+    assert transport.metrics().state == "closed"
+
+
+@across
+async def test_a_broker_that_restarts_finds_the_subscriptions_again(
+    broker: Broker, clients: Callable[[], Courier]
+) -> None:
+    assert broker.stop
+    assert broker.start
+    here, there, box = clients(), clients(), Box()
+    for transport in (here, there):
+        await transport.connect()
+    await there.subscribe("a.*", box, name="box")
+    await publish(here, "a.before")
+    await box.count(1)
+
+    await broker.stop()
+    async with asyncio.timeout(2.5):
+        with pytest.raises(PublishError):
+            await publish(here, "a.lost")
+    await eventually(lambda: there.metrics().state == "reconnecting")
+    await there.subscribe("b.*", box, name="meanwhile")
+    await broker.start()
+    await eventually(lambda: _connected(here, there))
+    await publish(here, "a.after", "b.after")
+
+    await box.until(lambda events: {"a.after", "b.after"} <= {e.name for e in events})
+    assert box.names[0] == "a.before"
+    assert sorted(box.names[1:]) == ["a.after", "b.after"]
+    assert there.metrics().reconnects == 1
+
+
+@across
+async def test_disconnecting_ends_the_attempts_to_reconnect(
+    broker: Broker, clients: Callable[[], Courier]
+) -> None:
+    assert broker.stop
+    transport = clients()
+    await transport.connect()
+    await broker.stop()
+    await eventually(lambda: transport.metrics().state == "reconnecting")
+
+    await transport.disconnect()
+
+    assert transport.metrics().state == "closed"
+    with pytest.raises(PublishError, match=r"connect\(\)"):
+        await publish(transport, "a.b")
+
+
+def _connected(*transports: Courier) -> bool:
+    return all(each.metrics().state == "connected" for each in transports)
+
+
+# --- Persistent transports ------------------------------------------------------------
+
+
+@lasting
+async def test_a_persistent_subscription_needs_a_name(transport: Courier) -> None:
+    with pytest.raises(TransportError, match="name"):
+        await transport.subscribe("a.*", Box())
+
+
+@lasting
+async def test_what_was_published_while_a_consumer_was_away_comes_later(
+    clients: Callable[[], Courier],
+) -> None:
+    here, there, later, box = clients(), clients(), clients(), Box()
+    await here.connect()
+    await there.connect()
+    await there.subscribe("a.*", box, name="worker")
+    await numbered(here, "a.b", range(3))
+    await box.count(3)
+    await there.disconnect()
+
+    await numbered(here, "a.b", range(3, 6))
+    again = Box()
+    await later.subscribe("a.*", again, name="worker")
+    await later.connect()
+
+    await again.count(3)
+    await numbered(here, "a.b", range(6, 7))
+    await again.count(4)
+    assert (box.numbers, again.numbers) == ([0, 1, 2], [3, 4, 5, 6])
+
+
+@lasting
+async def test_consumers_of_one_name_share_the_work(
+    clients: Callable[[], Courier],
+) -> None:
+    here, boxes = clients(), [Box(), Box()]
+    await here.connect()
+    for box in boxes:
+        there = clients()
+        await there.connect()
+        limits = Limits(messages=1)
+        await there.subscribe("a.*", box, name="worker", limits=limits)
+    other = Box()
+    await here.subscribe("a.*", other, name="other")
+
+    await numbered(here, "a.b", range(100))
+
+    await other.count(100)
+    await eventually(lambda: sum(len(box.events) for box in boxes) >= 100)
+    assert sorted(boxes[0].numbers + boxes[1].numbers) == list(range(100))
+
+
+@lasting
+async def test_what_is_not_done_with_is_given_back(
+    clients: Callable[[], Courier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there, begun, box = clients(), clients(), asyncio.Event(), Box()
+
+    async def hang(event: Event) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    await here.connect()
+    await here.subscribe("a.*", hang, name="worker")
+    await numbered(here, "a.b", range(3))
+    await begun.wait()
+    monkeypatch.setattr("agentkit.transports.dispatch.GRACE", 0.01)
+    await here.disconnect()
+
+    await there.connect()
+    await there.subscribe("a.*", box, name="worker")
+
+    await box.count(3)
+    assert box.numbers == [0, 1, 2]
+
+
+@lasting
+async def test_an_event_that_is_published_twice_is_handled_once(
+    transport: Courier,
+) -> None:
+    box, event = Box(), Event("a.b")
+    await transport.subscribe("a.*", box, name="box")
+
+    await transport.publish(event)
+    await transport.publish(event)
+    await publish(transport, "a.end")
+
+    await box.last("a.end")
+    assert box.names == ["a.b", "a.end"]
+
+
+@lasting
+async def test_an_event_in_retry_waits_with_those_behind_it(
+    broker: Broker, clients: Callable[[], Courier]
+) -> None:
+    assert broker.stop
+    assert broker.start
+    transport, box, well = clients(), Box(), asyncio.Event()
+
+    async def picky(event: Event) -> None:
+        if not well.is_set():
+            raise ValueError("unwell")
+        await box(event)
+
+    await transport.connect()
+    patient = Retry(attempts=10_000, first=0.001, most=0.01)
+    await transport.subscribe("a.*", picky, name="picky", retry=patient)
+    await numbered(transport, "a.b", range(3))
+    await eventually(lambda: transport.metrics().retried > 2)
+    await broker.stop()
+    await broker.start()
+    await eventually(lambda: _connected(transport))
+
+    well.set()
+
+    await box.until(lambda events: {e.data["n"] for e in events} == {0, 1, 2})
+    assert box.numbers == [0, 1, 2]
