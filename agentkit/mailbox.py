@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -78,26 +78,18 @@ class Mailbox:
         fresh.write_text(json.dumps(upto))
         fresh.replace(self._bookmark)
 
-    def sign(
-        self,
-        *,
-        acked: int | None = None,
-        done: list[int] | None = None,
-        dead: Mapping[int, str] | None = None,
-    ) -> None:
-        """Tell the hub what has arrived, what was handled, and what was given up.
+    def sign(self, *, acked: int | None = None, done: list[int] | None = None) -> None:
+        """Tell the hub what has arrived and what was handled.
 
         Args:
             acked: everything up to this number has arrived.
             done: what was handled.
-            dead: what will not be, each with the reason.
 
         Raises:
             HubError: the hub could not be asked.
             SwarmError: it refused.
         """
-        given_up = [{"seq": seq, "reason": why} for seq, why in (dead or {}).items()]
-        said = {"acked": acked, "done": done or None, "dead": given_up or None}
+        said = {"acked": acked, "done": done or None}
         body = {name: value for name, value in said.items() if value is not None}
         with Caller(self._find(), POLL) as caller:
             caller.post("agents", self.agent, "mailbox", body=body)
