@@ -13,7 +13,8 @@ from swarmtui.modals.ledger import Ledger
 from swarmtui.modals.sheet import Sheet
 from swarmtui.model import Delta
 from swarmtui.orders import progress
-from swarmtui.text import ago, safe
+from swarmtui.text import safe
+from swarmtui.widgets.columns import age, number, words
 from swarmtui.widgets.line_table import Column, LineTable, Sort
 from swarmtui.work_facts import reached
 
@@ -33,15 +34,12 @@ def _last(row: Delivery) -> datetime:
     return row.done or row.acked or row.sent or row.queued
 
 
+def _remark(row: Delivery) -> str:
+    return f"sent again as {row.retried:,}" if row.retried else row.reason
+
+
 COLUMNS: tuple[Column[Delivery], ...] = (
-    Column(
-        key="agent",
-        title="AGENT",
-        width=12,
-        flex=2,
-        text=lambda row, _: safe(row.agent),
-        sort=lambda row: row.agent,
-    ),
+    words("agent", "AGENT", lambda row: row.agent, width=12, flex=2),
     Column(
         key="state",
         title="WAY",
@@ -50,41 +48,24 @@ COLUMNS: tuple[Column[Delivery], ...] = (
         sort=_rank,
         style=lambda row: DELIVERY_INKS[row.state].removeprefix("st-"),
     ),
-    Column(
-        key="tries",
-        title="TRIES",
+    number(
+        "tries",
+        "TRIES",
+        lambda row: row.attempts,
         width=5,
-        text=lambda row, _: f"{row.attempts}",
-        sort=lambda row: row.attempts,
         style=lambda row: "blocked" if row.attempts > 1 else "dim",
-        falling=True,
-        right=True,
     ),
-    Column(
-        key="ago",
-        title="AGO",
-        width=4,
-        text=lambda row, now: ago(_last(row), now),
-        sort=_last,
-        falling=True,
-        right=True,
-        timed=True,
-    ),
-    Column(
-        key="reason",
-        title="REASON",
+    age("ago", "AGO", _last, width=4, falling=True),
+    words(
+        "reason",
+        "REASON",
+        _remark,
         width=8,
         flex=3,
-        text=lambda row, _: _remark(row),
+        sorts=False,
         style=lambda _: "dim",
     ),
 )
-
-
-def _remark(row: Delivery) -> str:
-    if row.retried:
-        return f"sent again as {row.retried:,}"
-    return safe(row.reason)
 
 
 class LedgerSheet(Sheet[None]):

@@ -5,6 +5,7 @@ from datetime import datetime
 from agentkit.rows import Agent, HelpRequest, presence
 from swarmtui.model import urgency
 from swarmtui.text import AT_MOST_ONCE, ago, money, safe, state
+from swarmtui.widgets.columns import age, number, words
 from swarmtui.widgets.line_table import Column
 from swarmtui.widgets.lines import Line, Span
 
@@ -23,14 +24,7 @@ def _said(agent: Agent) -> str:
     return "" if agent.state in ("busy", "blocked", "help") else "dim"
 
 
-AGENT: Column[Agent] = Column(
-    key="agent",
-    title="AGENT",
-    width=16,
-    flex=1,
-    text=lambda agent, _: safe(agent.id),
-    sort=lambda agent: agent.id,
-)
+AGENT: Column[Agent] = words("agent", "AGENT", lambda agent: agent.id, width=16, flex=1)
 STATE: Column[Agent] = Column(
     key="state",
     title="STATE",
@@ -39,15 +33,7 @@ STATE: Column[Agent] = Column(
     sort=lambda agent: (_CALM[agent.state], agent.since),
     style=lambda agent: agent.state,
 )
-FOR: Column[Agent] = Column(
-    key="for",
-    title="FOR",
-    width=4,
-    text=lambda agent, now: ago(agent.since, now),
-    sort=lambda agent: agent.since,
-    right=True,
-    timed=True,
-)
+FOR: Column[Agent] = age("for", "FOR", lambda agent: agent.since, width=4)
 DOING: Column[Agent] = Column(
     key="doing",
     title="TASK OR QUESTION",
@@ -57,23 +43,13 @@ DOING: Column[Agent] = Column(
     sort=lambda agent: agent.task,
     style=_said,
 )
-DONE: Column[Agent] = Column(
-    key="done",
-    title="DONE",
-    width=4,
-    text=lambda agent, _: f"{agent.completed:,}",
-    sort=lambda agent: agent.completed,
-    falling=True,
-    right=True,
-)
-COST: Column[Agent] = Column(
-    key="cost",
-    title="COST",
+DONE: Column[Agent] = number("done", "DONE", lambda agent: agent.completed, width=4)
+COST: Column[Agent] = number(
+    "cost",
+    "COST",
+    lambda agent: agent.cost,
     width=7,
-    text=lambda agent, _: money(agent.cost),
-    sort=lambda agent: agent.cost,
-    falling=True,
-    right=True,
+    text=lambda agent: money(agent.cost),
 )
 
 
@@ -93,38 +69,35 @@ LINK: Column[Agent] = Column(
     timed=True,
     min_width=72,
 )
-CAN: Column[Agent] = Column(
-    key="can",
-    title="CAPABILITIES",
-    width=18,
-    flex=2,
-    text=lambda agent, _: safe(" ".join(agent.capabilities)),
-    style=lambda _: "dim",
-    min_width=100,
-)
+
+
+def _can(*, width: int, flex: int, min_width: int) -> Column[Agent]:
+    return words(
+        "can",
+        "CAPABILITIES",
+        lambda agent: " ".join(agent.capabilities),
+        width=width,
+        flex=flex,
+        sorts=False,
+        style=lambda _: "dim",
+        min_width=min_width,
+    )
+
+
+CAN = _can(width=18, flex=2, min_width=100)
 
 FLEET: tuple[Column[Agent], ...] = (AGENT, STATE, FOR, DOING, DONE, COST, LINK, CAN)
 
 WAITING: tuple[Column[Agent], ...] = (
-    Column(
-        key="waits",
-        title="WAITS",
+    age(
+        "waits",
+        "WAITS",
+        lambda agent: agent.since,
         width=7,
-        text=lambda agent, now: ago(agent.since, now),
         sort=lambda agent: agent.ticket,
-        right=True,
-        timed=True,
     ),
     AGENT,
-    Column(
-        key="can",
-        title="CAPABILITIES",
-        width=12,
-        flex=3,
-        text=lambda agent, _: safe(" ".join(agent.capabilities)),
-        style=lambda _: "dim",
-        min_width=46,
-    ),
+    _can(width=12, flex=3, min_width=46),
 )
 
 
@@ -165,29 +138,15 @@ HELP: tuple[Column[HelpRequest], ...] = (
         text=lambda request, _: state(_kind(request)),
         style=_kind,
     ),
-    Column(
-        key="age",
-        title="AGE",
-        width=5,
-        text=lambda request, now: ago(request.opened, now),
-        sort=lambda request: request.opened,
-        right=True,
-        timed=True,
-    ),
-    Column(
-        key="agent",
-        title="AGENT",
-        width=18,
-        flex=2,
-        text=lambda request, _: safe(request.agent),
-        sort=lambda request: request.agent,
-    ),
-    Column(
-        key="task",
-        title="TASK",
+    age("age", "AGE", lambda request: request.opened, width=5),
+    words("agent", "AGENT", lambda request: request.agent, width=18, flex=2),
+    words(
+        "task",
+        "TASK",
+        lambda request: request.task,
         width=10,
         flex=1,
-        text=lambda request, _: safe(request.task),
+        sorts=False,
         style=lambda _: "dim",
         min_width=58,
     ),

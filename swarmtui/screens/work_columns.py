@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from agentkit.rows import Delivery, Task
 from swarmtui.facts import carried
 from swarmtui.model import Model, claim_order
-from swarmtui.text import ago, safe
+from swarmtui.text import safe
+from swarmtui.widgets.columns import age, number, words
 from swarmtui.widgets.line_table import Column, Sort
 from swarmtui.work import (
     Group,
@@ -27,11 +28,11 @@ def _due(task: Task) -> tuple[datetime, str]:
     return (task.lease_until or NEVER, task.id)
 
 
-def _outcome(task: Task, _now: datetime) -> str:
+def _outcome(task: Task) -> str:
     """Return what a settled task led to: its result, or why there is none."""
     if task.state != "done":
-        return safe(task.reason)
-    return safe("  ".join(f"{name} {value}" for name, value in task.result.items()))
+        return task.reason
+    return "  ".join(f"{name} {value}" for name, value in task.result.items())
 
 
 def _urgency(task: Task, _now: datetime) -> str:
@@ -46,22 +47,8 @@ STATE: Column[Task] = Column(
     sort=lambda task: task.state,
     style=ink,
 )
-TASK: Column[Task] = Column(
-    key="task",
-    title="TASK",
-    width=7,
-    flex=1,
-    text=lambda task, _: safe(task.id),
-    sort=lambda task: task.id,
-)
-TITLE: Column[Task] = Column(
-    key="title",
-    title="TITLE",
-    width=14,
-    flex=5,
-    text=lambda task, _: safe(task.title),
-    sort=lambda task: task.title,
-)
+TASK: Column[Task] = words("task", "TASK", lambda task: task.id, width=7, flex=1)
+TITLE: Column[Task] = words("title", "TITLE", lambda task: task.title, width=14, flex=5)
 PRIORITY: Column[Task] = Column(
     key="prio",
     title="PRIO",
@@ -80,23 +67,14 @@ NEEDS: Column[Task] = Column(
     sort=wanted,
     style=lambda task: "" if task.needs or task.target else "faint",
 )
-AGENT: Column[Task] = Column(
-    key="agent",
-    title="AGENT",
-    width=10,
-    flex=2,
-    text=lambda task, _: safe(task.agent),
-    sort=lambda task: task.agent,
-)
-TRIES: Column[Task] = Column(
-    key="tries",
-    title="TRIES",
+AGENT: Column[Task] = words("agent", "AGENT", lambda task: task.agent, width=10, flex=2)
+TRIES: Column[Task] = number(
+    "tries",
+    "TRIES",
+    lambda task: task.attempts,
     width=5,
-    text=lambda task, _: tries(task),
-    sort=lambda task: task.attempts,
+    text=tries,
     style=lambda task: "blocked" if task.attempts > 1 else "dim",
-    falling=True,
-    right=True,
 )
 WAITS: Column[Task] = Column(
     key="waits",
@@ -117,80 +95,47 @@ LEASE: Column[Task] = Column(
     style=lambda task: "busy" if task.lease_until else "faint",
     timed=True,
 )
-HELD: Column[Task] = Column(
-    key="held",
-    title="FOR",
-    width=4,
-    text=lambda task, now: ago(since(task), now),
-    sort=since,
-    right=True,
-    timed=True,
-    min_width=72,
-)
-REASON: Column[Task] = Column(
-    key="reason",
-    title="LAST FAILED WITH",
+HELD: Column[Task] = age("held", "FOR", since, width=4, min_width=72)
+REASON: Column[Task] = words(
+    "reason",
+    "LAST FAILED WITH",
+    lambda task: task.reason,
     width=12,
     flex=3,
-    text=lambda task, _: safe(task.reason),
+    sorts=False,
     style=lambda _: "dim",
     min_width=100,
 )
-AGO: Column[Task] = Column(
-    key="ago",
-    title="AGO",
-    width=5,
-    text=lambda task, now: ago(since(task), now),
-    sort=since,
-    falling=True,
-    right=True,
-    timed=True,
-)
-OUTCOME: Column[Task] = Column(
-    key="outcome",
-    title="RESULT OR REASON",
+AGO: Column[Task] = age("ago", "AGO", since, width=5, falling=True)
+OUTCOME: Column[Task] = words(
+    "outcome",
+    "RESULT OR REASON",
+    _outcome,
     width=10,
     flex=4,
-    text=_outcome,
+    sorts=False,
     style=lambda _: "dim",
 )
 
 
 DEAD: tuple[Column[Letter], ...] = (
-    Column(
-        key="agent",
-        title="AGENT",
-        width=10,
-        flex=1,
-        text=lambda row, _: safe(row.agent),
-        sort=lambda row: row.agent,
-    ),
-    Column(
-        key="tries",
-        title="TRIES",
+    words("agent", "AGENT", lambda row: row.agent, width=10, flex=1),
+    number(
+        "tries",
+        "TRIES",
+        lambda row: row.attempts,
         width=5,
-        text=lambda row, _: tries(row) if isinstance(row, Task) else f"{row.attempts}",
-        sort=lambda row: row.attempts,
+        text=lambda row: tries(row) if isinstance(row, Task) else f"{row.attempts}",
         style=lambda _: "dim",
-        falling=True,
-        right=True,
     ),
-    Column(
-        key="ago",
-        title="AGO",
-        width=5,
-        text=lambda row, now: ago(since(row), now),
-        sort=since,
-        falling=True,
-        right=True,
-        timed=True,
-    ),
-    Column(
-        key="reason",
-        title="REASON",
+    age("ago", "AGO", since, width=5, falling=True),
+    words(
+        "reason",
+        "REASON",
+        lambda row: safe(row.reason) or "no reason given",
         width=14,
         flex=5,
-        text=lambda row, _: safe(row.reason) or "no reason given",
+        sorts=False,
         style=lambda _: "blocked",
     ),
 )
