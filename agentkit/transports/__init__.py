@@ -5,9 +5,12 @@
         await transport.publish(Event("task.created", {"id": "123"}))
 
 `LocalTransport` needs nothing, `HubTransport` a hub, `RedisTransport` and
-`NatsTransport` a broker and the extra ``swarmtui[redis]`` or ``swarmtui[nats]``.
+`NatsTransport` a broker and the extra ``swarmtui[redis]`` or ``swarmtui[nats]``: these
+three are imported when they are first used. `open_transport` makes the one that a URL
+names, and an `EventBus` goes over any.
 """
 
+from agentkit.transports.bus import EventBus
 from agentkit.transports.errors import (
     ConnectionError,  # noqa: A004
     PublishError,
@@ -19,18 +22,37 @@ from agentkit.transports.limits import Limits
 from agentkit.transports.local import LocalTransport
 from agentkit.transports.metrics import Metrics
 from agentkit.transports.protocol import Transport
+from agentkit.transports.urls import CLASSES, load, open_transport
 from agentkit.transports.worker import Retry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agentkit.transports.hub import HubTransport
+    from agentkit.transports.nats import NatsTransport
+    from agentkit.transports.redis import RedisTransport
 
 __all__ = [
     "ConnectionError",
     "Event",
+    "EventBus",
     "Handler",
+    "HubTransport",
     "Letter",
     "Limits",
     "LocalTransport",
     "Metrics",
+    "NatsTransport",
     "PublishError",
+    "RedisTransport",
     "Retry",
     "Transport",
     "TransportError",
+    "open_transport",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import a transport on first use (PEP 562)."""
+    if name not in CLASSES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return load(name)

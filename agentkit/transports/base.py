@@ -24,6 +24,7 @@ from agentkit.transports.events import (
     Handler,
     Observer,
     is_reserved,
+    read_wanted,
 )
 from agentkit.transports.letters import Letter, Letters, in_one_line
 from agentkit.transports.limits import Limits
@@ -188,11 +189,7 @@ class Courier(Connection):
             Invalid: the pattern is malformed, or it is reserved.
             TransportError: the name is taken, or a persistent transport needs one.
         """
-        if is_reserved(pattern):
-            raise Invalid(
-                f"the pattern {pattern!r} is for transports alone: use one that begins "
-                "without an underscore"
-            )
+        read_wanted(pattern)
         subscription = Subscription(
             name=self._checked(name) or self._dispatch.free_name(handler),
             pattern=pattern,

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 from uuid import uuid4
 
 from agentkit.errors import Invalid
-from agentkit.subjects import read_subject
+from agentkit.subjects import read_pattern, read_subject
 
 DEAD: Final = "_dead"
 """The subject of letters: events that a handler failed on for good."""
@@ -93,6 +93,20 @@ Observer: TypeAlias = Callable[[Direction, Event, int], None]
 def is_reserved(name: str) -> bool:
     """Say whether a subject or pattern is one that only transports use."""
     return name.startswith("_")
+
+
+def read_wanted(pattern: str) -> None:
+    """Check that a pattern is one that a user may subscribe to.
+
+    Raises:
+        Invalid: it is malformed, or reserved.
+    """
+    read_pattern(pattern)
+    if is_reserved(pattern):
+        raise Invalid(
+            f"the pattern {pattern!r} is for transports alone: use one that begins "
+            "without an underscore"
+        )
 
 
 def as_data(event: Event) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What every transport does, whoever wrote it."""
 
 from collections.abc import Callable
+from types import TracebackType
 from typing import Protocol, Self
 
 from agentkit.transports.events import Event, Handler, Observer
@@ -17,8 +18,13 @@ class Transport(Protocol):
     published; each subscription has a task of its own and is called once per event.
     """
 
-    kind: str
-    persistent: bool
+    @property
+    def kind(self) -> str:
+        """What it is made of: ``local``, ``hub``, ``redis`` or ``nats``."""
+
+    @property
+    def persistent(self) -> bool:
+        """Whether events are stored until each subscription is done with them."""
 
     async def connect(self) -> None:
         """Open the connection; again after `disconnect`, with the same subscriptions.
@@ -74,5 +80,11 @@ class Transport(Protocol):
     async def __aenter__(self) -> Self:
         """Connect."""
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
         """Disconnect."""

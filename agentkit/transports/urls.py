@@ -1,0 +1,101 @@
+"""The transport that a URL names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from agentkit.errors import Invalid
+from agentkit.readers import Read, switch, text
+from agentkit.transports.protocol import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A class of transports, and what a URL may say of it behind a ``?``."""
+
+    module: str
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    """The argument of the class for each option."""
+    has_url: bool = True
+
+
+_READ: Final[Mapping[str, Read]] = {"persistent": switch}
+"""How the options are read that are more than text."""
+
+_FILES: Final = {word: word for word in ("ca_file", "cert_file", "key_file")}
+_SHARED: Final = {"name": "name", "persistent": "persistent", **_FILES}
+
+_LOCAL: Final = _Kind("local", "LocalTransport", {"name": "name"}, has_url=False)
+_HUB: Final = _Kind("hub", "HubTransport", {"name": "name"})
+_REDIS: Final = _Kind(
+    "redis", "RedisTransport", {"prefix": "channel_prefix", **_SHARED}
+)
+_NATS: Final = _Kind("nats", "NatsTransport", {"prefix": "prefix", **_SHARED})
+
+_KINDS: Final[Mapping[str, _Kind]] = {
+    "local": _LOCAL,
+    "http": _HUB,
+    "https": _HUB,
+    "ws": _HUB,
+    "wss": _HUB,
+    "redis": _REDIS,
+    "rediss": _REDIS,
+    "nats": _NATS,
+    "tls": _NATS,
+}
+
+CLASSES: Final[Mapping[str, str]] = {kind.name: kind.module for kind in _KINDS.values()}
+"""The module of each class of transports, within this package."""
+
+
+def load(name: str) -> Any:
+    """Import a class of transports."""
+    return getattr(import_module(f"agentkit.transports.{CLASSES[name]}"), name)
+
+
+def open_transport(url: str) -> Transport:
+    """Return the transport that a URL names, not connected.
+
+    ``local:``, a hub's ``http://`` or ``https://``, ``redis://``, ``rediss://``,
+    ``nats://`` or ``tls://``. Behind a ``?`` may stand ``name`` (who publishes),
+    ``prefix`` (what all subjects are under at the broker), ``persistent`` (0 or 1), and
+    the files ``ca_file``, ``cert_file`` and ``key_file``.
+
+    Raises:
+        Invalid: the URL names no transport, or an option that it does not have.
+        TransportError: the package that it needs is not installed.
+    """
+    parts = urlsplit(url)
+    kind = _KINDS.get(parts.scheme)
+    if kind is None:
+        raise Invalid(
+            f"{parts.scheme + ':' if parts.scheme else url!r} names no transport: use "
+            f"one of {', '.join(_KINDS)}"
+        )
+    options = _options(kind, parts.scheme, parts.query)
+    address = (parts._replace(query="").geturl(),) if kind.has_url else ()
+    transport: Transport = load(kind.name)(*address, **options)
+    return transport
+
+
+def _options(kind: _Kind, scheme: str, query: str) -> dict[str, Any]:
+    """Return the arguments of the class that a query says."""
+    found = {}
+    for word, raw in parse_qsl(query, keep_blank_values=True):
+        if word not in kind.options:
+            raise Invalid(
+                f"a transport of {scheme}: has no option {word!r}: use "
+                f"{', '.join(kind.options)}"
+            )
+        read: Read = _READ.get(word, text)
+        try:
+            found[kind.options[word]] = read(raw)
+        except ValueError as error:
+            remedy = "1 or 0" if word in _READ else "printable text"
+            raise Invalid(
+                f"the option {word}={raw!r} {error}: write {remedy}"
+            ) from None
+    return found
