@@ -88,7 +88,7 @@ METRICS: Final = (
     Metric(
         COUNTER,
         "leases_expired",
-        "Leases that ran out, so that their task went back to the queue.",
+        "Leases that ran out; their task is tried again, or is dead.",
         lambda o: o.hub.stats.expired,
     ),
     Metric(

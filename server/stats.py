@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final
 
-from agentkit.protocol import Logged, TaskReleased
+from agentkit.protocol import Event, Logged, TaskDead, TaskReleased
 
 EDGES: Final = tuple(0.05 * 1.15**step for step in range(90))
 """Upper edges of the latency classes, in ms: 50 µs to 13 s in steps of 15 %."""
@@ -50,7 +50,7 @@ class Meter:
         self.kinds: Counter[type] = Counter()
         """Events that are on disk, by class."""
         self.expired = 0
-        """Leases that ran out, so that their task went back to the queue."""
+        """Leases that ran out, the last of a task's attempts too."""
         self.seconds: deque[Second] = deque([Second()], maxlen=WINDOW)
         self._now = self.seconds[-1]
         self.last = Second()
@@ -69,7 +69,7 @@ class Meter:
         for _, event in events:
             self.events += 1
             self.kinds[type(event)] += 1
-            self.expired += isinstance(event, TaskReleased) and event.cause == "expired"
+            self.expired += _ran_out(event)
 
     def stored(self, ms: float) -> None:
         """Count a command whose events are on disk, `ms` after it arrived."""
@@ -106,3 +106,8 @@ class Meter:
 
     def _window(self, name: str) -> list[list[int]]:
         return [getattr(second, name) for second in self.seconds]
+
+
+def _ran_out(event: Event) -> bool:
+    """Say whether an event ended a lease that nobody extended."""
+    return isinstance(event, TaskReleased | TaskDead) and event.cause == "expired"

@@ -337,6 +337,7 @@ class TaskDead:
     task: str
     fence: int
     reason: str
+    cause: Literal["failed", "expired"] = "failed"
     spool: str = ""
     seq: int = 0
 

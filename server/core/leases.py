@@ -264,7 +264,7 @@ def evolve_dead(swarm: Swarm, event: TaskDead) -> None:
         )
     )
     accept(swarm, event.agent, event.spool, event.seq)
-    if old.state == "leased":
+    if old.state == "leased" and event.cause == "failed":
         lay_down(swarm, event.agent, old.id, event.at)
     elif old.is_held:
         lose(swarm, event.agent, old.id, event.at)
@@ -367,6 +367,7 @@ def _expire(rules: Rules, task: Task, now: datetime) -> Event:
             agent=task.agent,
             task=task.id,
             fence=task.fence,
+            cause="expired",
             reason=reason,
         )
     return TaskReleased(

@@ -1,7 +1,11 @@
 """How busy the hub is and how long things take."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
+from agentkit.protocol import Event, Logged, TaskDead, TaskReleased
 from server.stats import EDGES, WINDOW, Meter
 
 
@@ -57,3 +61,26 @@ def test_a_second_that_was_closed_tells_its_rates() -> None:
 
     assert (meter.last.arrived, meter.last.pushed) == (1, 3)
     assert (meter.commands, meter.in_bytes, meter.out_bytes) == (2, 101, 900)
+
+
+def test_a_lease_that_ran_out_is_counted_whether_or_not_its_task_is_tried_again() -> (
+    None
+):
+    meter = Meter()
+    common: dict[str, Any] = {
+        "at": datetime(2026, 1, 1, tzinfo=UTC),
+        "agent": "a",
+        "task": "T1",
+        "fence": 1,
+        "reason": "",
+    }
+    ends: tuple[Event, ...] = (
+        TaskReleased(cause="expired", not_before=None, **common),
+        TaskReleased(cause="failed", not_before=None, **common),
+        TaskDead(cause="expired", **common),
+        TaskDead(**common),
+    )
+
+    meter.wrote([Logged(cursor, end) for cursor, end in enumerate(ends, 1)], 1.0)
+
+    assert (meter.events, meter.expired) == (4, 2)

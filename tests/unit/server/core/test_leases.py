@@ -20,6 +20,7 @@ from agentkit.protocol import (
     Notify,
     Requeue,
     Start,
+    TaskDead,
     TaskLeased,
     Tick,
 )
@@ -312,6 +313,25 @@ def test_whoever_is_not_heard_loses_the_task(world: World) -> None:
     claim(world, "a")
     world.wait(seconds=LEASE)
     assert world.subjects(Tick()) == ["task.dead"]
+
+
+@pytest.mark.parametrize(("linked", "status"), [(True, "idle"), (False, "busy")])
+def test_who_is_not_heard_until_the_last_attempt_ends_was_not_heard_by_that(
+    world: World, *, linked: bool, status: str
+) -> None:
+    if linked:
+        world.do(Link(agent="a"))
+    world.do(Enqueue(id="T1", max_attempts=1))
+    claim(world, "a")
+    heard = world.now
+    world.wait(seconds=LEASE)
+
+    (event,) = world.do(Tick())
+
+    assert isinstance(event, TaskDead)
+    assert (event.cause, event.fence) == ("expired", task(world).fence)
+    assert (task(world).state, world.swarm.agents["a"].status) == ("dead", status)
+    assert world.swarm.agents["a"].heard == heard
 
 
 def test_an_attempt_that_is_given_back_does_not_count(world: World) -> None:
