@@ -1,25 +1,7 @@
-"""Settings in layers: flag, environment, project file, user file, default.
-
-A table of settings is a frozen dataclass whose fields are made with `setting`; `load`
-fills it and remembers where each value came from. `KitSettings` is the table of this
-package, at the top level of the files; another package declares its own with a
-``SECTION``, which is its ``[section]`` in the files::
-
-    @dataclass(frozen=True)
-    class HubSettings:
-        SECTION: ClassVar[str] = "hub"
-        port: int = setting(8765, "The port to listen on.", read=whole(0, 65535))
-
-    loaded = load(HubSettings, flags={"port": None})
-    loaded.values.port, loaded.sources["port"]
-
-In the environment ``port`` is ``SWARMTUI_PORT``. A key that no table has is an error
-which names the nearest one.
-"""
+"""Tables of settings, and the layers that fill them."""
 
 # ruff: noqa: RUF009 - a table's defaults are fields, made by `setting`
 
-import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -29,51 +11,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from agentkit import places
-from agentkit.errors import HubUnreachable, Invalid
-from agentkit.readers import (
-    Read,
-    file,
-    number,
-    one_of,
-    split_address,
-    switch,
-    text,
-    web_address,
-    whole,
-    words,
-)
+from agentkit.errors import Invalid
+from agentkit.readers import Read, file, one_of, switch, text, web_address, words
 from agentkit.rows import Guarantee
-
-__all__ = [
-    "DEFAULT_URL",
-    "SECTIONS",
-    "Discovered",
-    "Endpoint",
-    "KitSettings",
-    "Loaded",
-    "Paths",
-    "Setting",
-    "Source",
-    "Storage",
-    "discover",
-    "endpoint",
-    "entries",
-    "file",
-    "load",
-    "number",
-    "one_of",
-    "paths",
-    "private_folder",
-    "same_hub",
-    "setting",
-    "split_address",
-    "storage",
-    "switch",
-    "text",
-    "web_address",
-    "whole",
-    "words",
-]
 
 T = TypeVar("T")
 Layer: TypeAlias = Literal["flag", "environment", "project", "user", "default"]
@@ -83,14 +23,10 @@ SECTIONS = ("hub", "dashboard")
 
 DEFAULT_URL = "http://127.0.0.1:8765"
 
-
 FAME_STORAGE = "FAME_STORAGE_PROFILE"
 ENCRYPTED = "encrypted-sqlite"
 PROFILES = {"memory": False, "sqlite": True, ENCRYPTED: True}
 """Naylence's words for where an agent keeps things, and whether that is durable."""
-
-
-# --- Tables --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,199 +274,4 @@ def _read(name: str, entry: Setting, raw: Any, source: Source) -> Any:
     except ValueError as error:
         raise Invalid(
             f"{name} cannot be {raw!r}: it {error}; correct {source.place}"
-        ) from None
-
-
-# --- Files and the running hub -------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """Where everything lives."""
-
-    config_file: Path
-    hub_file: Path
-    """Written by the hub while it runs: address and token."""
-    database: Path
-    outbox: Path
-    claims: Path
-    """Where the fences of claimed tasks are remembered."""
-    logs: Path
-    recordings: Path
-
-
-def paths(environ: Mapping[str, str] | None = None) -> Paths:
-    """Return where everything lives: XDG, or all under ``SWARMTUI_HOME``."""
-    environ = os.environ if environ is None else environ
-    state = Path(places.folder("state", environ))
-    return Paths(
-        config_file=Path(places.config_file(environ)),
-        hub_file=Path(places.hub_file(environ)),
-        database=Path(places.folder("data", environ)) / "hub.db",
-        outbox=Path(places.outbox_folder(environ)),
-        claims=state / "claims",
-        logs=state / "logs",
-        recordings=state / "recordings",
-    )
-
-
-def private_folder(path: Path) -> Path:
-    """Make a folder, and those above it, for this user alone; return it."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """Where durable agents keep their files, and what seals them."""
-
-    folder: Path
-    key: str = field(default="", repr=False)
-    previous: str = field(default="", repr=False)
-
-
-def storage(
-    loaded: Loaded[KitSettings],
-    *,
-    durable: bool | None = None,
-    key: str | None = None,
-    environ: Mapping[str, str] | None = None,
-) -> Storage | None:
-    """Say where an agent keeps its file; None when it is not durable.
-
-    Args:
-        loaded: the settings.
-        durable: whether it is; else as they say.
-        key: the master key; else as they say.
-        environ: the environment that they were loaded from.
-
-    Raises:
-        Invalid: the key cannot be read, or there is none and there has to be one.
-    """
-    from agentkit.sealing import master_key
-
-    kit = loaded.values
-    if not (kit.durable if durable is None else durable):
-        return None
-    named = "storage_master_key"
-    master = (
-        master_key(kit.storage_master_key, kit.storage_master_key_file, named)
-        if key is None
-        else master_key(key, name="key")
-    )
-    if not master and _wants_key(loaded, os.environ if environ is None else environ):
-        raise Invalid(
-            f"{FAME_STORAGE} is {ENCRYPTED} and there is no key: set "
-            f"FAME_STORAGE_MASTER_KEY, or {named} in your settings"
-        )
-    return Storage(
-        kit.storage_directory or paths(environ).outbox / "agents",
-        master,
-        kit.storage_master_key_previous,
-    )
-
-
-def _wants_key(loaded: Loaded[KitSettings], environ: Mapping[str, str]) -> bool:
-    variable = loaded.sources["durable"].where
-    return variable == FAME_STORAGE and environ.get(variable) == ENCRYPTED
-
-
-@dataclass(frozen=True, slots=True)
-class Discovered:
-    """The hub that runs on this machine, as it announced itself."""
-
-    url: str
-    token: str = field(repr=False)
-    pid: int = 0
-    version: str = ""
-    started: str = ""
-    certificate: str = ""
-    """What it shows over TLS, in PEM."""
-
-
-def discover(environ: Mapping[str, str] | None = None) -> Discovered | None:
-    """Return the hub announced on this machine; it may have died since.
-
-    Raises:
-        HubUnreachable: the announcement cannot be read.
-    """
-    path = paths(environ).hub_file
-    try:
-        found = json.loads(path.read_text())
-        return Discovered(
-            url=web_address(found["url"]),
-            token=str(found["token"]),
-            pid=int(found.get("pid", 0)),
-            version=str(found.get("version", "")),
-            started=str(found.get("started", "")),
-            certificate=str(found.get("certificate", "")),
-        )
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        known = isinstance(error, OSError) and error.strerror
-        raise HubUnreachable(
-            f"{path}, where the hub announces itself, cannot be read "
-            f"({known.lower() if known else 'it is damaged'}): delete it and start the "
-            "hub again"
-        ) from None
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A hub to talk to, and how."""
-
-    url: str
-    token: str = field(default="", repr=False)
-    ca_file: Path | None = None
-    client_cert: Path | None = None
-    client_key: Path | None = None
-    certificate: str = field(default="", repr=False)
-    """The one certificate to trust, in PEM, whatever name it has."""
-
-
-def endpoint(
-    kit: KitSettings | None = None, environ: Mapping[str, str] | None = None
-) -> Endpoint:
-    """Say which hub to talk to: the one set, else the one found, else the default.
-
-    The token that a hub on this machine announced is shown to that hub alone, and the
-    certificate that it announced is trusted unless a setting names others.
-
-    Raises:
-        Invalid: a setting or the token's file cannot be read.
-        HubUnreachable: the hub's announcement cannot be read.
-    """
-    kit = load(KitSettings, environ=environ).values if kit is None else kit
-    found = discover(environ)
-    url = kit.url or (found.url if found else DEFAULT_URL)
-    token = kit.token or _token_of(kit.token_file)
-    certificate = ""
-    if found and same_hub(url, found.url):
-        token = token or found.token
-        certificate = "" if kit.ca_file else found.certificate
-    return Endpoint(
-        url, token, kit.ca_file, kit.client_cert, kit.client_key, certificate
-    )
-
-
-def same_hub(one: str, other: str) -> bool:
-    """Say whether two addresses lead to the same port; localhost is 127.0.0.1."""
-    return _origin(one) == _origin(other)
-
-
-def _origin(url: str) -> tuple[str, str, int]:
-    parts = split_address(url)
-    host = "127.0.0.1" if parts.hostname == "localhost" else str(parts.hostname)
-    return parts.scheme, host, parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def _token_of(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        return path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(
-            f"the token's file {path} cannot be read ({error}): check token_file"
         ) from None
