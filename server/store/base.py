@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal, NamedTuple, Protocol, TypeAlias
 
 from agentkit.errors import HubUnavailable
 from agentkit.protocol import Logged
-from agentkit.rows import Broadcast, Delivery, HelpRequest, Receipt, Task
+from agentkit.rows import Broadcast, Delivery, HelpRequest, Letter, Receipt, Task
 from server.core.tables import Tables, Turn
 
 Write: TypeAlias = Callable[[Sequence[Logged]], Turn]
@@ -77,7 +77,8 @@ class Store(Protocol):
         last, in the order they first came; the newest `KEEP_RECEIPTS` receipts; open
         help requests, tasks and deliveries that wait or may be tried again, unsettled
         broadcasts; of the settled ones the newest `KEEP_SETTLED` of each table by
-        version (deliveries: none), and whatever a loaded delivery refers to.
+        version (deliveries: none), and whatever a loaded delivery refers to; as many
+        letters that are dead, and as many others.
         """
 
     async def turn(self, write: Write) -> Turn:
@@ -136,6 +137,20 @@ class Store(Protocol):
     async def broadcast(self, key: str) -> Broadcast | None:
         """Read one broadcast, however old."""
 
+    async def letter(self, key: str) -> Letter | None:
+        """Read one letter, however old."""
+
+    async def letters(
+        self, *, state: Literal["", "dead"] = "", before: int = 0, limit: int = 100
+    ) -> list[Letter]:
+        """Read at most `limit` letters, those that changed last first.
+
+        Args:
+            state: the dead ones alone, or all.
+            before: the version of the last one seen; 0 begins.
+            limit: how many at most.
+        """
+
     async def receipt(self, key: str) -> Receipt | None:
         """Read the receipt of an idempotency key, however old."""
 
@@ -145,10 +160,10 @@ class Store(Protocol):
         The log loses its oldest events: those from before a time, and more while it
         all takes up more than `size` bytes. What is settled goes when the event that
         settled it has gone: help requests, tasks, deliveries, broadcasts with all of
-        their deliveries, and receipts with the last event of theirs; spools with the
-        event that last touched them, but for the one that an agent used last and the
-        one that it began last. Agents, tokens, whatever still waits, what a waiting
-        delivery carries, and the newest event always stay.
+        their deliveries, letters, and receipts with the last event of theirs; spools
+        with the event that last touched them, but for the one that an agent used last
+        and the one that it began last. Agents, tokens, whatever still waits, what a
+        waiting delivery carries, and the newest event always stay.
 
         A batch takes a few milliseconds, so that turns come in between.
 

@@ -29,6 +29,7 @@ SETTLED: Mapping[str, Callable[[Any], bool]] = {
     "broadcasts": lambda row: not LIVE[Broadcast](row),
     "deliveries": lambda row: row.is_settled,
     "receipts": lambda _row: True,
+    "letters": lambda _row: True,
     "spools": lambda _row: True,
 }
 """Whether a row may be forgotten with its last event; other tables keep all of theirs.

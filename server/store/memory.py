@@ -14,6 +14,7 @@ from agentkit.rows import (
     Broadcast,
     Delivery,
     HelpRequest,
+    Letter,
     Receipt,
     Spool,
     Task,
@@ -75,6 +76,7 @@ class MemoryStore:
             deliveries=waiting,
             spools=_last_used(rows.spools, KEEP_SPOOLS),
             receipts=_newest(rows.receipts),
+            letters=_newest_letters(rows.letters),
         )
 
     async def turn(self, write: Write) -> Turn:
@@ -157,6 +159,21 @@ class MemoryStore:
         """Read one broadcast, however old."""
         return self._rows.broadcasts.get(key)
 
+    async def letter(self, key: str) -> Letter | None:
+        """Read one letter, however old."""
+        return self._rows.letters.get(key)
+
+    async def letters(
+        self, *, state: Literal["", "dead"] = "", before: int = 0, limit: int = 100
+    ) -> list[Letter]:
+        """Read at most `limit` letters, those that changed last first."""
+        chosen = [
+            row
+            for row in self._rows.letters.values()
+            if state in ("", row.state) and (not before or row.version < before)
+        ]
+        return sorted(chosen, key=attrgetter("version"), reverse=True)[:limit]
+
     async def receipt(self, key: str) -> Receipt | None:
         """Read the receipt of an idempotency key, however old."""
         return self._rows.receipts.get(key)
@@ -232,7 +249,9 @@ def _waiting(rows: Tables) -> dict[tuple[str, int], Delivery]:
     return {key: row for key, row in rows.deliveries.items() if LIVE[Delivery](row)}
 
 
-def _version(row: HelpRequest | Task | Broadcast | Delivery | Receipt | Spool) -> int:
+def _version(
+    row: HelpRequest | Task | Broadcast | Delivery | Receipt | Spool | Letter,
+) -> int:
     return row.last if isinstance(row, Receipt) else row.version
 
 
@@ -250,6 +269,14 @@ def _last_used(
 def _newest(receipts: dict[str, Receipt]) -> dict[str, Receipt]:
     ordered = sorted(receipts.values(), key=attrgetter("last"))
     return {row.key: row for row in ordered[-KEEP_RECEIPTS:]}
+
+
+def _newest_letters(letters: dict[str, Letter]) -> dict[str, Letter]:
+    """Return the newest that are dead, and the newest of the others."""
+    ordered = sorted(letters.values(), key=attrgetter("version"))
+    dead = [row for row in ordered if row.state == "dead"]
+    rest = [row for row in ordered if row.state != "dead"]
+    return {row.id: row for row in (*dead[-KEEP_SETTLED:], *rest[-KEEP_SETTLED:])}
 
 
 def _still_of_use(rows: dict[str, Any], wanted: set[str]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from agentkit.rows import (
     Broadcast,
     Delivery,
     HelpRequest,
+    Letter,
     Receipt,
     Row,
     Spool,
@@ -86,6 +87,15 @@ END
 """Those that an agent began before its last one are old; an upsert of one that is
 there does not come here."""
 
+LETTERS = """
+CREATE TABLE letters (
+    id TEXT PRIMARY KEY, version INTEGER NOT NULL, dead INTEGER NOT NULL,
+    body TEXT NOT NULL
+) STRICT;
+CREATE INDEX letters_version ON letters (version);
+CREATE INDEX letters_dead ON letters (version) WHERE dead;
+"""
+
 IDENTITY = "CREATE TABLE IF NOT EXISTS identity (id TEXT NOT NULL) STRICT"
 """What the log is recognised by: a file without it, or that was restored, gets one."""
 
@@ -113,7 +123,7 @@ CREATE TABLE receipts (
     key TEXT PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL
 ) STRICT;
 CREATE TABLE tokens (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
-
+{LETTERS}
 CREATE TABLE checks (id INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
 INSERT INTO checks VALUES (1, 0);
 {INDEXES}
@@ -237,6 +247,10 @@ def _settling(row: HelpRequest | Broadcast) -> Values:
     return row.id, row.version, LIVE[type(row)](row), dump(row)
 
 
+def _letter(row: Letter) -> Values:
+    return row.id, row.version, row.state == "dead", dump(row)
+
+
 def _table(
     name: str, kind: type[Row], keys: str, others: str, bind: Callable[[Any], Values]
 ) -> Table:
@@ -260,6 +274,9 @@ def _loads(name: str, kind: type[Row], key: tuple[str, ...]) -> tuple[str, ...]:
             f"{select} WHERE NOT live {newest}",
             f"{select} WHERE NOT live AND id IN ({CARRIED})",
         )
+    if name == "letters":
+        newest = f"ORDER BY version DESC LIMIT {KEEP_SETTLED}"
+        return f"{select} WHERE dead {newest}", f"{select} WHERE NOT dead {newest}"
     if name == "spools":
         order = "PARTITION BY agent ORDER BY version DESC, rowid DESC"
         place = f"rowid AS came, row_number() OVER ({order}) AS place"
@@ -307,5 +324,6 @@ TABLES: dict[str, Table] = {
         lambda row: (row.key, row.last, dump(row)),
     ),
     "tokens": _table("tokens", Token, "id", "body", lambda row: (row.id, dump(row))),
+    "letters": _table("letters", Letter, "id", "version dead body", _letter),
 }
 """Keyed as the fields of `Tables`."""

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Literal, ParamSpec, TypeAlias, TypeVar
 import aiosqlite
 
 from agentkit.protocol import Logged
-from agentkit.rows import Broadcast, Delivery, HelpRequest, Receipt, Task
+from agentkit.rows import Broadcast, Delivery, HelpRequest, Letter, Receipt, Task
 from agentkit.sealing import Sealer
 from server.core.tables import Tables, Turn
 from server.store import by_agent, copies
@@ -190,6 +190,23 @@ class SQLiteStore:
         """Read one broadcast, however old."""
         found: Broadcast | None = await self._one("broadcasts", key)
         return found
+
+    async def letter(self, key: str) -> Letter | None:
+        """Read one letter, however old."""
+        found: Letter | None = await self._one("letters", key)
+        return found
+
+    async def letters(
+        self, *, state: Literal["", "dead"] = "", before: int = 0, limit: int = 100
+    ) -> list[Letter]:
+        """Read at most `limit` letters, those that changed last first."""
+        where: dict[str, _Value] = {"version < ?": before} if before else {}
+        if state:
+            where["dead"] = ()
+        table = TABLES["letters"]
+        return await self._fetch(
+            table.select, table.read, where=where, order="version DESC", limit=limit
+        )
 
     async def receipt(self, key: str) -> Receipt | None:
         """Read the receipt of an idempotency key, however old."""

@@ -28,6 +28,7 @@ _NEWER: Final = (
 _SETTLED: Final = (
     ("deliveries", "(NOT live OR dead) AND NOT broadcast"),
     ("receipts", "TRUE"),
+    ("letters", "TRUE"),
     ("helps", f"NOT live AND {_CARRIED_NOT}"),
     ("tasks", f"NOT live AND {_CARRIED_NOT}"),
     ("tasks", f"dead AND {_CARRIED_NOT}"),

@@ -9,6 +9,7 @@ from server.store import by_agent
 from server.store.schema import (
     DELIVERIES_SETTLED,
     INDEXES,
+    LETTERS,
     SPOOL_BEGUN,
     SPOOLS_OLD,
     VERSION,
@@ -27,6 +28,7 @@ UPDATE receipts SET version = body ->> 'last';
 """  # noqa: S608
 
 _FROM_2 = f"""
+{LETTERS}
 DROP INDEX events_agent;
 {by_agent.SCHEMA}
 DROP INDEX IF EXISTS deliveries_settled;

@@ -27,6 +27,7 @@ from agentkit.rows import (
     Broadcast,
     Delivery,
     HelpRequest,
+    Letter,
     Receipt,
     Row,
     Spool,
@@ -50,6 +51,7 @@ TABLE_OF: dict[type[Row], str] = {
     Spool: "spools",
     Receipt: "receipts",
     Token: "tokens",
+    Letter: "letters",
 }
 
 
@@ -149,6 +151,8 @@ async def read_back(store: Store, row: Row) -> Row | None:
             return await store.help(row.id)
         case Broadcast():
             return await store.broadcast(row.id)
+        case Letter():
+            return await store.letter(row.id)
         case Delivery():
             ledger = await store.deliveries(ref=row.ref, agent=row.agent)
             return next(mail for mail in ledger if mail.seq == row.seq)
@@ -646,6 +650,8 @@ OVER: list[Callable[[int], Row]] = [
     lambda version: delivery_row("a1", 1, kind="task", state="done", version=version),
     lambda version: delivery_row("a1", 1, kind="task", state="dead", version=version),
     lambda version: Receipt(key="x", at=NOW, first=version, last=version),
+    lambda version: letter_row("x", version=version),
+    lambda version: letter_row("x", state="discarded", version=version),
 ]
 WAITING: list[Callable[[int], Row]] = [
     lambda version: help_row("x", state="snoozed", version=version),
@@ -673,6 +679,39 @@ async def test_what_is_over_goes_after_the_event_that_ended_it(
 
     assert kept == row
     assert await _rows_like(store, row) == []
+
+
+def letter_row(key: str, **fields: Any) -> Letter:
+    base: dict[str, Any] = {"state": "dead", "at": NOW, "message": {"name": "a.b"}}
+    return Letter(id=key, subscription="works", **{**base, **fields})
+
+
+async def test_letters_are_listed_in_pages_the_last_changed_first(
+    store: Store,
+) -> None:
+    rows = [letter_row(f"L{n}", version=n) for n in range(1, 7)]
+    rows[3] = replace(rows[3], state="requeued")
+    await write(store, rows=tuple(rows))
+
+    newest = await store.letters(limit=2)
+    rest = await store.letters(before=newest[-1].version)
+    dead = await store.letters(state="dead", limit=3)
+
+    assert [row.id for row in newest] == ["L6", "L5"]
+    assert [row.id for row in rest] == ["L4", "L3", "L2", "L1"]
+    assert [row.id for row in dead] == ["L6", "L5", "L3"]
+
+
+async def test_a_start_loads_the_newest_letters_dead_and_not(store: Store) -> None:
+    many = KEEP_SETTLED + 2
+    dead = [letter_row(f"D{n}", version=n) for n in range(1, many)]
+    rest = [letter_row(f"R{n}", state="requeued", version=n) for n in range(1, many)]
+    await write(store, rows=(*dead, *rest))
+
+    _, loaded = await store.load()
+
+    kept = {row.id for row in (*dead[1:], *rest[1:])}
+    assert loaded.letters.keys() == kept
 
 
 async def _rows_like(store: Store, row: Row) -> list[Row]:

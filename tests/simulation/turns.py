@@ -146,6 +146,16 @@ COMMANDS: Final[tuple[Callable[[Swarm, Random, datetime], Command], ...]] = (
     lambda swarm, dice, _: p.SendBroadcast(
         id=f"B{swarm.cursor}", text="hello", where=dice.choice(("", "cap:x"))
     ),
+    lambda swarm, dice, _: p.Bury(
+        id=f"L{swarm.cursor}",
+        message={"name": "job.made", "data": {"text": "x" * dice.randrange(2000)}},
+        subscription="works",
+        reason="ValueError: no",
+        attempts=3,
+    ),
+    lambda swarm, dice, _: dice.choice((p.Unbury, p.Discard))(
+        id=dice.choice((*swarm.letters, "L0")), by="me"
+    ),
     lambda swarm, dice, _: p.CreateToken(
         id=f"K{swarm.cursor}", role="viewer", digest="0" * 64
     ),
