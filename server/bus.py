@@ -12,18 +12,15 @@ from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
+import orjson
+
 from agentkit.errors import Conflict, Invalid
 from agentkit.subjects import Trie, read_subject
+from agentkit.transports.events import DEAD, LINK, REQUEUE, is_reserved
 from server.asgi import dumps
 from server.connection import CHUNK, Connection, text_frame
 from server.stats import Meter
 
-DEAD: Final = "_dead"
-"""The subject of letters: messages that a subscriber gave up."""
-REQUEUE: Final = "_requeue"
-"""The subject of letters that their subscriber shall try once more; the hub's own."""
-LINK: Final = "_link"
-"""The subject of what transports tell of themselves."""
 RESERVED: Final = frozenset({DEAD, REQUEUE, LINK})
 
 PATTERNS: Final = 1000
@@ -237,7 +234,7 @@ class Bus:
         read_subject(subject)
         _check_reserved(subject)
         reached = self._trie_of(subject).match(subject)
-        frame = text_frame(dumps({"type": "event", "event": event}))
+        frame = text_frame(_encoded(event))
         for member in reached:
             member.put(frame)
             if not member.is_due:
@@ -247,7 +244,7 @@ class Bus:
         return len(reached)
 
     def _trie_of(self, name: str) -> Trie[Member]:
-        return self._reserved if name.startswith("_") else self._trie
+        return self._reserved if is_reserved(name) else self._trie
 
     def _note(self, message: Message, heft: int) -> None:
         if not self._fresh:
@@ -272,7 +269,7 @@ class Bus:
         self._room.set()
         now = perf_counter()
         for message in fresh:
-            if message.event["name"].startswith("_"):
+            if is_reserved(message.event["name"]):
                 continue
             self.published += 1
             self.delivered += len(message.reached)
@@ -280,8 +277,23 @@ class Bus:
                 observer(message, (now - message.arrived) * 1000)
 
 
+def _encoded(event: Mapping[str, Any]) -> bytes:
+    """Return the frame of a message.
+
+    Raises:
+        Invalid: it has something that not everybody could read.
+    """
+    try:
+        return dumps({"type": "event", "event": event})
+    except orjson.JSONEncodeError:
+        raise Invalid(
+            f"the data of {event['name']!r} cannot be told on: leave out numbers "
+            "beyond 64 bits, halves of surrogate pairs and more than 200 levels"
+        ) from None
+
+
 def _check_reserved(name: str) -> None:
-    if name.startswith("_") and name not in RESERVED:
+    if is_reserved(name) and name not in RESERVED:
         raise Invalid(
             f"{name!r} begins with an underscore, as the bus's own subjects do: leave "
             "it out"

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypeAlias
 from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from agentkit.errors import Invalid, SwarmError
+from agentkit.errors import SwarmError
+from agentkit.transports.events import REQUEUE
 from server.asgi import dumps
 from server.auth import Principal, allow
-from server.bus import REQUEUE
 from server.limits import Bucket
 from server.office import Office
-from server.wire import Body, Moment, PlainId, RequestId
+from server.wire import Moment, PlainId, RequestId
 from server.ws import Socket, parse
 
 Pattern = Annotated[str, Field(max_length=512)]
@@ -27,13 +27,17 @@ class BusHello(TypedDict):
 
 
 class BusEvent(TypedDict):
-    """A message; `only` names the one subscription that it is for."""
+    """A message; `only` names the one subscription that it is for.
+
+    What data cannot be told on is refused by the bus: the connection stays.
+    """
 
     name: Pattern
     id: Annotated[str, Field(pattern=r"^[!-~]{1,64}$")]
-    data: NotRequired[Body]
+    data: NotRequired[dict[str, Any]]
     at: NotRequired[Moment]
     only: NotRequired[Annotated[str, Field(max_length=512)]]
+    letter: NotRequired[Annotated[str, Field(max_length=256)]]
 
 
 class PublishFrame(TypedDict):
@@ -164,19 +168,9 @@ class Session:
     def _publish(self, said: BusEvent, size: int) -> int:
         allow(self._principal, "operator", "agent")
         if said["name"] == REQUEUE:
-            raise Invalid(
-                f"only the hub publishes {REQUEUE}: requeue the letter with swarmtui "
-                "letters requeue"
-            )
-        event = {
-            "id": said["id"],
-            "name": said["name"],
-            "data": said.get("data", {}),
-            "source": self._member.name,
-            "at": said.get("at") or self._office.hub.now(),
-        }
-        if "only" in said:
-            event["only"] = said["only"]
+            allow(self._principal, "operator")
+        event = {"data": {}, "at": self._office.hub.now(), **said}
+        event["source"] = self._member.name
         return self._office.bus.publish(event, size)
 
     def _send(self, frame: dict[str, Any]) -> None:

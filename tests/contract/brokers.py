@@ -6,6 +6,7 @@ that costs time to start is a fixture of the session in `conftest.py`, had by
 ``request.getfixturevalue``. No server is no reason to skip: the project installs them.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ import pytest
 
 from agentkit.transports import LocalTransport
 from agentkit.transports.base import Courier
+from agentkit.transports.hub import HubTransport
+from tests.contract.hub_server import HubServer
 
 
 class Client(Protocol):
@@ -41,8 +44,27 @@ async def local(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
     yield Broker(LocalTransport)
 
 
+@asynccontextmanager
+async def hub(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
+    """Open the hub of the session; nothing stays on its bus from test to test."""
+    server: HubServer = request.getfixturevalue("hub_server")
+
+    async def stop() -> None:
+        await asyncio.to_thread(server.kill)
+
+    async def start() -> None:
+        await asyncio.to_thread(server.start)
+
+    def client(*, name: str = "") -> Courier:
+        return HubTransport(server.endpoint, name=name)
+
+    await start()
+    yield Broker(client, stop, start)
+
+
 BROKERS: dict[str, Open] = {
     "local": local,
+    "hub": hub,
 }
 
 SHARED = [kind for kind in BROKERS if kind != "local"]

@@ -160,12 +160,12 @@ async def test_a_viewer_listens_and_does_not_speak(
     assert event["name"] == "seen.b"
 
 
-async def test_only_the_hub_requeues(hub: RunningHub) -> None:
-    async with aboard(hub, "says") as says:
-        refused = await publish(says, "_requeue", data={"letter": {}})
-        unknown = await publish(says, "_mine")
+async def test_an_agent_requeues_nothing(hub: RunningHub, agent_token: str) -> None:
+    async with aboard(hub, "a1", token=agent_token) as agent:
+        refused = await publish(agent, "_requeue", data={"letter": {}})
+        unknown = await publish(agent, "_mine")
 
-    assert "only the hub publishes _requeue" in refused["detail"]
+    assert "this takes operator" in refused["detail"]
     assert "begins with an underscore" in unknown["detail"]
 
 
@@ -200,6 +200,16 @@ async def test_a_subject_that_cannot_be_is_refused(
 
     assert (answer["type"], answer["code"]) == ("error", "invalid")
     assert why in answer["detail"]
+    assert after["type"] == "published"
+
+
+async def test_data_that_cannot_be_told_on_is_refused(hub: RunningHub) -> None:
+    async with aboard(hub, "says") as says:
+        answer = await publish(says, "big.number", data={"n": 2**70})
+        after = await publish(says, "still.here")
+
+    assert (answer["type"], answer["code"]) == ("error", "invalid")
+    assert "beyond 64 bits" in answer["detail"]
     assert after["type"] == "published"
 
 
