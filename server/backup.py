@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.asgi import Reply, dumps
 from server.office import Office
-from server.routes import Call, Route
+from server.routes import OPERATOR, Call, Route
 from server.store.base import Integrity
 from server.visits import End
 
@@ -84,7 +84,7 @@ ROUTES: Final = (
         path="/v1/backup",
         run=backup,
         summary="One consistent copy of the store, as a file of SQLite",
-        roles=("operator",),
+        roles=OPERATOR,
         tag="store",
     ),
     Route(
@@ -92,7 +92,7 @@ ROUTES: Final = (
         path="/v1/integrity",
         run=integrity,
         summary="Whether the store is sound, read through as a whole",
-        roles=("operator",),
+        roles=OPERATOR,
         reply=Integrity,
         tag="store",
     ),

@@ -3,7 +3,6 @@
 from functools import cache
 from typing import Final
 
-from agentkit.rows import Role
 from server import api, backup, leases, replies, tokens, webhook, wire
 from server.asgi import Reply, dumps
 from server.follow import events_or_stream
@@ -11,7 +10,7 @@ from server.metrics import metrics
 from server.office import Office
 from server.openapi import Description
 from server.questions import QUESTIONS
-from server.routes import Call, Route
+from server.routes import ALL, ANYBODY, OPERATOR, OWN, WATCH, Call, Route
 
 
 async def healthz(office: Office, _call: Call) -> Reply:
@@ -43,14 +42,6 @@ async def openapi(office: Office, _call: Call) -> Reply:
 def _description(version: str) -> bytes:
     return dumps(Description().document(ROUTES, version))
 
-
-Roles = tuple[Role, ...]
-
-ANYBODY: Final[Roles] = ()
-OPERATOR: Final[Roles] = ("operator",)
-OWN: Final[Roles] = ("operator", "agent")
-WATCH: Final[Roles] = ("operator", "viewer")
-ALL: Final[Roles] = ("operator", "viewer", "agent")
 
 API: Final = (
     Route(

@@ -5,7 +5,7 @@ Routes are data: one table dispatches requests, checks roles and describes the A
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
 from pydantic import TypeAdapter
@@ -18,6 +18,13 @@ from server.office import Office
 
 Method: TypeAlias = Literal["GET", "POST"]
 Door: TypeAlias = Literal["webhook", "api"]
+Roles: TypeAlias = tuple[Role, ...]
+
+ANYBODY: Final[Roles] = ()
+OPERATOR: Final[Roles] = ("operator",)
+OWN: Final[Roles] = ("operator", "agent")
+WATCH: Final[Roles] = ("operator", "viewer")
+ALL: Final[Roles] = ("operator", "viewer", "agent")
 
 
 class Call:
@@ -88,7 +95,7 @@ class Route:
     """With ``{name}`` for segments that are parameters."""
     run: Run
     summary: str
-    roles: tuple[Role, ...] = ("operator", "viewer")
+    roles: Roles = WATCH
     """Who may use it; empty is everybody, without a token."""
     door: Door = "api"
     shape: TypeAdapter[Any] | None = None

@@ -17,7 +17,7 @@ from server.keyring import digest_of, is_derived
 from server.office import Office
 from server.questions import event_frame
 from server.replies import EventFrame
-from server.routes import Call, Route
+from server.routes import OPERATOR, Call, Route
 from server.wire import valid
 
 TAKEN: Final = frozenset({"operator", "viewer", "agent", "webhook"})
@@ -189,7 +189,6 @@ def _renew(office: Office) -> str:
 
 WISH: Final[TypeAdapter[Any]] = TypeAdapter(TokenWish)
 NAMED: Final[TypeAdapter[Any]] = TypeAdapter(TokenNamed)
-OPERATOR: Final[tuple[Role, ...]] = ("operator",)
 
 ROUTES: Final = (
     Route(
@@ -212,24 +211,30 @@ ROUTES: Final = (
         reply=TokenMade,
         tag="tokens",
     ),
-    Route(
-        method="POST",
-        path="/v1/tokens/{id}/derive",
-        run=derive,
-        summary="Show the token of the viewer, or of one agent, which needs no row",
-        roles=OPERATOR,
-        shape=NAMED,
-        reply=TokenDerived,
-        tag="tokens",
-    ),
-    Route(
-        method="POST",
-        path="/v1/tokens/{id}/revoke",
-        run=revoke,
-        summary="Let a token in no longer, and end whoever is here with it",
-        roles=OPERATOR,
-        shape=NAMED,
-        reply=TokenGone,
-        tag="tokens",
+    *(
+        Route(
+            method="POST",
+            path=f"/v1/tokens/{{id}}/{step}",
+            run=run,
+            summary=summary,
+            roles=OPERATOR,
+            shape=NAMED,
+            reply=reply,
+            tag="tokens",
+        )
+        for step, run, summary, reply in (
+            (
+                "derive",
+                derive,
+                "Show the token of the viewer, or of one agent, which needs no row",
+                TokenDerived,
+            ),
+            (
+                "revoke",
+                revoke,
+                "Let a token in no longer, and end whoever is here with it",
+                TokenGone,
+            ),
+        )
     ),
 )

@@ -20,7 +20,7 @@ from server.asgi import Reply, RequestError, dumps
 from server.core import Swarm
 from server.hub import USED, Outcome
 from server.office import Office
-from server.routes import Call, Route, Run
+from server.routes import OPERATOR, OWN, Call, Route, Run
 from server.wire import NOTIFICATION, AgentNotification, is_plain, notify_of
 
 E = TypeVar("E", TaskAssigned, BroadcastSent)
@@ -267,7 +267,7 @@ ROUTES: Final = (
             path=f"/agent/{report}",
             run=_notified(report),
             summary=summary,
-            roles=("operator", "agent"),
+            roles=OWN,
             door="webhook",
             counts_for="agent",
             shape=NOTIFICATION,
@@ -288,7 +288,7 @@ ROUTES: Final = (
         path="/task/assign",
         run=_assign,
         summary="Hand a task (the body) to an agent (session_id)",
-        roles=("operator",),
+        roles=OPERATOR,
         door="webhook",
         tag="webhook",
     ),
@@ -297,7 +297,7 @@ ROUTES: Final = (
         path="/broadcast",
         run=_broadcast,
         summary="Tell every agent a message",
-        roles=("operator",),
+        roles=OPERATOR,
         door="webhook",
         tag="webhook",
     ),
