@@ -136,9 +136,12 @@ class Tally:
     def handled(self, key: str) -> None:
         """Count the event of a key as delivered, and its latency if it left here."""
         self.delivered += 1
-        if key not in self._left:
-            return
-        milliseconds = (monotonic() - self._left[key]) * 1000
+        if key in self._left:
+            self.took(monotonic() - self._left[key])
+
+    def took(self, seconds: float) -> None:
+        """Count a latency."""
+        milliseconds = seconds * 1000
         self._latest.append(milliseconds)
         self._buckets[bisect_left(BOUNDS, milliseconds)] += 1
 
