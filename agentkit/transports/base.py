@@ -2,23 +2,16 @@
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
-from secrets import token_hex
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Self
 
 from agentkit.errors import Invalid
-from agentkit.transports.connection import Connection
-from agentkit.transports.dispatch import Dispatch
+from agentkit.transports.correspondence import Correspondent
 from agentkit.transports.errors import PublishError, TransportError
 from agentkit.transports.events import (
-    DEAD,
-    LINK,
-    REQUEUE,
     Direction,
     Event,
     Handler,
@@ -26,40 +19,27 @@ from agentkit.transports.events import (
     is_reserved,
     read_wanted,
 )
-from agentkit.transports.letters import Letter, Letters, in_one_line
 from agentkit.transports.limits import Limits
-from agentkit.transports.metrics import Metrics, Tally
+from agentkit.transports.metrics import Metrics
 from agentkit.transports.worker import Delivery, Retry, Subscription
 
 log = logging.getLogger(__name__)
 
 
-class Courier(Connection):
+class Courier(Correspondent):
     """What all transports share: subscriptions, retries, letters, metrics.
 
     A subclass moves bytes: see the hooks of `Connection`, and `_consume`. It calls
     `_arrived` with each payload that what it listens to brings.
     """
 
-    tells_links: ClassVar[bool] = True
-    """Whether anybody could hear the metrics that are told on ``_link``."""
-    link_interval: ClassVar[float] = 5.0
-    """Seconds between them."""
-
     def __init__(
         self, *, name: str = "", url: str = "", persistent: bool = False
     ) -> None:
-        super().__init__(url)
-        self.name = name or f"{socket.gethostname()}-{os.getpid()}-{token_hex(2)}"
-        self.persistent = persistent
-        self._tally = Tally()
-        self._letters = Letters()
+        super().__init__(name=name, url=url, fetch=self._fetch if persistent else None)
         self._observers: list[Observer] = []
-        self._overhearers: list[Callable[[Event], None]] = []
         self._switching = asyncio.Lock()
-        fetch = self._fetch if persistent else None
-        self._dispatch = Dispatch(self._tally, self._bury, fetch)
-        self._cover.add(REQUEUE)
+        self._closing = False
 
     # --- For a subclass -------------------------------------------------------------
 
@@ -67,11 +47,11 @@ class Courier(Connection):
         """Yield what a persistent broker holds for a subscription, in order.
 
         `subscription.name` is the durable consumer; a new one begins with the oldest
-        event that is kept. `subscription.pattern` is what it gets
-        (the broker may hold more: what does not match is acknowledged and not yielded).
-        At most `subscription.limits.messages` are fetched and not acknowledged; the
-        generator keeps them its own for as long as they are (handlers and retries take
-        their time), and when it is closed gives those that are left back to others.
+        event that is kept. `subscription.pattern` is what it gets: what the broker has
+        beyond that is acknowledged and not yielded. At most
+        `subscription.limits.messages` are fetched and not acknowledged. They stay ours
+        for as long as they are not, since handlers and retries take their time; those
+        that are left when the generator is closed are given back to others.
 
         Raises:
             ConnectionError: the connection is gone; it is called again when it is back.
@@ -99,8 +79,7 @@ class Courier(Connection):
             await self._overhear(event)
             return
         self._came_in(event, len(payload))
-        for ended in await self._dispatch.give(event, len(payload)):
-            self._run(self._end(ended))
+        await self._dispatch.give(event, len(payload))
 
     async def connect(self) -> None:
         """Open the connection; again after `disconnect`, with the same subscriptions.
@@ -113,25 +92,25 @@ class Courier(Connection):
                 return
             await self._establish()
             self._dispatch.start()
-            if self.tells_links:
-                self._run(self._tell_links())
+            if self.tells:
+                self._run(self._keep_telling())
 
     async def disconnect(self) -> None:
         """Close the connection; nothing arrives from now on.
 
         Handlers that run have 5 seconds to finish; what waits for them is dropped, or
-        stays at the broker if that is persistent.
+        stays at the broker if that is persistent. A handler may call it too.
         """
+        if self._closing:
+            return
         async with self._switching:
-            if self._state == "closed":
-                return
-            self._become("closed")
-            await self._end_errands()
-            await self._dispatch.stop()
-            if self.tells_links:
-                with suppress(TransportError):
-                    await self._tell(LINK, self.metrics().as_data())
-            await self._shut()
+            if self._state != "closed":
+                self._closing = True
+                try:
+                    await self._wind_up()
+                finally:
+                    self._closing = False
+                    await self._shut()
 
     async def publish(self, event: Event) -> None:
         """Publish an event to every subscription that matches, here and elsewhere.
@@ -243,34 +222,6 @@ class Courier(Connection):
             subscriptions=tuple(sub.metrics() for sub in each),
         )
 
-    def letters(self) -> list[Letter]:
-        """Return the newest 1,000 letters of this transport, oldest first."""
-        return self._letters.all()
-
-    async def requeue(self, letter_id: str) -> None:
-        """Give a letter's event once more to the subscription that failed on it.
-
-        Raises:
-            TransportError: there is no such letter, or its subscription has ended.
-            PublishError: there is no connection.
-        """
-        letter = self._letters.get(letter_id)
-        self._require_connection()
-        if not self._dispatch.named(letter.subscription):
-            raise TransportError(
-                f"the subscription {letter.subscription!r} of the letter {letter_id} "
-                "has ended: subscribe again under that name"
-            )
-        await self._give_again(letter)
-
-    async def discard(self, letter_id: str) -> None:
-        """Forget a letter.
-
-        Raises:
-            TransportError: there is no such letter.
-        """
-        self._letters.forget(self._letters.get(letter_id).id)
-
     def observe(self, callback: Observer) -> Callable[[], None]:
         """Call back with each event that goes through; return what ends that.
 
@@ -280,22 +231,6 @@ class Courier(Connection):
         """
         self._observers.append(callback)
         return lambda: self._observers.remove(callback)
-
-    async def overhear(self, callback: Callable[[Event], None]) -> None:
-        """Call back with letters and metrics that other transports tell; for hubs."""
-        self._overhearers.append(callback)
-        for subject in (DEAD, LINK):
-            self._cover.add(subject)
-        await self._adjust_if_up()
-
-    async def tell(self, event: Event) -> None:
-        """Publish an event on a reserved subject; for hubs.
-
-        Raises:
-            PublishError: the broker did not take it, or there is no connection.
-        """
-        self._require_connection()
-        await self._send(event, event.encode())
 
     async def __aenter__(self) -> Self:
         """Connect."""
@@ -344,6 +279,17 @@ class Courier(Connection):
             except Exception:
                 log.exception("an observer of the transport %s failed", self.name)
 
+    async def _wind_up(self) -> None:
+        self._become("closed")
+        await self._end_errands()
+        await self._dispatch.stop()
+        if self.tells:
+            with suppress(TransportError):
+                await self._tell_all()
+
+    def _too_slow(self, subscription: Subscription) -> None:
+        self._run(self._end(subscription))
+
     async def _end(self, subscription: Subscription) -> None:
         """End a subscription that could not keep up."""
         limits = subscription.limits
@@ -358,77 +304,10 @@ class Courier(Connection):
     ) -> AsyncGenerator[Delivery, None]:
         """Yield what the broker holds for a subscription, once connected."""
         await self._up.wait()
-        async for delivery in self._consume(subscription):
-            self._came_in(delivery.event, delivery.size)
-            yield delivery
-
-    async def _bury(
-        self, subscription: Subscription, event: Event, error: Exception
-    ) -> None:
-        """Keep a letter of an event, and tell it.
-
-        Raises:
-            TransportError: the transport is persistent, and could not store it.
-        """
-        letter = Letter(
-            event=event,
-            pattern=subscription.pattern,
-            subscription=subscription.name,
-            transport=self.name,
-            reason=in_one_line(error),
-            attempts=subscription.retry.attempts,
-        )
-        try:
-            await self._tell(DEAD, letter.as_data())
-        except TransportError:
-            if self.persistent:
-                raise
-        self._letters.keep(letter)
-        self._tally.dead += 1
-
-    async def _tell(self, subject: str, data: dict[str, Any]) -> None:
-        event = Event(subject, data, source=self.name)
-        await self._send(event, event.encode())
-
-    async def _overhear(self, event: Event) -> None:
-        """Take in what came on a reserved subject."""
-        if event.name == REQUEUE:
-            try:
-                letter = Letter.read(event.data.get("letter"))
-            except Invalid:
-                self._tally.garbage += 1
-                return
-            if self._dispatch.named(letter.subscription):
-                self._run(self._give_again(letter))
-        for overhearer in tuple(self._overhearers):
-            overhearer(event)
-
-    async def _give_again(self, letter: Letter) -> None:
-        """Give a letter's event to its own subscription, and forget the letter.
-
-        At a persistent transport the event is stored for it, so that whoever shares its
-        work may take it, and one of them does.
-
-        Raises:
-            PublishError: the broker did not take it.
-        """
-        event = replace(letter.event, only=letter.subscription, letter=letter.id)
-        payload = event.encode()
-        if self.persistent:
-            await self._send(event, payload)
-        else:
-            await self._dispatch.give(event, len(payload))
-        self._letters.forget(letter.id)
-
-    async def _tell_links(self) -> None:
-        """Tell the metrics for ever, as often as they change."""
-        told: dict[str, Any] = {}
-        while True:
-            with suppress(TransportError):
-                if (data := self.metrics().as_data()) != told:
-                    await self._tell(LINK, data)
-                    told = data
-            await asyncio.sleep(self.link_interval)
+        async with aclosing(self._consume(subscription)) as deliveries:
+            async for delivery in deliveries:
+                self._came_in(delivery.event, delivery.size)
+                yield delivery
 
 
 def _ignore(_: str) -> None:

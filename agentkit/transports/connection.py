@@ -9,7 +9,11 @@ from typing import Any, ClassVar
 
 from agentkit.backoff import delays
 from agentkit.transports.cover import Copies, Cover
-from agentkit.transports.errors import ConnectionError, PublishError  # noqa: A004
+from agentkit.transports.errors import (
+    ConnectionError,  # noqa: A004
+    PublishError,
+    TransportError,
+)
 from agentkit.transports.events import Event
 from agentkit.transports.metrics import State
 
@@ -141,7 +145,7 @@ class Connection(ABC):
         for pause in delays():
             await self._close()
             await asyncio.sleep(pause)
-            with suppress(ConnectionError):
+            with suppress(TransportError):
                 await self._establish()
                 self.reconnects += 1
                 return
@@ -156,7 +160,7 @@ class Connection(ABC):
     async def _adjust_if_up(self) -> None:
         """Listen to what is wanted by now; if that fails, reconnecting does it."""
         if self._state == "connected":
-            with suppress(ConnectionError):
+            with suppress(TransportError):
                 await self._adjust()
 
     async def _adjust(self) -> None:

@@ -4,7 +4,7 @@ Each subscription has a queue and a task of its own, so that no handler delays a
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
 from typing import Any, Final
@@ -25,12 +25,20 @@ class Dispatch:
     Args:
         tally: is told what was delivered and what failed.
         bury: see `Bury`.
+        too_slow: is told of a subscription that is to end, for its policy.
         fetch: see `Fetch`; None when events come by `give` alone.
     """
 
-    def __init__(self, tally: Tally, bury: Bury, fetch: Fetch | None) -> None:
+    def __init__(
+        self,
+        tally: Tally,
+        bury: Bury,
+        too_slow: Callable[[Subscription], None],
+        fetch: Fetch | None,
+    ) -> None:
         self._tally = tally
         self._bury = bury
+        self._too_slow = too_slow
         self._fetch = fetch
         self._trie: Trie[Subscription] = Trie()
         self._by_id: dict[str, Subscription] = {}
@@ -90,12 +98,11 @@ class Dispatch:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def give(self, event: Event, size: int) -> list[Subscription]:
-        """Queue an event for each subscription it is for; return those that it ended.
+    async def give(self, event: Event, size: int) -> None:
+        """Queue an event for each subscription that it is for.
 
         It waits only where a queue is full whose policy is ``block``.
         """
-        ended: list[Subscription] = []
         full: list[Subscription] = []
         for subscription in self._trie.match(event.name):
             if event.only not in ("", subscription.name):
@@ -105,10 +112,9 @@ class Dispatch:
                     full.append(subscription)
             except Overflowed:
                 subscription.backlog.dropped += 1
-                ended.append(subscription)
+                self._too_slow(subscription)
         if full:
             await asyncio.gather(*(each.backlog.wait(event, size) for each in full))
-        return ended
 
     def _start(self, subscription: Subscription) -> None:
         subscription.worker = Worker(subscription, self._tally, self._bury, self._fetch)

@@ -56,18 +56,24 @@ class Event:
     def encode(self) -> bytes:
         """Return the event as an object of JSON, in UTF-8.
 
+        Half of a surrogate pair, as file names may have it, becomes a question mark.
+
         Raises:
             Invalid: the data has something that JSON has no form for.
         """
         try:
-            return json.dumps(
-                as_data(self), ensure_ascii=False, separators=(",", ":")
-            ).encode()
+            text = json.dumps(
+                as_data(self),
+                ensure_ascii=False,
+                allow_nan=False,
+                separators=(",", ":"),
+            )
         except (TypeError, ValueError, RecursionError) as error:
             raise Invalid(
                 f"the data of the event {self.name!r} has no form in JSON ({error}): "
                 "use text, numbers, booleans, None, lists and dicts of them"
             ) from None
+        return text.encode("utf-8", "replace")
 
     @classmethod
     def decode(cls, payload: bytes | str) -> "Event":
@@ -77,7 +83,7 @@ class Event:
             Invalid: it is nothing that `encode` makes.
         """
         try:
-            return read_event(json.loads(payload))
+            return read_event(json.loads(payload, parse_constant=_refuse))
         except (ValueError, RecursionError) as error:
             raise Invalid(f"{_shown(payload)} is no event: {error}") from None
 
@@ -142,6 +148,15 @@ def read_event(data: Any) -> Event:
         only=_text(data, "only"),
         letter=_text(data, "letter"),
     )
+
+
+def _refuse(constant: str) -> None:
+    """Take no NaN and no infinity, which are not JSON.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _text(data: Mapping[str, Any], key: str) -> str:

@@ -13,7 +13,7 @@ class LocalTransport(Courier):
     """
 
     kind = "local"
-    tells_links = False
+    tells = False
 
     def __init__(self, *, name: str = "") -> None:
         super().__init__(name=name, url="local:")
