@@ -238,6 +238,10 @@ class Broadcast:
     """When nobody waits for the answer of a call any more."""
     about: str = ""
     """The task whose watchers it tells of."""
+    called: tuple[str, ...] = ()
+    """Who may answer, if it is a call."""
+    answered: tuple[str, ...] = ()
+    """Who of them has."""
     recipients: int = 0
     sent: int = 0
     """Recipients that were sent it, acknowledged or not."""
@@ -248,6 +252,11 @@ class Broadcast:
     left_out: int = 0
     """Agents that were chosen but had no room in their mailbox; not recipients."""
     version: int = 0
+
+    @property
+    def is_message(self) -> bool:
+        """Whether it went to an address, or to the watchers of a task."""
+        return bool(self.to or self.about)
 
     @property
     def queued(self) -> int:

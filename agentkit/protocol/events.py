@@ -56,6 +56,8 @@ class ReportRefused:
     spool: str
     seq: int
     reason: str
+    code: str = "invalid"
+    """Of the error that it was refused with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -401,6 +403,10 @@ class MessageSent:
     about: str = ""
     """The task whose watchers it tells of."""
     by: str = ""
+    left_out: int = 0
+    """How many more were meant but had no room in their mailbox."""
+    spool: str = ""
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,16 @@ def check_id(rules: Rules, what: str, value: str) -> None:
         raise Invalid(f"the {what} {value!r} has control characters; leave them out")
 
 
+def check_new_id(rules: Rules, what: str, value: str) -> None:
+    """Refuse an id for a message that the hub may give to another one."""
+    check_id(rules, what, value)
+    if value[0] == "m" and value[1:].isdecimal():
+        raise Invalid(
+            f"the id {value!r} is of the form that the hub itself gives to messages: "
+            "choose another, or leave it out"
+        )
+
+
 def check_text(rules: Rules, what: str, value: str) -> None:
     """Refuse a text that is too long."""
     if len(value) > rules.text_length:

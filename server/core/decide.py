@@ -12,8 +12,10 @@ from server.core import (
     letters,
     links,
     mailbox,
+    messages,
     reports,
     tokens,
+    watching,
     work,
 )
 from server.core.swarm import Swarm
@@ -28,6 +30,7 @@ def decide_tick(swarm: Swarm, _wish: Tick, now: datetime) -> list[Event]:
     return [
         *leases.due_expiries(swarm, now),
         *work.due_tasks(swarm, now),
+        *messages.due_expiries(swarm, now),
         *links.due_losses(swarm, now),
         *helpdesk.due_wakings(swarm, now),
         *helpdesk.due_escalations(swarm, now),
@@ -53,6 +56,8 @@ DECIDE: Final[dict[type, Callable[[Swarm, Any, datetime], list[Event]]]] = {
     p.Fail: leases.decide_fail,
     p.Nack: leases.decide_nack,
     p.SendBroadcast: mailbox.decide_broadcast,
+    p.Send: messages.decide_send,
+    p.Watch: watching.decide_watch,
     p.Answer: helpdesk.decide_answer,
     p.Take: helpdesk.decide_take,
     p.AssignHelper: helpdesk.decide_helper,
@@ -79,4 +84,5 @@ def decide(swarm: Swarm, command: Command, now: datetime) -> list[Event]:
     Raises:
         SwarmError: the wish is refused; the text says why and what helps.
     """
-    return DECIDE[type(command)](swarm, command, now)
+    events = DECIDE[type(command)](swarm, command, now)
+    return [*events, *watching.told(swarm, events, now)]

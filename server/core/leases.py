@@ -20,6 +20,7 @@ from agentkit.protocol import (
     TaskDone,
     TaskExtended,
     TaskLeased,
+    TaskProgressed,
     TaskReleased,
 )
 from agentkit.rows import Task
@@ -81,8 +82,14 @@ def decide_claim(swarm: Swarm, wish: Claim, now: datetime) -> list[Event]:
 
 
 def decide_extend(swarm: Swarm, wish: Extend, now: datetime) -> list[Event]:
-    """Let a lease last from now on; nothing changes before a third of it is used."""
+    """Let a lease last from now on, and note how far its task is."""
     task = _held(swarm, wish)
+    _check_progress(swarm.rules, wish)
+    return [*_extended(swarm, wish, task, now), *_progressed(wish, task, now)]
+
+
+def _extended(swarm: Swarm, wish: Extend, task: Task, now: datetime) -> list[Event]:
+    """Extend a lease; nothing changes before a third of it is used."""
     assert task.lease_until is not None  # noqa: S101 - it is leased
     lease = (
         timedelta(seconds=task.lease)
@@ -100,6 +107,24 @@ def decide_extend(swarm: Swarm, wish: Extend, now: datetime) -> list[Event]:
             fence=task.fence,
             lease=lease.total_seconds(),
             until=now + lease,
+        )
+    ]
+
+
+def _progressed(wish: Extend, task: Task, now: datetime) -> list[Event]:
+    """Note how far a task is, if that is news."""
+    progress = task.progress if wish.progress is None else wish.progress
+    note = task.note if wish.note is None else wish.note
+    if (progress, note) == (task.progress, task.note):
+        return []
+    return [
+        TaskProgressed(
+            at=now,
+            agent=task.agent,
+            task=task.id,
+            fence=task.fence,
+            progress=progress,
+            note=note,
         )
     ]
 
@@ -206,6 +231,16 @@ def evolve_extended(swarm: Swarm, event: TaskExtended) -> None:
     swarm.put_agent(replace(agent, heard=event.at, version=swarm.cursor))
 
 
+def evolve_progressed(swarm: Swarm, event: TaskProgressed) -> None:
+    """Show how far the task is; whoever has it was heard."""
+    task = swarm.tasks[event.task]
+    swarm.put_task(
+        replace(task, progress=event.progress, note=event.note, version=swarm.cursor)
+    )
+    agent = swarm.agents[event.agent]
+    swarm.put_agent(replace(agent, heard=event.at, version=swarm.cursor))
+
+
 def evolve_done(swarm: Swarm, event: TaskDone) -> None:
     """Settle the task with its result; a report told of the agent itself."""
     task = swarm.tasks[event.task]
@@ -217,6 +252,7 @@ def evolve_done(swarm: Swarm, event: TaskDone) -> None:
             lease_until=None,
             reason="",
             result=event.result,
+            watchers=(),
             changed=event.at,
             version=swarm.cursor,
         )
@@ -238,6 +274,8 @@ def evolve_released(swarm: Swarm, event: TaskReleased) -> None:
         attempts=old.attempts - (event.cause == "nacked"),
         lease_until=None,
         reason=event.reason,
+        progress=None,
+        note="",
         changed=event.at,
         version=swarm.cursor,
     )
@@ -259,6 +297,7 @@ def evolve_dead(swarm: Swarm, event: TaskDead) -> None:
             state="dead",
             lease_until=None,
             reason=event.reason,
+            watchers=(),
             changed=event.at,
             version=swarm.cursor,
         )
@@ -379,6 +418,14 @@ def _expire(rules: Rules, task: Task, now: datetime) -> Event:
         reason=reason,
         not_before=now + _backoff(rules, task),
     )
+
+
+def _check_progress(rules: Rules, wish: Extend) -> None:
+    if wish.progress is not None and not 0 <= wish.progress <= 1:
+        raise Invalid(
+            f"the progress is {wish.progress:g}: give the share that is done, 0 to 1"
+        )
+    check_text(rules, "note", wish.note or "")
 
 
 def _lease(rules: Rules, seconds: float | None) -> timedelta:

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import datetime
 from itertools import takewhile
+from typing import Final
 
 from agentkit.errors import Conflict, Invalid, NotFound
 from agentkit.filters import compile_filter
@@ -23,17 +24,22 @@ from agentkit.protocol import (
     TaskDead,
 )
 from agentkit.rows import Broadcast, Delivery, DeliveryKind, DeliveryState, Task
-from server.core.checks import check_id, check_text, require_text
+from server.core.checks import check_new_id, check_text, require_text
 from server.core.renewal import replace
 from server.core.swarm import Swarm
 from server.core.transitions import DELIVERY, STEPS, TASK
+
+CAST: Final[frozenset[DeliveryKind]] = frozenset({"broadcast", "message"})
+"""The kinds whose rows keep a ledger of their recipients."""
+
+EXPIRED: Final = "nobody waits for its answer any more"
 
 
 def decide_broadcast(swarm: Swarm, wish: SendBroadcast, now: datetime) -> list[Event]:
     """Choose the recipients as of now; the filter is not asked again later."""
     require_text(swarm.rules, "message", wish.text)
     key = wish.id or f"b{swarm.cursor + 1}"
-    check_id(swarm.rules, "broadcast", key)
+    check_new_id(swarm.rules, "broadcast", key)
     if key in swarm.broadcasts:
         raise Conflict(f"broadcast {key!r} was sent before; leave the id out")
     chosen = compile_filter(wish.where)
@@ -123,6 +129,8 @@ def decide_retry(swarm: Swarm, wish: Retry, now: datetime) -> list[Event]:
         raise Conflict(
             f"delivery {row.id} carries task {row.ref!r}: requeue the task instead"
         )
+    if row.kind in CAST:
+        _check_awaited(swarm, row, now)
     check_room(swarm, agent.id)
     return [DeliveryRetried(at=now, agent=agent.id, seq=row.seq, by=wish.by)]
 
@@ -153,7 +161,7 @@ def evolve_sent(swarm: Swarm, event: DeliverySent) -> None:
         if row is None:
             continue
         after = _move(swarm, row, "sent", event.at)
-        if after and row.kind == "broadcast":
+        if after and row.kind in CAST:
             casts[row.ref, row.state, after] += 1
         elif after:
             _follow(swarm, row, after, event.at)
@@ -245,6 +253,16 @@ def advance(swarm: Swarm, row: Delivery, to: DeliveryState, at: datetime) -> Non
         _follow(swarm, row, after, at)
 
 
+def _check_awaited(swarm: Swarm, row: Delivery, now: datetime) -> None:
+    """Refuse to send a call again that has expired."""
+    expires = swarm.broadcasts[row.ref].expires
+    if expires is not None and expires <= now:
+        raise Conflict(
+            f"delivery {row.id} carries a call that expired at {expires:%H:%M:%S} UTC: "
+            f"{EXPIRED}, so let it be"
+        )
+
+
 def _move(
     swarm: Swarm, row: Delivery, to: DeliveryState, at: datetime
 ) -> DeliveryState | None:
@@ -268,7 +286,7 @@ def _move(
 
 def _follow(swarm: Swarm, row: Delivery, state: DeliveryState, at: datetime) -> None:
     """Let what a delivery carries show how far it came."""
-    if row.kind == "broadcast":
+    if row.kind in CAST:
         _count(swarm, row.ref, row.state, state)
     elif row.kind == "task":
         _follow_task(swarm, row, state, at)
@@ -296,8 +314,8 @@ def _count(
 def _tally(
     swarm: Swarm, row: Delivery, *, sent: int = 0, acked: int = 0, dead: int = 0
 ) -> None:
-    """Correct the ledger of a broadcast."""
-    cast = swarm.broadcasts.get(row.ref) if row.kind == "broadcast" else None
+    """Correct the ledger of a broadcast or message."""
+    cast = swarm.broadcasts.get(row.ref) if row.kind in CAST else None
     if cast is not None:
         swarm.put_broadcast(
             replace(

@@ -30,9 +30,9 @@ def numbered(decide: Decide[W]) -> Decide[W]:
             return []
         try:
             events = decide(swarm, wish, now)
-            reason = "it had taken effect before"
+            reason, code = "it had taken effect before", Conflict.code
         except SwarmError as error:
-            events, reason = [], str(error)
+            events, reason, code = [], str(error), error.code
         return events or [
             ReportRefused(
                 at=now,
@@ -40,6 +40,7 @@ def numbered(decide: Decide[W]) -> Decide[W]:
                 spool=wish.spool,
                 seq=wish.seq,
                 reason=reason,
+                code=code,
             )
         ]
 

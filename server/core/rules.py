@@ -8,6 +8,8 @@ from datetime import timedelta
 class Rules:
     """Times, shares and sizes; every one is a setting of the hub."""
 
+    swarm: str = "swarm"
+    """What the swarm is called in addresses: ``name@swarm``."""
     escalate_after: timedelta = timedelta(minutes=30)
     """How long an agent may stay blocked before a person is told (IF.notify)."""
     lost_after: timedelta = timedelta(seconds=330)

@@ -21,6 +21,7 @@ from agentkit.rows import (
     Task,
     Token,
 )
+from server.core.calls import Calls
 from server.core.deadlines import Deadlines
 from server.core.idle import IdleQueue
 from server.core.ready import ReadyTasks
@@ -74,6 +75,9 @@ class Swarm:
         """Tasks that are for later, until when."""
         self.promised: Counter[str] = Counter()
         """Tasks that are for later and for one agent, by that agent."""
+        self.able: dict[str, dict[str, None]] = {}
+        """Agents that are not lost by capability, in no order that means anything."""
+        self.calls = Calls()
         self._used: dict[str, dict[str, None]] = {}
         """Spools by agent, the one it used last at the end."""
         self._settled: dict[str, dict[str, None]] = {}
@@ -97,6 +101,8 @@ class Swarm:
             swarm.put_task(task)
         for cast in sorted(tables.broadcasts.values(), key=lambda row: row.version):
             swarm.put_broadcast(cast)
+        for delivery in swarm.deliveries():
+            swarm._await_call(delivery)
         for spool in sorted(tables.spools.values(), key=lambda row: row.version):
             swarm.put_spool(spool)
         for receipt in tables.receipts.values():
@@ -111,8 +117,9 @@ class Swarm:
     @property
     def deadline(self) -> datetime | None:
         """When a `Tick` next has something to do; None when nothing is due ever."""
-        tasks = (self.leases.earliest, self.scheduled.earliest)
-        due = [*self.snoozed.values(), *(at for at in tasks if at is not None)]
+        heaps = self.leases, self.scheduled, self.calls
+        due = [heap.earliest for heap in heaps if heap.earliest is not None]
+        due += self.snoozed.values()
         if self.blocked:
             due.append(next(iter(self.blocked.values())) + self.rules.escalate_after)
         if self.away:
@@ -153,6 +160,10 @@ class Swarm:
             key,
             f"no letter {key!r} is known; swarmtui letters lists them",
         )
+
+    def call(self, key: str) -> Broadcast | None:
+        """Return the message that is a call; None when it is not in memory."""
+        return self.broadcasts.get(self.calls.message(key))
 
     def helpers(self, asker: str, wanted: tuple[str, ...]) -> list[str]:
         """Return who could help, in order of waiting: idle, able and not the asker."""
@@ -212,6 +223,7 @@ class Swarm:
             self.counts[old.state] -= 1
             self.counts[new.state] += 1
         self._queue(old, new)
+        self._enable(old, new)
         _follow(self.blocked, new.id, _unescalated(old), _unescalated(new))
         _follow(self.away, new.id, _gone_since(old), _gone_since(new))
         self.agents[new.id] = new
@@ -243,8 +255,9 @@ class Swarm:
         self._settle("dead tasks", self.tasks, new.id, settled=dead)
 
     def put_broadcast(self, new: Broadcast) -> None:
-        """Store a broadcast's row."""
+        """Store a broadcast's row, or a message's."""
         self.broadcasts[new.id] = new
+        self.calls.add(new)
         self._changes.broadcasts[new.id] = new
         settled = new.done + new.dead == new.recipients
         self._settle("broadcasts", self.broadcasts, new.id, settled=settled)
@@ -257,6 +270,7 @@ class Swarm:
         self._carried[new.ref] += (not leaves) - (old is not None)
         self._note_unacked(old, new)
         self._bury(old, new, leaves=leaves)
+        self._await_call(new)
         box[new.seq] = new
         if leaves:
             del box[new.seq]
@@ -280,6 +294,10 @@ class Swarm:
         self.dead_mail[new.agent] += (new.state == "dead" and not leaves) - was
         if not self.dead_mail[new.agent]:
             del self.dead_mail[new.agent]
+
+    def _await_call(self, row: Delivery) -> None:
+        if row.kind == "message":
+            self.calls.follow(row, self.broadcasts.get(row.ref))
 
     def put_spool(self, new: Spool) -> None:
         """Store how much of an outbox was accepted; let go of what is long unused."""
@@ -348,6 +366,19 @@ class Swarm:
         if new.target and new.state == "scheduled":
             self.promised[new.target] += 1
 
+    def _enable(self, old: Agent | None, new: Agent) -> None:
+        """Keep who is able to do what."""
+        before, after = _able(old), _able(new)
+        if before == after:
+            return
+        for capability in set(before):
+            agents = self.able[capability]
+            agents.pop(new.id, None)
+            if not agents:
+                del self.able[capability]
+        for capability in after:
+            self.able.setdefault(capability, {})[new.id] = None
+
     def _queue(self, old: Agent | None, new: Agent) -> None:
         if old is not None and old.ticket:
             if (old.ticket, old.capabilities) == (new.ticket, new.capabilities):
@@ -376,6 +407,8 @@ class Swarm:
         row = rows.pop(key)
         if isinstance(row, Task):
             self.task_counts[row.state] -= 1
+        elif isinstance(row, Broadcast):
+            self.calls.remove(row)
 
 
 def _rank(task: Task) -> tuple[str, tuple[str, ...], int, int]:
@@ -391,6 +424,10 @@ def _found(rows: dict[str, R], key: str, text: str) -> R:
 
 def _last_word(agent: Agent) -> datetime:
     return max(agent.heard, agent.unlinked or agent.heard)
+
+
+def _able(agent: Agent | None) -> tuple[str, ...]:
+    return agent.capabilities if agent is not None and not agent.lost else ()
 
 
 def _unescalated(agent: Agent | None) -> datetime | None:

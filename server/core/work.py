@@ -1,6 +1,8 @@
 """Work as coordinators hand it out: assigned, queued, called off, begun anew."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from agentkit.errors import Conflict, Invalid
 from agentkit.protocol import (
@@ -23,6 +25,7 @@ from server.core.mailbox import advance, check_room, post
 from server.core.renewal import replace
 from server.core.swarm import Swarm
 from server.core.transitions import TASK
+from server.core.watching import check_watchers
 
 AT_ONCE = 1000
 """How many tasks one tick makes ready, or takes from whoever has them."""
@@ -34,19 +37,26 @@ ATTEMPTS = range(1, 1001)
 def decide_assign(swarm: Swarm, wish: Assign, now: datetime) -> list[Event]:
     """Hand a task to an agent; a task that another agent had moves over."""
     agent = swarm.agent(wish.agent)
-    check_room(swarm, agent.id)
     key = _named(swarm, wish)
+    known = swarm.tasks.get(key)
+    body = {**wish.body, "id": key}
+    if known is not None and wish.by == agent.id:
+        return _undertaken(known, wish, body)
+    check_room(swarm, agent.id)
+    watchers = dict.fromkeys((*(known.watchers if known else ()), *wish.watchers))
+    check_watchers(swarm, tuple(watchers))
     return [
         TaskAssigned(
             at=now,
             agent=agent.id,
             task=key,
             title=wish.title,
-            body={**wish.body, "id": key},
+            body=body,
             by=wish.by,
             priority=wish.priority,
             not_before=_later(wish.not_before, now),
             max_attempts=wish.max_attempts or swarm.rules.max_attempts,
+            watchers=tuple(watchers),
         )
     ]
 
@@ -125,6 +135,7 @@ def evolve_assigned(swarm: Swarm, event: TaskAssigned) -> None:
         not_before=event.not_before,
         max_attempts=event.max_attempts,
         fence=old.fence if old else 0,
+        watchers=event.watchers,
         changed=event.at,
         version=swarm.cursor,
     )
@@ -186,6 +197,7 @@ def evolve_cancelled(swarm: Swarm, event: TaskCancelled) -> None:
             not_before=None,
             lease_until=None,
             reason=event.reason,
+            watchers=(),
             changed=event.at,
             version=swarm.cursor,
         )
@@ -208,6 +220,8 @@ def evolve_requeued(swarm: Swarm, event: TaskRequeued) -> None:
         lease_until=None,
         reason="",
         result={},
+        progress=None,
+        note="",
         changed=event.at,
         version=swarm.cursor,
     )
@@ -233,6 +247,17 @@ def withdraw(swarm: Swarm, task: Task, at: datetime) -> None:
         swarm.put_delivery(replace(row, retried=swarm.cursor, version=swarm.cursor))
     else:
         advance(swarm, row, "done", at)
+
+
+def _undertaken(known: Task, wish: Assign, body: Mapping[str, Any]) -> list[Event]:
+    """Let what an agent gives itself once more be; nobody takes a task from another."""
+    same = known.target, known.by, known.title, known.body
+    if same == (wish.agent, wish.by, wish.title, body):
+        return []
+    raise Conflict(
+        f"task {known.id!r} is there already and is {known.state}: give the new one "
+        "another id"
+    )
 
 
 def _named(swarm: Swarm, wish: Assign | Enqueue) -> str:
