@@ -55,6 +55,10 @@ class NatsServer:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def runs(self) -> bool:
+        return self.process.poll() is None
+
     def start(self) -> "NatsServer":
         """Start, and return when clients are served."""
         config = self.folder / "nats.conf"
@@ -96,7 +100,7 @@ class NatsServer:
         self.process.send_signal(signal.SIGCONT)
 
     def _end(self, how: signal.Signals) -> None:
-        if self.process.poll() is None:
+        if self.runs:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(how)
         self.process.wait(WITHIN)

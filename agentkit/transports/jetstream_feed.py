@@ -1,0 +1,279 @@
+"""What one subscription takes from a stream, and holds until it is acknowledged."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from agentkit.errors import Invalid
+from agentkit.subjects import matches
+from agentkit.transports.errors import ConnectionError, TransportError  # noqa: A004
+from agentkit.transports.events import Event
+from agentkit.transports.jetstream import Stream
+from agentkit.transports.nats_errors import failing_as, is_of_nats
+from agentkit.transports.nats_link import Link
+from agentkit.transports.worker import Bury, Delivery, Subscription
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+FETCHED: Final = 256
+"""Events that are fetched at once, if the subscription's limits allow as many."""
+
+DELIVERIES: Final = 7
+"""Deliveries of an event that all ended without a word, after which it is buried."""
+
+EXPIRES: Final = 30.0
+"""Seconds after which the server forgets that it was asked for events."""
+
+BEAT: Final = 2.0
+"""Seconds of silence after which it says that it has not."""
+
+PATIENCE: Final = 3 * BEAT
+"""Seconds of silence that mean that it has."""
+
+ACK, NAK, WORKING, NEVER = b"+ACK", b"-NAK", b"+WPI", b"+TERM"
+
+
+class Place(NamedTuple):
+    """Where an event stands in the stream; one made anew has other places."""
+
+    sequence: int
+    stored: float
+
+
+class Feed:
+    """The events of a subscription that this process has fetched.
+
+    It outlives connections: what came by one and is not acknowledged stays ours over
+    the next, and is handled before what is new.
+
+    It holds about as much as is handled in a second, and begins with one event: who is
+    slow leaves the work to others, and an event that ends its process takes few others
+    with it.
+
+    Args:
+        stream: what it takes from.
+        subscription: whom it is for.
+        bury: is given events that seem to end whoever handles them.
+        link: returns the connection as it is now, if there is one.
+        garbage: is called for what is no event.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        subscription: Subscription,
+        *,
+        bury: Bury,
+        link: Callable[[], Link | None],
+        garbage: Callable[[], None],
+    ) -> None:
+        self._stream = stream
+        self._subscription = subscription
+        self._bury = bury
+        self._link = link
+        self._garbage = garbage
+        self._most = min(subscription.limits.messages, FETCHED)
+        self._window = 1
+        """How many to hold."""
+        self._asked = 0
+        """How many of those that the server was asked for are still to come."""
+        self._waiting: deque[tuple[Place, Msg]] = deque()
+        self._held: dict[Place, str] = {}
+        """The subjects on which the server is told of what is ours."""
+        self._owed: deque[str] = deque(maxlen=FETCHED)
+        """Those on which it is still to be told that an event is done with."""
+        self._touched = 0.0
+        """When it last heard that what is held is."""
+        self._trouble = ""
+        self._news = asyncio.Event()
+
+    def lose(self) -> None:
+        """Take note that the connection is gone."""
+        self._trouble = "the connection is lost"
+        self._news.set()
+
+    async def deliveries(self, link: Link) -> AsyncGenerator[Delivery, None]:
+        """Yield what is held, then what is there, then what comes.
+
+        When it is closed while there is a connection, what is held is given back.
+
+        Raises:
+            ConnectionError: the connection is gone, or the consumer is.
+        """
+        self._trouble, self._asked = "", 0
+        requests, client = (
+            await self._stream.consumer(link, self._subscription),
+            link.client,
+        )
+        inbox = client.new_inbox()
+        with failing_as(ConnectionError, f"nothing comes from {self._stream.shown}"):
+            listener = await client.subscribe(f"{inbox}.*", cb=self._arrived)
+            await self._resume()
+        keeping = asyncio.create_task(self._keep())
+        try:
+            while True:
+                place, message = await self._next(client, requests, f"{inbox}.1")
+                if delivery := await self._read(place, message):
+                    yield delivery
+        finally:
+            keeping.cancel()
+            if client.is_connected:
+                await listener.unsubscribe()
+                await self._give_back()
+
+    # --- What comes -----------------------------------------------------------------
+
+    async def _next(
+        self, client: "Client", requests: str, reply: str
+    ) -> "tuple[Place, Msg]":
+        """Return what is handled next, when there is something.
+
+        Raises:
+            ConnectionError: the connection is gone, or the consumer is.
+        """
+        while True:
+            if self._trouble:
+                raise ConnectionError(f"nothing comes: {self._trouble}, ask again")
+            if not self._asked and len(self._waiting) <= self._window // 2:
+                await self._ask(client, requests, reply)
+            if self._waiting:
+                return self._waiting.popleft()
+            self._news.clear()
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._news.wait()
+            except TimeoutError:
+                self._trouble = "the server is silent"
+
+    async def _ask(self, client: "Client", requests: str, reply: str) -> None:
+        """Ask for as much as there is room for.
+
+        Raises:
+            ConnectionError: the connection is gone.
+        """
+        self._asked = self._window - len(self._waiting)
+        request = {
+            "batch": self._asked,
+            "expires": int(EXPIRES * 1e9),
+            "idle_heartbeat": int(BEAT * 1e9),
+            # No less than one event can have, since that one would never come.
+            "max_bytes": max(self._subscription.limits.bytes, 2 * client.max_payload),
+        }
+        with failing_as(ConnectionError, f"nothing comes from {self._stream.shown}"):
+            await client.publish(requests, json.dumps(request).encode(), reply)
+
+    async def _arrived(self, message: "Msg") -> None:
+        """Take in an event, or what the server says of our request."""
+        if message.reply:
+            self._asked = max(0, self._asked - 1)
+            at = message.metadata
+            place = Place(at.sequence.stream, at.timestamp.timestamp())
+            if place not in self._held:
+                self._waiting.append((place, message))
+            self._held[place] = message.reply
+        else:
+            self._heard(message.headers or {})
+        self._news.set()
+
+    def _heard(self, headers: dict[str, str]) -> None:
+        """Learn that a request is over, unless that it is not."""
+        status, text = headers.get("Status"), headers.get("Description", "")
+        if status == "100":
+            return
+        self._asked = 0
+        if status != "408" and "maxbytes" not in text.lower():
+            self._trouble = f"the server answers {text.strip() or status}"
+
+    async def _read(self, place: Place, message: "Msg") -> Delivery | None:
+        """Return a message as what is to be handled, if it is.
+
+        Raises:
+            TransportError: it was to be buried, and that could not be stored.
+        """
+        try:
+            event = Event.decode(message.data)
+        except Invalid:
+            self._garbage()
+            await self._part(place, NEVER)
+            return None
+        if not matches(self._subscription.pattern, event.name):
+            await self._part(place, ACK)
+            return None
+        if (times := message.metadata.num_delivered) > DELIVERIES:
+            await self._bury(self._subscription, event, _never_ended(times))
+            self._subscription.dead += 1
+            await self._part(place, ACK)
+            return None
+        now = asyncio.get_running_loop().time()
+        return Delivery(event, len(message.data), partial(self._done, place, now))
+
+    # --- What becomes of it ---------------------------------------------------------
+
+    async def _done(self, place: Place, since: float) -> None:
+        """Acknowledge an event, and hold as many as are done in a second."""
+        took = asyncio.get_running_loop().time() - since
+        fit = int(1 / max(took, 1e-6))
+        self._window = max(1, min(self._most, fit, 2 * self._window))
+        await self._part(place, ACK)
+
+    async def _part(self, place: Place, word: bytes) -> None:
+        """Tell the server what became of an event; later if it is away."""
+        if (reply := self._held.pop(place, "")) and not await self._say(reply, word):
+            self._owed.append(reply)
+
+    async def _say(self, reply: str, word: bytes) -> bool:
+        """Tell the server a word on what is held, and say whether that went out."""
+        link = self._link()
+        if link is None:
+            return False
+        try:
+            await link.client.publish(reply, word)
+        except Exception as error:
+            if not is_of_nats(error):
+                raise
+            return False
+        return True
+
+    async def _resume(self) -> None:
+        """Tell a new connection what is done and what is still ours.
+
+        What nothing was said of for too long may be another's, or come again.
+        """
+        for _ in range(len(self._owed)):
+            if not await self._say(reply := self._owed.popleft(), ACK):
+                self._owed.append(reply)
+        now = asyncio.get_running_loop().time()
+        if now - self._touched > self._stream.ack_wait:
+            self._held.clear()
+            self._waiting.clear()
+        await self._touch()
+
+    async def _keep(self) -> None:
+        """Say for ever that what is held is being worked on."""
+        while True:
+            await asyncio.sleep(self._stream.ack_wait / 3)
+            await self._touch()
+
+    async def _touch(self) -> None:
+        for reply in tuple(self._held.values()):
+            if not await self._say(reply, WORKING):
+                return
+        self._touched = asyncio.get_running_loop().time()
+
+    async def _give_back(self) -> None:
+        """Let others have what is held, at once."""
+        self._waiting.clear()
+        for place in tuple(self._held):
+            await self._part(place, NAK)
+
+
+def _never_ended(times: int) -> TransportError:
+    return TransportError(
+        f"it was delivered {times} times, and no process has ended its handling: see "
+        "whether it ends them, then requeue it"
+    )

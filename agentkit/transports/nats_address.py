@@ -1,0 +1,259 @@
+"""One connection to a NATS server, and what it means when there is none.
+
+It is nats-py's client, told not to reconnect by itself: it would keep what is published
+meanwhile without a word, and gives up for good when it is refused once. What becomes of
+a link is for the transport to tell.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from agentkit.errors import Invalid
+from agentkit.transports.errors import ConnectionError, TransportError  # noqa: A004
+from agentkit.transports.nats_errors import is_of_nats, said
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+
+TIMEOUT: Final = 2.0
+"""Seconds that a server may take for each step of letting us in, and to answer."""
+
+QUIET: Final = 5.0
+"""Seconds after which a server is asked whether it is there, and to say so."""
+
+UNSENT: Final = 2**20
+"""Bytes that may wait for a server that does not read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a server is, and what it wants to know of us.
+
+    Args:
+        url: ``nats://user:password@host:port``, or ``tls://`` for nothing but TLS;
+            ``token@`` in place of a user for a token.
+        ca_file: who signed the server's certificate; the system's authorities if empty.
+        cert_file: our own certificate, if the server asks for one.
+        key_file: its key; may be in `cert_file` as well.
+
+    Raises:
+        Invalid: the url is not that of a NATS server, or there are certificates
+            without TLS.
+    """
+
+    url: str = field(repr=False)
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+
+    def __post_init__(self) -> None:
+        parts = _split(self.url)
+        if parts.scheme not in ("nats", "tls"):
+            raise Invalid(
+                f"the url scheme {parts.scheme!r} is not one of NATS: write nats:// "
+                "or, for TLS, tls://"
+            )
+        if parts.scheme == "nats" and (self.ca_file or self.cert_file or self.key_file):
+            raise Invalid(
+                f"certificates are of no use to {self.shown} without TLS: write tls:// "
+                "in its url"
+            )
+
+    @property
+    def shown(self) -> str:
+        """The scheme, the host and the port, for people."""
+        parts = _split(self.url)
+        host = parts.hostname or "localhost"
+        host = f"[{host}]" if ":" in host else host
+        return f"{parts.scheme}://{host}:{parts.port or 4222}"
+
+    @property
+    def secure(self) -> bool:
+        """Whether nothing may be said without TLS."""
+        return self.url.startswith("tls:")
+
+    async def connect(
+        self,
+        *,
+        name: str,
+        lost: Callable[[], None],
+        heard: Callable[[Exception], None],
+    ) -> "Client":
+        """Return a client that the server has let in.
+
+        Args:
+            name: what the server's own monitoring is to call us.
+            lost: is called when the connection has ended, perhaps more than once.
+            heard: is called with what else goes wrong.
+
+        Raises:
+            ConnectionError: it does not answer, or refuses us.
+            TransportError: nats-py is not installed, or a certificate cannot be read.
+        """
+        client = self._client()
+        from nats.errors import StaleConnectionError
+
+        errors: list[Exception] = []
+        live = False
+
+        async def on_error(error: Exception) -> None:
+            if not live:
+                errors.append(error)
+            elif isinstance(error, OSError | StaleConnectionError):
+                lost()
+            else:
+                heard(error)
+
+        async def on_closed() -> None:
+            if live:
+                lost()
+
+        try:
+            await client.connect(
+                self.shown, name=name, error_cb=on_error, closed_cb=on_closed,
+                **self._login(), **_OPTIONS,
+            )  # fmt: skip
+        except BaseException as error:
+            await hang_up(client)
+            if not is_of_nats(error):
+                raise
+            raise self._explained(errors[-1] if errors else error) from None
+        if not client.is_connected:
+            await hang_up(client)
+            raise self._explained(ConnectionResetError("it hung up"))
+        live = True
+        return client
+
+    def _explained(self, error: BaseException) -> ConnectionError:
+        """Return what a failure to connect means, and what to do about it."""
+        from nats.errors import SecureConnWantedError
+
+        if isinstance(error, SecureConnWantedError):
+            return ConnectionError(
+                f"the NATS server at {self.shown} does not speak TLS: let it, or write "
+                "nats:// to talk to it in the clear"
+            )
+        if "authorization" in str(error).lower():
+            return ConnectionError(
+                f"the NATS server at {self.shown} refuses the credentials: check the "
+                "user and password, or the token, in the url"
+            )
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return ConnectionError(
+                f"the certificate of the NATS server at {self.shown} is not trusted "
+                f"({error.verify_message}): write tls:// and set ca_file to what "
+                "signed it"
+            )
+        return ConnectionError(
+            f"the NATS server at {self.shown} cannot be reached ({said(error)}): "
+            f"{self._remedy(error)}"
+        )
+
+    def _remedy(self, error: BaseException) -> str:
+        """Return what to do when a server hangs up: over TLS it need not say why."""
+        if self.secure and isinstance(error, (ssl.SSLError, ConnectionResetError)):
+            return "if it wants a certificate of yours, set cert_file and key_file"
+        return "check the url, and that the server runs"
+
+    def _client(self) -> "Client":
+        try:
+            from nats.aio.client import Client
+        except ImportError:
+            raise TransportError(
+                f"NATS at {self.shown} needs nats-py, which is not installed: install "
+                "swarmtui[nats]"
+            ) from None
+        return Client()
+
+    def _login(self) -> dict[str, Any]:
+        """Return who we are; over TLS only once there is TLS."""
+        parts = _split(self.url)
+        user = unquote(parts.username) if parts.username else None
+        password = unquote(parts.password) if parts.password else None
+        words = {"user": user, "password": password}
+        if user and not password:
+            words = {"token": user}
+        if not self.secure:
+            return words
+        context = self._context()
+        from nats.errors import SecureConnWantedError
+
+        def sure(word: str | None) -> Callable[[], str | None]:
+            def say() -> str | None:
+                if not context.used:
+                    raise SecureConnWantedError
+                return word
+
+            return say
+
+        # The client calls these for each CONNECT that it is about to send, a token only
+        # if there is no user: so there is always one to be called.
+        words = {key: word for key, word in words.items() if word} or {"token": None}
+        return {"tls": context, **{key: sure(word) for key, word in words.items()}}
+
+    def _context(self) -> "_Context":
+        context = _Context(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            if self.ca_file:
+                context.load_verify_locations(self.ca_file)
+            else:
+                context.load_default_certs()
+            if self.cert_file:
+                context.load_cert_chain(self.cert_file, self.key_file or None)
+        except OSError as error:
+            raise TransportError(
+                f"the certificates for {self.shown} cannot be read ({said(error)}): "
+                "check ca_file, cert_file and key_file"
+            ) from None
+        return context
+
+
+_OPTIONS: Final[dict[str, Any]] = {
+    "allow_reconnect": False,
+    "max_reconnect_attempts": 1,
+    "reconnect_time_wait": 0,
+    "connect_timeout": TIMEOUT,
+    "ping_interval": QUIET,
+    "max_outstanding_pings": 1,
+    "pending_size": UNSENT,
+    "flush_timeout": TIMEOUT,
+}
+
+
+class _Context(ssl.SSLContext):
+    """How to talk TLS, and whether that came to pass.
+
+    A server says in the clear whether it wants TLS, and the client takes its word for
+    it: whoever sits between the two could deny it and be told the password.
+    """
+
+    used = False
+
+    def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
+        """Begin to talk TLS."""
+        self.used = True
+        return super().wrap_bio(*args, **options)
+
+
+async def hang_up(client: "Client") -> None:
+    """Close a client, whatever state it is in."""
+    with suppress(Exception):  # it asserts that it was connected before
+        async with asyncio.timeout(0.5):  # it waits for ever after a failed handshake
+            await client.close()
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url if "://" in url else f"nats://{url}")
+        _ = parts.port
+    except ValueError as error:
+        raise Invalid(
+            f"the url of the NATS server is malformed ({error}): write "
+            "nats://user:password@host:4222"
+        ) from None
+    return parts
