@@ -10,6 +10,24 @@ the past (`TaskAssigned`), and cannot be. `Command` and `Event` are all of each;
 `Logged` is an event with its place in the log.
 """
 
+from agentkit.protocol.agents import (
+    AgentConnected,
+    AgentDisconnected,
+    AgentLost,
+    AgentReported,
+    HelpAnswered,
+    HelpAsked,
+    HelperAssigned,
+    HelpEscalated,
+    HelpResolved,
+    HelpSnoozed,
+    HelpTaken,
+    HelpWoken,
+    HubStarted,
+    ReportRefused,
+    TokenCreated,
+    TokenRevoked,
+)
 from agentkit.protocol.commands import (
     Ack,
     AgentCommand,
@@ -48,33 +66,20 @@ from agentkit.protocol.commands import (
     Unlink,
     Watch,
 )
-from agentkit.protocol.events import (
-    AgentConnected,
-    AgentDisconnected,
-    AgentLost,
-    AgentReported,
+from agentkit.protocol.events import Event, Logged
+from agentkit.protocol.mail import (
     BroadcastSent,
     DeliveryAcked,
     DeliveryDead,
     DeliveryDone,
     DeliveryRetried,
     DeliverySent,
-    Event,
-    HelpAnswered,
-    HelpAsked,
-    HelperAssigned,
-    HelpEscalated,
-    HelpResolved,
-    HelpSnoozed,
-    HelpTaken,
-    HelpWoken,
-    HubStarted,
     LetterDead,
     LetterDiscarded,
     LetterRequeued,
-    Logged,
     MessageSent,
-    ReportRefused,
+)
+from agentkit.protocol.work import (
     TaskAssigned,
     TaskCancelled,
     TaskDead,
@@ -88,8 +93,6 @@ from agentkit.protocol.events import (
     TaskRequeued,
     TaskStarted,
     TaskWatched,
-    TokenCreated,
-    TokenRevoked,
 )
 
 __all__ = [
