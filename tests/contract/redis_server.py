@@ -1,5 +1,6 @@
 """A Redis server of a test's own, that can be killed and started again."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ class RedisServer:
 
     Args:
         folder: an existing one, for what it writes.
-        durable: whether each command is on disk before it is answered.
+        durable: whether what it was told outlives its being killed.
         password: what the default user needs, if anything.
         users: rules of further users, as in ``worker on >secret ~* &* +@all``.
     """
@@ -41,10 +42,15 @@ class RedisServer:
         self._command = [
             *(PROGRAM, "--port", str(self.port), "--bind", "127.0.0.1"),
             *("--dir", str(folder), "--save", ""),
-            *("--appendonly", "yes" if durable else "no", "--appendfsync", "always"),
+            *("--appendonly", "yes" if durable else "no", "--appendfsync", "everysec"),
             *(["--requirepass", password] if password else []),
             *(word for user in users for word in ("--user", *user.split())),
         ]
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not ended since."""
+        return self._process is not None
 
     def __enter__(self) -> Self:
         self.start()
@@ -80,6 +86,11 @@ class RedisServer:
     def stop(self) -> None:
         """Let it end in order."""
         self._end(subprocess.Popen.terminate)
+
+    def freeze(self) -> None:
+        """Let it keep its connections and do nothing any more."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
 
     def _end(self, how: Callable[[subprocess.Popen[bytes]], None]) -> None:
         if self._process is None:

@@ -1,0 +1,159 @@
+"""Where a Redis server is, how to get in, and what it means when that fails."""
+
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from agentkit.errors import Invalid
+from agentkit.transports.errors import ConnectionError, TransportError  # noqa: A004
+from agentkit.transports.redis_link import TIMEOUT, hang_up
+
+if TYPE_CHECKING:
+    from redis.asyncio import Connection
+
+PORT: Final = 6379
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """A server, and what it wants to know of us.
+
+    Args:
+        url: ``redis://user:password@host:port/database``, or ``rediss://`` for TLS.
+        ca_file: who signed the server's certificate; the system's authorities if empty.
+        cert_file: our own certificate, if the server asks for one.
+        key_file: its key; empty if it is in `cert_file` as well.
+
+    Raises:
+        Invalid: the url is not one of Redis, or there are certificates without TLS.
+    """
+
+    url: str = field(repr=False)
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        scheme = urlsplit(self.url).scheme
+        if scheme not in ("redis", "rediss"):
+            raise Invalid(
+                f"the url scheme {scheme!r} is not one of Redis: write redis:// or, "
+                "for TLS, rediss://"
+            )
+        if not self.encrypted and (self.ca_file or self.cert_file or self.key_file):
+            raise Invalid(
+                f"certificates are of no use to {self.host} without TLS: write "
+                "rediss:// in its url"
+            )
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is asked for."""
+        return urlsplit(self.url).scheme == "rediss"
+
+    @property
+    def host(self) -> str:
+        """The host and the port."""
+        parts = urlsplit(self.url)
+        return f"{parts.hostname or 'localhost'}:{parts.port or PORT}"
+
+    @property
+    def shown(self) -> str:
+        """The url, without user and password."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{self.host}{parts.path}"
+
+    async def connect(self) -> "Connection":
+        """Return a connection that the server has answered on.
+
+        Raises:
+            ConnectionError: it does not answer, or refuses us.
+            TransportError: redis-py is not installed.
+        """
+        connection = self._connection()
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+            await connection.send_command("PING")
+            await connection.read_response()
+        except BaseException as error:
+            await hang_up(connection)
+            if is_of_redis(error):
+                raise ConnectionError(self._why(error)) from None
+            raise
+        return connection
+
+    def gone(self, error: Exception) -> ConnectionError:
+        """Return what it means that an exchange with the server failed."""
+        return ConnectionError(
+            f"the Redis server at {self.host} is not there for us any more "
+            f"({said(error)}): wait until it answers, or allow what it refuses"
+        )
+
+    def _connection(self) -> "Connection":
+        try:
+            from redis.asyncio import Connection, SSLConnection
+            from redis.asyncio.connection import parse_url
+        except ImportError:
+            raise TransportError(
+                f"Redis at {self.host} needs redis-py, which is not installed: install "
+                "swarmtui[redis]"
+            ) from None
+        options: dict[str, Any] = {
+            **parse_url(urlsplit(self.url)._replace(query="").geturl()),
+            "protocol": 2,
+            "socket_timeout": TIMEOUT,
+            "socket_connect_timeout": TIMEOUT,
+        }
+        options.pop("connection_class", None)
+        if not self.encrypted:
+            return Connection(**options)
+        return SSLConnection(
+            ssl_ca_certs=self.ca_file or None,
+            ssl_certfile=self.cert_file or None,
+            ssl_keyfile=self.key_file or None,
+            **options,
+        )
+
+    def _why(self, error: BaseException) -> str:
+        """Return why we are not let in, and what to do about it."""
+        from redis.exceptions import AuthenticationError
+
+        if trouble := _of_tls(error):
+            return (
+                f"no TLS with the Redis server at {self.host} ({trouble}): name "
+                "its authority as ca_file, and if it asks for one, a certificate of "
+                "its own authorities as cert_file and key_file"
+            )
+        if isinstance(error, AuthenticationError):
+            return (
+                f"the Redis server at {self.host} does not let us in ({said(error)}): "
+                "give the right user and password in the url, as in "
+                "redis://user:password@host"
+            )
+        return (
+            f"no Redis server answers at {self.host} ({said(error)}): start it there, "
+            "or correct the url"
+        )
+
+
+def is_of_redis(error: BaseException) -> bool:
+    """Say whether an error is one of redis-py or of the network."""
+    from redis.exceptions import RedisError
+
+    return isinstance(error, RedisError | OSError)
+
+
+def said(error: BaseException) -> str:
+    """Return what an error says, to be put in brackets."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def _of_tls(error: BaseException | None) -> str:
+    """Return what TLS failed for, or nothing if that is not what failed."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLError):
+            return said(seen)
+        seen = seen.__context__
+    return ""
