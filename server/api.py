@@ -44,6 +44,7 @@ NOUNS: Final = {
     "cancel": ("tasks", "task"),
     "requeue": ("tasks", "task"),
     "broadcast": ("broadcasts", "broadcast"),
+    "send": ("broadcasts", "message"),
 }
 """The table that a wish is about and the field of its events that names the row;
 every other wish is about a help request."""
@@ -198,8 +199,8 @@ async def submit(
     table, noun = NOUNS.get(word, ("helps", "help"))
 
     def read(swarm: Swarm, events: Sequence[Logged]) -> Any:
-        names = [getattr(logged.event, noun) for logged in events]
-        return getattr(swarm, table).get(names[0]) if names else None
+        key = getattr(events[0].event, noun) if events else ""
+        return getattr(swarm, table).get(key)
 
     outcome = await office.hub.submit(
         WISHES[word].read({**as_object(body), **call.params}, call.principal.name),

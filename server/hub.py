@@ -55,7 +55,8 @@ NAMES: Final[Mapping[type, tuple[Literal["task", "help", "broadcast"], str]]] = 
     **dict.fromkeys((p.Fail, p.Nack), ("task", "task")),
     **dict.fromkeys((p.Answer, p.Take, p.AssignHelper), ("help", "help")),
     **dict.fromkeys((p.Snooze, p.Resolve), ("help", "help")),
-    p.SendBroadcast: ("broadcast", "id"),
+    **dict.fromkeys((p.SendBroadcast, p.Send), ("broadcast", "id")),
+    p.Watch: ("task", "task"),
 }
 """What commands name: of which kind it is, and the field that names it."""
 

@@ -26,6 +26,7 @@ from agentkit.settings import (
     whole,
     words,
 )
+from agentkit.subjects import as_segment
 from server.core.rules import Rules
 
 WEEK = 7 * 86_400
@@ -40,6 +41,14 @@ def _host(raw: Any) -> str:
     if not host:
         raise ValueError("is empty")
     return host
+
+
+def _swarm(raw: Any) -> str:
+    """Read the name of a swarm: one word that can stand in an address."""
+    name = text(raw).strip()
+    if not name or "@" in name or not as_segment(name) == name:
+        raise ValueError("is not one word without @, dots and stars")
+    return name
 
 
 @dataclass(frozen=True)
@@ -147,6 +156,11 @@ class Settings:
         20.0,
         "Seconds between pings of a connection; one unanswered closes it.",
         read=number(0.1, 3600),
+    )
+    swarm: str = setting(
+        "swarm",
+        "What the swarm is called in the addresses of agents, as in name@swarm.",
+        read=_swarm,
     )
     escalate_after: float = setting(
         1800.0,
@@ -263,6 +277,7 @@ class Settings:
     def rules(self) -> Rules:
         """The numbers that the core decides by."""
         return Rules(
+            swarm=self.swarm,
             escalate_after=timedelta(seconds=self.escalate_after),
             lost_after=timedelta(seconds=self.lease + self.grace),
             lease=timedelta(seconds=self.task_lease),

@@ -24,7 +24,7 @@ def check_id(rules: Rules, what: str, value: str) -> None:
 def check_new_id(rules: Rules, what: str, value: str) -> None:
     """Refuse an id for a message that the hub may give to another one."""
     check_id(rules, what, value)
-    if value[0] == "m" and value[1:].isdecimal():
+    if value[0] in "bm" and value[1:].isdecimal():
         raise Invalid(
             f"the id {value!r} is of the form that the hub itself gives to messages: "
             "choose another, or leave it out"

@@ -22,6 +22,7 @@ from server.wire.agents import (
     FailWish,
     NackWish,
 )
+from server.wire.messages import MESSAGE
 from server.wire.reading import sentence, valid
 from server.wire.values import (
     Body,
@@ -39,6 +40,7 @@ __all__ = [
     "AGENT_FRAME",
     "AGENT_HELLO",
     "CLAIM",
+    "MESSAGE",
     "NOTIFICATION",
     "RECEIPTS",
     "STATUS",

@@ -6,6 +6,7 @@ from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from agentkit.rows import Guarantee, Report, Severity
+from server.wire.messages import ErrandFrame, SendFrame
 from server.wire.values import (
     LARGEST,
     Body,
@@ -132,6 +133,8 @@ class ExtendFields(LeaseFields):
     """The fields of `Extend`."""
 
     lease: NotRequired[Seconds | None]
+    progress: NotRequired[Seconds | None]
+    note: NotRequired[str | None]
 
 
 class CompleteFields(LeaseFields):
@@ -240,6 +243,8 @@ AgentFrame: TypeAlias = Annotated[
     | ClaimFrame
     | UnclaimFrame
     | ExtendFrame
+    | SendFrame
+    | ErrandFrame
     | ByeFrame,
     Field(discriminator="type"),
 ]

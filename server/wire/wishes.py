@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from agentkit import protocol as p
+from server.wire.messages import SendWish, WatchWish
 from server.wire.reading import valid
 from server.wire.values import Body, Moment, Number, RequestId, Whole
 
@@ -28,6 +29,7 @@ class AssignWish(TaskFields):
     """The fields of `Assign`."""
 
     agent: str
+    watchers: NotRequired[tuple[str, ...]]
 
 
 class EnqueueWish(TaskFields, total=False):
@@ -40,6 +42,7 @@ class TaskWish(EnqueueWish, total=False):
     """A new task: for one `agent`, else for whoever has the capabilities it `needs`."""
 
     agent: str
+    watchers: tuple[str, ...]
 
 
 def _says_something(wish: EnqueueWish) -> EnqueueWish:
@@ -169,6 +172,8 @@ WISHES: Final[dict[str, Wish]] = {
         p.Retry, TypeAdapter(Annotated[RetryWish, AfterValidator(_delivery_of)])
     ),
     "broadcast": Wish(p.SendBroadcast, TypeAdapter(BroadcastWish), names=True),
+    "send": Wish(p.Send, TypeAdapter(SendWish), names=True),
+    "watch": Wish(p.Watch, TypeAdapter(WatchWish)),
     "answer": Wish(p.Answer, TypeAdapter(AnswerWish)),
     "take": Wish(p.Take, TypeAdapter(TakeWish)),
     "assign_helper": Wish(p.AssignHelper, TypeAdapter(HelperWish)),

@@ -355,7 +355,7 @@ async def test_what_was_offered_to_a_claim_that_is_refused_goes_to_the_next(
     await until(lambda: len(claims) == 1)
     patient = claims.enter(Claim(agent="b"), wait=True)
     await until(lambda: len(claims) == 2)
-    await hub.submit(SendBroadcast(id="b1", text="hello"), key="k")
+    await hub.submit(SendBroadcast(id="x1", text="hello"), key="k")
 
     await enqueue(hub, "T1")
 

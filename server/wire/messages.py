@@ -1,0 +1,93 @@
+"""What agents say to each other, and what they ask about tasks."""
+
+from typing import Annotated, Any, Final, Literal, NotRequired, Required, TypeAlias
+
+from pydantic import AfterValidator, TypeAdapter
+from typing_extensions import TypedDict
+
+from server.wire.values import Body, Moment, Number, RequestId
+
+
+class MessageFields(TypedDict, total=False):
+    """The fields of `Send` that whoever sends may fill."""
+
+    to: Required[str]
+    id: str
+    text: str
+    body: Body
+
+
+class SendFrame(MessageFields, total=False):
+    """A message, numbered with the reports; `to` may be empty in an answer."""
+
+    type: Required[Literal["send"]]
+    seq: Required[Number]
+    call: str
+    answers: str
+    expires: Moment | None
+
+
+class MessageWish(MessageFields, total=False):
+    """A message over HTTP: of an agent, else of a person."""
+
+    agent: str
+
+
+def _of_a_person(wish: MessageFields) -> dict[str, Any]:
+    return {**wish, "agent": ""}
+
+
+SendWish = Annotated[MessageFields, AfterValidator(_of_a_person)]
+"""The fields of `Send` that a coordinator may fill."""
+
+
+class WatchWish(TypedDict):
+    """The fields of `Watch`."""
+
+    task: str
+    agent: str
+    on: NotRequired[bool]
+
+
+class UndertakeFrame(TypedDict, total=False):
+    """An agent gives itself a task."""
+
+    type: Required[Literal["undertake"]]
+    id: Required[RequestId]
+    task: str
+    title: str
+    body: Body
+    watchers: tuple[str, ...]
+    max_attempts: Number | None
+
+
+class WatchTaskFrame(TypedDict):
+    """An agent wants to be told what becomes of a task, or no longer."""
+
+    type: Literal["watch"]
+    id: RequestId
+    task: str
+    on: NotRequired[bool]
+
+
+class CancelFrame(TypedDict):
+    """An agent calls a task off that it has, is to have, or watches."""
+
+    type: Literal["cancel"]
+    id: RequestId
+    task: str
+    reason: NotRequired[str]
+
+
+class LookFrame(TypedDict):
+    """An agent wants to see a task."""
+
+    type: Literal["look"]
+    id: RequestId
+    task: str
+
+
+ErrandFrame: TypeAlias = UndertakeFrame | WatchTaskFrame | CancelFrame | LookFrame
+"""What an agent asks about tasks; the answer carries the id of the request."""
+
+MESSAGE: Final = TypeAdapter(MessageWish)
