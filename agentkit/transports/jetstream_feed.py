@@ -35,6 +35,10 @@ BEAT: Final = 2.0
 PATIENCE: Final = 3 * BEAT
 """Seconds of silence that mean that it has."""
 
+STILL_THERE, IN_TIME = "100", "408"
+FULFILLED: Final = ("batch completed", "message size exceeds maxbytes")
+"""What the server says of a request that it is done with, as it should be."""
+
 ACK, NAK, WORKING, NEVER = b"+ACK", b"-NAK", b"+WPI", b"+TERM"
 
 
@@ -82,6 +86,8 @@ class Feed:
         """How many to hold."""
         self._asked = 0
         """How many of those that the server was asked for are still to come."""
+        self._request = 0
+        """The number of the latest request."""
         self._waiting: deque[tuple[Place, Msg]] = deque()
         self._held: dict[Place, str] = {}
         """The subjects on which the server is told of what is ours."""
@@ -117,7 +123,7 @@ class Feed:
         keeping = asyncio.create_task(self._keep())
         try:
             while True:
-                place, message = await self._next(client, requests, f"{inbox}.1")
+                place, message = await self._next(client, requests, inbox)
                 if delivery := await self._read(place, message):
                     yield delivery
         finally:
@@ -129,7 +135,7 @@ class Feed:
     # --- What comes -----------------------------------------------------------------
 
     async def _next(
-        self, client: "Client", requests: str, reply: str
+        self, client: "Client", requests: str, inbox: str
     ) -> "tuple[Place, Msg]":
         """Return what is handled next, when there is something.
 
@@ -140,7 +146,7 @@ class Feed:
             if self._trouble:
                 raise ConnectionError(f"nothing comes: {self._trouble}, ask again")
             if not self._asked and len(self._waiting) <= self._window // 2:
-                await self._ask(client, requests, reply)
+                await self._ask(client, requests, inbox)
             if self._waiting:
                 return self._waiting.popleft()
             self._news.clear()
@@ -150,13 +156,14 @@ class Feed:
             except TimeoutError:
                 self._trouble = "the server is silent"
 
-    async def _ask(self, client: "Client", requests: str, reply: str) -> None:
+    async def _ask(self, client: "Client", requests: str, inbox: str) -> None:
         """Ask for as much as there is room for.
 
         Raises:
             ConnectionError: the connection is gone.
         """
         self._asked = self._window - len(self._waiting)
+        self._request += 1
         request = {
             "batch": self._asked,
             "expires": int(EXPIRES * 1e9),
@@ -165,7 +172,9 @@ class Feed:
             "max_bytes": max(self._subscription.limits.bytes, 2 * client.max_payload),
         }
         with failing_as(ConnectionError, f"nothing comes from {self._stream.shown}"):
-            await client.publish(requests, json.dumps(request).encode(), reply)
+            await client.publish(
+                requests, json.dumps(request).encode(), f"{inbox}.{self._request}"
+            )
 
     async def _arrived(self, message: "Msg") -> None:
         """Take in an event, or what the server says of our request."""
@@ -176,17 +185,17 @@ class Feed:
             if place not in self._held:
                 self._waiting.append((place, message))
             self._held[place] = message.reply
-        else:
+        elif message.subject.endswith(f".{self._request}"):
             self._heard(message.headers or {})
         self._news.set()
 
     def _heard(self, headers: dict[str, str]) -> None:
-        """Learn that a request is over, unless that it is not."""
-        status, text = headers.get("Status"), headers.get("Description", "")
-        if status == "100":
+        """Learn that the latest request is over, or that it is not."""
+        status, text = headers.get("Status", ""), headers.get("Description", "")
+        if status == STILL_THERE:
             return
         self._asked = 0
-        if status != "408" and "maxbytes" not in text.lower():
+        if status != IN_TIME and text.lower() not in FULFILLED:
             self._trouble = f"the server answers {text.strip() or status}"
 
     async def _read(self, place: Place, message: "Msg") -> Delivery | None:

@@ -11,13 +11,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+from uuid import uuid4
 
 import pytest
 
 from agentkit.transports import LocalTransport
 from agentkit.transports.base import Courier
 from agentkit.transports.hub import HubTransport
+from agentkit.transports.nats import NatsTransport
+from agentkit.transports.redis import RedisTransport
 from tests.contract.hub_server import HubServer
+from tests.contract.nats_server import NatsServer
+from tests.contract.redis_server import RedisServer
 
 
 class Client(Protocol):
@@ -62,9 +67,65 @@ async def hub(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
     yield Broker(client, stop, start)
 
 
+def nats(*, persistent: bool) -> Open:
+    """Return how to open a NATS server of the session, with subjects of one test."""
+
+    @asynccontextmanager
+    async def opened(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
+        server: NatsServer = request.getfixturevalue("nats_server")
+        prefix = f"test.{uuid4().hex}"
+
+        async def stop() -> None:
+            server.kill()
+
+        async def start() -> None:
+            server.restart()
+
+        def client(*, name: str = "") -> Courier:
+            return NatsTransport(
+                server.url, prefix=prefix, persistent=persistent, name=name
+            )
+
+        yield Broker(client, stop, start)
+        if not server.runs:
+            server.start()
+
+    return opened
+
+
+def redis(*, persistent: bool) -> Open:
+    """Return how to open the Redis server of the session, with names of one test."""
+
+    @asynccontextmanager
+    async def opened(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
+        server: RedisServer = request.getfixturevalue("redis_server")
+        prefix = f"test {uuid4().hex}"
+
+        async def stop() -> None:
+            server.kill()
+
+        async def start() -> None:
+            server.start()
+
+        def client(*, name: str = "") -> Courier:
+            return RedisTransport(
+                server.url, channel_prefix=prefix, persistent=persistent, name=name
+            )
+
+        yield Broker(client, stop, start)
+        if not server.runs:
+            server.start()
+
+    return opened
+
+
 BROKERS: dict[str, Open] = {
     "local": local,
+    "redis": redis(persistent=False),
+    "streams": redis(persistent=True),
     "hub": hub,
+    "nats": nats(persistent=False),
+    "jetstream": nats(persistent=True),
 }
 
 SHARED = [kind for kind in BROKERS if kind != "local"]
