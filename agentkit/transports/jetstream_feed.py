@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -111,6 +112,8 @@ class Feed:
         Raises:
             ConnectionError: the connection is gone, or the consumer is.
         """
+        from nats.errors import Error
+
         self._trouble, self._asked = "", 0
         requests, client = (
             await self._stream.consumer(link, self._subscription),
@@ -129,7 +132,8 @@ class Feed:
         finally:
             keeping.cancel()
             if client.is_connected:
-                await listener.unsubscribe()
+                with suppress(Error):
+                    await listener.unsubscribe()
                 await self._give_back()
 
     # --- What comes -----------------------------------------------------------------

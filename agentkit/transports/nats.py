@@ -25,7 +25,6 @@ from agentkit.transports.nats_link import Link
 from agentkit.transports.worker import Delivery, Subscription
 
 if TYPE_CHECKING:
-    from nats.aio.client import Client
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription as Listener
 
@@ -112,11 +111,11 @@ class NatsTransport(Courier):
     async def _open(self) -> None:
         client = await self._address.connect(
             name=self.name,
-            lost=lambda: self._ended(client),
-            heard=self._complain,
+            lost=lambda: self._ended(link),
+            heard=lambda error: self._complain(link, error),
         )
         echo = f"_{self._prefix}._echo.{uuid4().hex}"
-        link = Link(client, echo, partial(self._ended, client))
+        link = Link(client, echo, lost=lambda: self._ended(link))
         try:
             with failing_as(ConnectionError, f"nothing comes back from {self.url}"):
                 await link.begin()
@@ -135,19 +134,19 @@ class NatsTransport(Courier):
             link.end()
             await hang_up(link.client)
 
-    def _ended(self, client: "Client") -> None:
+    def _ended(self, link: Link) -> None:
         """Note that a connection is gone, if it is the one that we have."""
-        link = self._link
-        if link is None or link.client is not client:
+        if link is not self._link:
             return
         link.end()
         for feed in self._feeds.values():
             feed.lose()
         self._lost(ConnectionError(f"the NATS server at {self.url} went away"))
 
-    def _complain(self, error: Exception) -> None:
-        """Log what the server, or the client for it, says in between."""
-        log.warning("the NATS server at %s: %s", self.url, said(error))
+    def _complain(self, link: Link, error: Exception) -> None:
+        """Log what the server says and nobody asked for."""
+        if not link.refuse(error):
+            log.warning("the NATS server at %s: %s", self.url, said(error))
 
     def _linked(self, kind: type[TransportError]) -> Link:
         if self._link is None:

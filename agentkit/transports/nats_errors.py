@@ -56,6 +56,10 @@ def _remedy(error: BaseException) -> str:
         ((js.APIError,), "change what is asked for, or the limits at the server"),
         ((TimeoutError,), "try again; what was stored nevertheless is kept once"),
     )
+    if "permissions violation" in str(error):
+        return (
+            "let this user publish and subscribe below the prefix, with and without _"
+        )
     for kinds, remedy in table:
         if isinstance(error, kinds):
             return remedy

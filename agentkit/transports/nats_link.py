@@ -7,9 +7,10 @@ sent.
 """
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from agentkit.transports.nats_address import QUIET, TIMEOUT
 from agentkit.transports.nats_errors import is_of_nats
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from nats.aio.subscription import Subscription as Listener
 
 T = TypeVar("T")
+
+_REFUSED: Final = re.compile(r'(?i)permissions violation for \w+ to "([^"]+)"')
+"""What a server says when we may not publish on a subject, or subscribe to one."""
 
 
 class Link:
@@ -42,11 +46,12 @@ class Link:
         self._next: asyncio.Task[None] | None = None
         """The echo that is about to be sent."""
         self._awaited: set[asyncio.Task[Any]] = set()
+        self._refused: dict[str, Exception] = {}
+        """What the server said to what we may not do, by subject."""
 
     async def begin(self) -> None:
         """Listen for echoes, and watch that they come."""
-        await self.client.subscribe(self._echo, cb=self._echoed)
-        await self.confirm()
+        await self.listen(self._echo, self._echoed)
         self._start(self._watch())
 
     def end(self) -> None:
@@ -57,18 +62,36 @@ class Link:
     async def publish(self, subject: str, payload: bytes) -> None:
         """Publish a payload; return when the server has it."""
         await self.client.publish(subject, payload)
-        await self.confirm()
+        await self._confirm(subject)
 
     async def listen(
         self, subject: str, heard: "Callable[[Msg], Awaitable[None]]"
     ) -> "Listener":
         """Subscribe; return when the server knows."""
         listener = await self.client.subscribe(subject, cb=heard)
-        await self.confirm()
+        await self._confirm(subject)
         return listener
 
-    async def confirm(self) -> None:
-        """Return when the server has read all that was said so far."""
+    def refuse(self, error: Exception) -> bool:
+        """Take in what the server says; return whether that is told by who asked."""
+        if subject := _REFUSED.search(str(error)):
+            self._refused[subject[1].lower()] = error
+        return bool(subject)
+
+    async def _confirm(self, subject: str) -> None:
+        """Return when the server has read all that was said so far.
+
+        What it says against it comes before the echo.
+        """
+        error: Exception | None = None
+        try:
+            await self._sync()
+        except TimeoutError as silence:
+            error = silence
+        if error := self._refused.pop(subject.lower(), error):
+            raise error
+
+    async def _sync(self) -> None:
         if self._next is None:
             self._next = self._start(self._call())
         await self._settled(self._next)
@@ -97,7 +120,7 @@ class Link:
         try:
             while True:
                 await asyncio.sleep(QUIET)
-                await self.confirm()
+                await self._sync()
         except Exception as error:
             if not is_of_nats(error):
                 raise
