@@ -189,11 +189,10 @@ class Courier(Correspondent):
         A handler that runs may finish; what waits for it is dropped, or stays at the
         broker if that is persistent.
         """
-        subscription = self._dispatch.remove(subscription_id)
-        if subscription and not self.persistent:
-            self._cover.remove(subscription.pattern)
+        known = self._forget(subscription_id)
+        if known:
             await self._adjust_if_up()
-        return subscription is not None
+        return known
 
     def metrics(self) -> Metrics:
         """Return the transport in figures."""
@@ -288,16 +287,23 @@ class Courier(Correspondent):
                 await self._tell_all()
 
     def _too_slow(self, subscription: Subscription) -> None:
-        self._run(self._end(subscription))
-
-    async def _end(self, subscription: Subscription) -> None:
-        """End a subscription that could not keep up."""
+        if self._forget(subscription.id):
+            self._run(self._adjust_if_up())
         limits = subscription.limits
-        if await self.unsubscribe(subscription.id):
+        try:
             subscription.on_end(
                 f"the subscription {subscription.name!r} was too slow: more than "
                 f"{limits.messages:,} events or {limits.bytes:,} bytes waited for it"
             )
+        except Exception:
+            log.exception("on_end of the subscription %s failed", subscription.name)
+
+    def _forget(self, subscription_id: str) -> bool:
+        """End a subscription here, and say whether there was one."""
+        subscription = self._dispatch.remove(subscription_id)
+        if subscription and not self.persistent:
+            self._cover.remove(subscription.pattern)
+        return subscription is not None
 
     async def _fetch(
         self, subscription: Subscription
