@@ -1,15 +1,19 @@
 """Claims, leases and fences."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agentkit.errors import Conflict, Invalid, NotFound
 from agentkit.protocol import (
     Assign,
     Cancel,
     Claim,
+    Command,
     Complete,
     Enqueue,
     Event,
@@ -223,6 +227,37 @@ def test_who_completes_what_the_hub_does_not_know_still_has_its_lease(
     assert (agent.status, agent.task) == ("busy", "T1")
     assert not list(world.swarm.idle)
     assert not world.swarm.blocked
+
+
+keys = st.sampled_from(["T1", "T2", "T3"])
+turns: st.SearchStrategy[Command] = st.one_of(
+    st.builds(Enqueue, id=keys),
+    st.builds(Requeue, id=keys),
+    st.just(Claim(agent="a", lease=LEASE)),
+    st.builds(
+        Notify,
+        agent=st.just("a"),
+        report=st.sampled_from(["busy", "completed"]),
+        task=keys | st.none(),
+    ),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(turns, min_size=5, max_size=20))
+def test_who_completed_a_task_is_busy_with_a_lease_it_has_left_else_idle(
+    wishes: list[Command],
+) -> None:
+    world = World()
+
+    for wish in wishes:
+        with suppress(Conflict, NotFound):
+            world.do(wish)
+            if isinstance(wish, Notify) and wish.report == "completed":
+                agent = world.swarm.agents["a"]
+                left = set(world.swarm.leases)
+                assert agent.status == ("busy" if left else "idle")
+                assert not left or agent.task in left
 
 
 def test_what_was_begun_without_a_lease_does_not_keep_an_agent_busy(

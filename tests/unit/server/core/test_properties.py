@@ -9,7 +9,6 @@ from hypothesis import Phase, given, settings
 
 from agentkit.errors import SwarmError
 from agentkit.protocol import (
-    AgentReported,
     Command,
     LetterDead,
     TaskAssigned,
@@ -29,7 +28,6 @@ from tests.unit.server.core.histories import (
     commands,
     few,
     histories,
-    play,
     resolved,
     run,
 )
@@ -47,26 +45,6 @@ def test_the_queue_holds_whoever_is_idle_once_in_order_of_waiting(
     assert list(swarm.idle) == in_order
     assert len(set(swarm.idle)) == len(swarm.idle)
     assert all((agent.ticket > 0) == (agent in idle) for agent in swarm.agents.values())
-
-
-@few
-@given(histories)
-def test_who_completed_a_task_is_idle_unless_it_has_a_lease_left(
-    history: list[tuple[Command, int]],
-) -> None:
-    swarm = Swarm(RULES)
-
-    for events in play(swarm, history):
-        match events:
-            case [AgentReported(report="completed", agent=name), *_]:
-                agent = swarm.agents[name]
-                leased = {
-                    key
-                    for key in swarm.held.get(name, ())
-                    if swarm.tasks[key].state == "leased"
-                }
-                assert agent.status == ("busy" if leased else "idle")
-                assert not leased or agent.task in leased
 
 
 @few
