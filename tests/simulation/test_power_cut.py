@@ -17,6 +17,7 @@ from typing import Final
 import apsw
 import pytest
 
+from agentkit.sealing import Forged
 from server.core import Swarm, Turn
 from server.store import MemoryStore, by_agent
 from server.store.schema import unseal_event
@@ -77,7 +78,7 @@ class Machine:
             try:
                 with closing(self._open(system)) as writer:
                     return await self._compare(writer)
-            except (apsw.Error, ValueError, KeyError, TypeError):
+            except (apsw.Error, Forged, ValueError, KeyError, TypeError):
                 return "corrupt"
 
     async def _compare(self, writer: Writer) -> str:
