@@ -12,9 +12,13 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-BEHIND: Final = 1024
-"""How many of the newest events the table may lack: to pass through them takes less
-than a millisecond."""
+BEHIND: Final = 4096
+"""How many of the newest events the table may lack.
+
+To pass through them takes less than a millisecond. With 2,000 agents and 100 events to
+a turn an index takes 23,000 events a second, this table 37,000 with 1,024 events that
+wait, 52,000 with 4,096 and 59,000 with 8,192; every so often a turn takes 30 ms more.
+"""
 
 SCHEMA: Final = """
 CREATE TABLE event_agents (
