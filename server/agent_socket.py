@@ -25,6 +25,7 @@ from agentkit.protocol import (
     ReportRefused,
 )
 from agentkit.rows import Task
+from server import spools
 from server.asgi import dumps
 from server.claims import Claimant
 from server.connection import BAD_FRAME, NOT_YOURS, REPLACED, RESTARTING
@@ -141,6 +142,7 @@ class Session:
                 guarantee=self._hello.get("guarantee", "at-least-once"),
             )
         )
+        await spools.accepted(hub, self._agent, self._hello["spool"])
         cursor, self._stored = await hub.ask(self._look)
         self._acked = self._stored
         self._send(

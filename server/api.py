@@ -11,7 +11,7 @@ from agentkit.errors import Invalid, NotFound
 from agentkit.filters import compile_filter
 from agentkit.protocol import Ack, Done, GiveUp, Logged, Notify, ReportRefused
 from agentkit.rows import Agent, Delivery, presence
-from server import inquiries, wire
+from server import inquiries, spools, wire
 from server.asgi import Reply, dumps
 from server.core import Swarm
 from server.office import Office
@@ -129,6 +129,8 @@ async def status(office: Office, call: Call) -> Reply:
     body = await call.body()
     report = valid(wire.STATUS, {**as_object(body), "agent": key})
     wish = Notify(**report)
+    if wish.spool:
+        await spools.accepted(office.hub, key, wish.spool)
     outcome = await office.hub.submit(
         wish,
         read=lambda swarm, _: swarm.spools.get((wish.agent, wish.spool)),

@@ -1,4 +1,16 @@
-"""Outboxes: what agents number is taken in order, each with effect exactly once."""
+"""Outboxes: what agents number is taken in order, each with effect exactly once.
+
+How far an outbox was accepted is not known for ever, for an agent that is not durable
+begins one with each of its starts. Of each agent those that it used last stay in memory
+(`Rules.keep_spools`), the others are read back when the agent goes on with one; and one
+is forgotten when its last report is no longer kept, unless it is the one that its agent
+used last or began last. So whoever goes on where it was finds that place, however long
+it was away.
+
+An outbox that was forgotten is like one that never was: it begins with report 1. Where
+it stands the hub does not take from the agent: what the agent has left may have had
+effect, and only that it is too early is certain. So a higher number is refused.
+"""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -193,12 +193,22 @@ class Swarm:
         """Yield every delivery that is not done, dead ones too."""
         return (row for box in self.mail.values() for row in box.values())
 
-    def recall(self, row: Task | HelpRequest | Broadcast | Letter) -> None:
+    def accepted(self, agent: str, spool: str) -> int | None:
+        """Return how far an outbox was accepted; None if only the store may know."""
+        row = self.spools.get((agent, spool))
+        if row is None and len(self._used.get(agent, ())) >= self.rules.keep_spools:
+            return None
+        return row.accepted if row else 0
+
+    def recall(self, row: Task | HelpRequest | Broadcast | Letter | Spool) -> None:
         """Take a settled row in again that was let go of; nothing of it changes.
 
         One that is not settled was read before its last change was on disk.
         """
         match row:
+            case Spool() if (row.agent, row.spool) not in self.spools:
+                self.put_spool(row)
+                del self._changes.spools[row.agent, row.spool]
             case Task() if row.id not in self.tasks and row.is_settled:
                 self.put_task(row)
                 del self._changes.tasks[row.id]

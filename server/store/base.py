@@ -12,7 +12,15 @@ from typing import BinaryIO, Literal, NamedTuple, Protocol, TypeAlias
 
 from agentkit.errors import HubUnavailable
 from agentkit.protocol import Logged
-from agentkit.rows import Broadcast, Delivery, HelpRequest, Letter, Receipt, Task
+from agentkit.rows import (
+    Broadcast,
+    Delivery,
+    HelpRequest,
+    Letter,
+    Receipt,
+    Spool,
+    Task,
+)
 from server.core.tables import Tables, Turn
 
 Write: TypeAlias = Callable[[Sequence[Logged]], Turn]
@@ -153,6 +161,9 @@ class Store(Protocol):
 
     async def receipt(self, key: str) -> Receipt | None:
         """Read the receipt of an idempotency key, however old."""
+
+    async def spool(self, agent: str, spool: str) -> Spool | None:
+        """Read how much of an outbox was accepted, however long ago."""
 
     async def trim(self, before: datetime, size: int) -> Trimmed:
         """Take away one batch of what is no longer kept; repeat until `is_all`.

@@ -178,6 +178,10 @@ class MemoryStore:
         """Read the receipt of an idempotency key, however old."""
         return self._rows.receipts.get(key)
 
+    async def spool(self, agent: str, spool: str) -> Spool | None:
+        """Read how much of an outbox was accepted, however long ago."""
+        return self._rows.spools.get((agent, spool))
+
     async def trim(self, before: datetime, size: int) -> Trimmed:
         """Forget one batch of what is no longer kept."""
         last = len(self._log) - 1

@@ -21,7 +21,15 @@ from typing import Any, BinaryIO, Literal, ParamSpec, TypeAlias, TypeVar
 import aiosqlite
 
 from agentkit.protocol import Logged
-from agentkit.rows import Broadcast, Delivery, HelpRequest, Letter, Receipt, Task
+from agentkit.rows import (
+    Broadcast,
+    Delivery,
+    HelpRequest,
+    Letter,
+    Receipt,
+    Spool,
+    Task,
+)
 from agentkit.sealing import Sealer
 from server.core.tables import Tables, Turn
 from server.store import by_agent, copies
@@ -213,6 +221,11 @@ class SQLiteStore:
         found: Receipt | None = await self._one("receipts", key)
         return found
 
+    async def spool(self, agent: str, spool: str) -> Spool | None:
+        """Read how much of an outbox was accepted, however long ago."""
+        found: Spool | None = await self._one("spools", agent, spool)
+        return found
+
     async def trim(self, before: datetime, size: int) -> Trimmed:
         """Take away one batch of what is no longer kept, between two turns."""
         with explained(self._path):
@@ -250,10 +263,9 @@ class SQLiteStore:
         if thread is not None:
             thread.shutdown(wait=False)
 
-    async def _one(self, name: str, key: str) -> Any:
+    async def _one(self, name: str, *key: str) -> Any:
         table = TABLES[name]
-        (column,) = table.key
-        where = {f"{column} = ?": key}
+        where = dict(zip((f"{column} = ?" for column in table.key), key, strict=True))
         found = await self._fetch(table.select, table.read, where=where)
         return found[0] if found else None
 

@@ -39,6 +39,7 @@ from agentkit.subjects import matches
 from server.core.tables import Tables, Turn
 from server.store import KEEP_SETTLED, MemoryStore, SQLiteStore, Store, StoreError
 from server.store.base import KEEP_SPOOLS
+from server.store.by_agent import BEHIND
 
 NOW = datetime(2026, 11, 21, 1, 30, 0, 123456, tzinfo=UTC)
 
@@ -410,7 +411,7 @@ async def test_a_thing_that_settles_and_opens_again_is_live(store: Store) -> Non
 
 HISTORY: tuple[Event, ...] = tuple(
     event
-    for number in range(300)
+    for number in range(BEHIND // 4 + 26)
     for event in (
         HubStarted(at=NOW, version="1"),
         AgentConnected(at=NOW, agent=f"a{number % 2}", capabilities=()),
@@ -419,19 +420,19 @@ HISTORY: tuple[Event, ...] = tuple(
     )
 )
 PATTERNS = ["**", "agent.**", "agent.lost", "*.done", "task.done", "*", "no.such"]
-ENDS = st.one_of(st.integers(0, 30), st.integers(1070, 1210))
+ENDS = st.one_of(st.integers(0, 30), st.integers(BEHIND - 30, BEHIND + 110))
 
 
 async def write_history(store: Store) -> None:
     """Write so much that what is read of one agent lies in more than one place."""
-    await write(store, *HISTORY[:1100])
-    await write(store, *HISTORY[1100:])
+    await write(store, *HISTORY[:BEHIND])
+    await write(store, *HISTORY[BEHIND:])
 
 
 @unhurried
 @given(
     span=st.tuples(ENDS, st.none() | ENDS),
-    limit=st.sampled_from([0, 1, 5, 30, 400, 2000]),
+    limit=st.sampled_from([0, 1, 5, 30, 400, 5000]),
     subject=st.sampled_from(PATTERNS),
     agent=st.sampled_from(["", "a0", "a1", "a2", "nobody"]),
     newest_first=st.booleans(),
@@ -475,7 +476,7 @@ async def test_history_can_be_read_backwards_page_by_page(store: Store) -> None:
     cursors: list[int] = []
     before = None
     while page := await store.events(
-        agent="a1", before=before, limit=20, newest_first=True
+        agent="a1", before=before, limit=300, newest_first=True
     ):
         cursors += [logged.cursor for logged in page]
         before = cursors[-1]
@@ -751,13 +752,13 @@ async def test_the_log_of_an_agent_is_trimmed_with_the_log(store: Store) -> None
     await write_history(store)
 
     await trim(store, size=0)
-    turn = await write(store, *HISTORY[:1100])
+    turn = await write(store, *HISTORY[:BEHIND])
 
     last = turn.events[-1].cursor
     mine = await store.events(agent="a1", limit=9999)
     assert [cursor for cursor, _ in mine] == [
         cursor
-        for cursor, event in (Logged(last - 1100, HISTORY[-1]), *turn.events)
+        for cursor, event in (Logged(last - BEHIND, HISTORY[-1]), *turn.events)
         if getattr(event, "agent", "") == "a1"
     ]
 
@@ -838,6 +839,8 @@ async def test_of_many_spools_of_an_agent_those_used_last_are_loaded(
     _, rows = await store.load()
     assert rows == tables(again, *spools[4:], other)
     assert list(rows.spools) == [("a1", "s0"), *map(key_of, spools[4:]), ("a2", "s0")]
+    assert await store.spool("a1", "s1") == spools[1]
+    assert await store.spool("a2", "s1") is None
 
 
 async def test_a_store_that_is_too_large_loses_the_oldest_events_first(

@@ -29,6 +29,24 @@ def deliveries(hub: RunningHub, agent: str) -> list[dict[str, Any]]:
     return found
 
 
+async def test_an_outbox_not_used_for_long_is_known_again(fresh: RunningHub) -> None:
+    for spool in ("old", *map(str, range(12))):
+        async with fresh.agent("a", spool=spool) as line:
+            await report(line, 1, "completed")
+            await acked(line, 1)
+
+    async with fresh.agent("a", spool="old") as line:
+        await report(line, 1, "completed")
+        await report(line, 2, "completed")
+        await acked(line, 2)
+    said = {"report": "completed", "spool": "3", "seq": 1}
+    reply = fresh.post("/v1/agents/a/status", said)
+
+    assert line.welcome["accepted"] == 1
+    assert reply.json()["accepted"] == 1
+    assert row(fresh, "a")["completed"] == 14
+
+
 async def report(line: Line, seq: int, word: str, **fields: Any) -> None:
     await line.say("notify", seq=seq, report=word, **fields)
 

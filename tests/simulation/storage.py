@@ -170,6 +170,7 @@ class FailingStore:
         self.help = disk.help
         self.broadcast = disk.broadcast
         self.receipt = disk.receipt
+        self.spool = disk.spool
         self.check = disk.check
 
     async def turn(self, write: Write) -> Turn:
