@@ -39,7 +39,8 @@ def decide_broadcast(swarm: Swarm, wish: SendBroadcast, now: datetime) -> list[E
     """Choose the recipients as of now; the filter is not asked again later."""
     require_text(swarm.rules, "message", wish.text)
     key = wish.id or f"b{swarm.cursor + 1}"
-    check_new_id(swarm.rules, "broadcast", key)
+    if wish.id:
+        check_new_id(swarm.rules, "broadcast", key)
     if key in swarm.broadcasts:
         raise Conflict(f"broadcast {key!r} was sent before; leave the id out")
     chosen = compile_filter(wish.where)
