@@ -105,6 +105,7 @@ work: st.SearchStrategy[Command] = st.one_of(
         max_attempts=st.sampled_from([None, 1]),
     ),
 )
+linked = st.builds(Link, agent=agents, capabilities=capabilities)
 mail: st.SearchStrategy[Command] = st.one_of(
     st.builds(
         Sent, deliveries=st.lists(st.tuples(agents, numbers), max_size=4).map(tuple)
@@ -163,7 +164,7 @@ commands: st.SearchStrategy[Command] = st.one_of(
         digest=st.just("d"),
     ),
     st.builds(RevokeToken, id=st.sampled_from(["k1", "agent:a", "viewer"])),
-    st.builds(Link, agent=agents, capabilities=capabilities),
+    linked,
     st.builds(Unlink, agent=agents, reason=st.just("gone")),
     st.just(Tick()),
     st.just(Tick()),
@@ -177,8 +178,8 @@ histories = st.sampled_from(
     [
         commands,
         st.one_of(notify, mail, work, ticks),
-        st.one_of(work, ticks),
-        st.one_of(mail, ticks),
+        st.one_of(linked, work, ticks),
+        st.one_of(linked, mail, ticks),
         st.one_of(notify, desk, ticks),
         st.one_of(notify, snooze, letters, ticks),
     ]

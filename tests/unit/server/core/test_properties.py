@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, given, seed, settings
 
 from agentkit.errors import SwarmError
 from agentkit.protocol import (
@@ -315,11 +315,23 @@ RARE = {
 def test_the_histories_reach_what_needs_more_than_one_command() -> None:
     seen: set[str] = set()
 
-    @settings(few, max_examples=1000, phases=[Phase.generate], derandomize=True)
+    for number in range(12):
+        seen |= subjects(number)
+        if seen >= RARE:
+            break
+
+    assert seen >= RARE
+
+
+def subjects(number: int) -> set[str]:
+    """Return what happens in a sample of histories."""
+    seen: set[str] = set()
+
+    @seed(number)
+    @settings(few, max_examples=300, phases=[Phase.generate], database=None)
     @given(histories)
     def look(history: list[tuple[Command, int]]) -> None:
         seen.update(event.subject for event in run(history)[1])
 
     look()
-
-    assert seen >= RARE
+    return seen
