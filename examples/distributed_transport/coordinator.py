@@ -20,10 +20,10 @@ AGAIN = 1.0
 class Coordinator:
     """Holds on to its tasks until they are answered.
 
-    With pub/sub an event reaches who listens just then, and nobody keeps it for a worker
-    that is started later. So what is not answered is published again, as the same event.
-    A persistent transport keeps it, and knows it by its id: there it is no more work for
-    anybody.
+    With pub/sub an event reaches who listens just then, and nobody keeps it for a
+    worker that is started later. So what is not answered is published again, as the
+    same event. A persistent transport keeps it, and knows it by its id: there it is no
+    more work for anybody.
     """
 
     def __init__(self, transport: Transport) -> None:
