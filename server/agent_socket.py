@@ -1,4 +1,4 @@
-"""``/v1/agent``: the connection of one agent. Reports and claims up, mailbox down."""
+"""``/v1/agent``: one agent's connection. Reports, claims, messages up, mailbox down."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,6 +23,7 @@ from agentkit.protocol import (
     Notify,
     Numbered,
     ReportRefused,
+    Send,
 )
 from agentkit.rows import Task
 from server import spools
@@ -30,6 +31,7 @@ from server.asgi import dumps
 from server.claims import Claimant
 from server.connection import BAD_FRAME, NOT_YOURS, REPLACED, RESTARTING
 from server.core import Swarm
+from server.errands import ANSWERS, Errands
 from server.hub import Outcome
 from server.limits import Bucket
 from server.mailroom import Recipient
@@ -51,10 +53,11 @@ NUMBERED: Final[Mapping[str, type[Numbered]]] = {
     "complete": Complete,
     "fail": Fail,
     "nack": Nack,
+    "send": Send,
 }
 """What comes from an outbox, by the type of its frame."""
 
-RATED: Final = frozenset({*NUMBERED, "claim", "extend"})
+RATED: Final = frozenset({*NUMBERED, *ANSWERS, "claim", "extend"})
 """The frames that count against an agent's rate."""
 
 Wish: TypeAlias = Numbered | Ack | Done | GiveUp
@@ -85,6 +88,7 @@ class Session:
         "_bucket",
         "_claimants",
         "_connection",
+        "_errands",
         "_flying",
         "_hello",
         "_office",
@@ -103,6 +107,7 @@ class Session:
         self._bucket = Bucket(office.settings.agent_burst, monotonic())
         self._flying: set[asyncio.Future[Outcome[Any]]] = set()
         self._claimants: dict[int | str, Claimant] = {}
+        self._errands = Errands(office.hub, self._agent, self._send, self._sorry)
         self._stored = self._acked = 0
 
     async def run(self) -> None:
@@ -122,6 +127,7 @@ class Session:
             self._office.claims.leave(claimant)
         if self._flying:
             await asyncio.wait(self._flying)
+        await self._errands.end()
         reason = self._connection.end or "its connection ended"
         await self._office.mailroom.leave(self._recipient, reason)
 
@@ -151,6 +157,7 @@ class Session:
                 "agent": self._agent,
                 "cursor": cursor,
                 "accepted": self._stored,
+                "swarm": hub.rules.swarm,
                 "store": hub.store.identity,
             }
         )
@@ -202,8 +209,10 @@ class Session:
 
     def _take(self, frame: dict[str, Any], size: int) -> None:
         match frame.pop("type"):
-            case "notify" | "complete" | "fail" | "nack" as kind:
+            case kind if kind in NUMBERED:
                 self._take_numbered(kind, frame, size)
+            case kind if kind in ANSWERS:
+                self._errands.begin(kind, frame, size)
             case "ack":
                 self._fly(Ack(agent=self._agent, **frame), size)
             case "done":
@@ -225,7 +234,7 @@ class Session:
         fields = {"agent": self._agent, "spool": self._hello["spool"], **frame}
         if kind == "notify":
             fields["via"] = "ws"
-        else:
+        elif kind != "send":
             self._office.revocations.let_go(frame["task"], self._agent, frame["fence"])
         self._fly(NUMBERED[kind](**fields), size)
 
@@ -340,7 +349,7 @@ class Session:
             {
                 "type": "refused",
                 "seq": refused.seq,
-                "code": "invalid",
+                "code": refused.code,
                 "detail": refused.reason,
             }
         )

@@ -1,7 +1,7 @@
 """The API under ``/v1``: what its routes run."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -156,7 +156,8 @@ async def read_mailbox(office: Office, call: Call) -> Reply:
         question.get("limit", LIMIT),
         question.get("wait", 0.0),
     )
-    await office.mailroom.mark_sent([letter.delivery for letter in letters])
+    if not question.get("peek", False):
+        await office.mailroom.mark_sent([letter.delivery for letter in letters])
     frames = b",".join(letter.text for letter in letters)
     return Reply(b'{"agent":%b,"mail":[%b]}' % (dumps(key), frames))
 
@@ -231,18 +232,26 @@ async def retry(office: Office, call: Call) -> Reply:
 # --- lists and single rows -----------------------------------------------------------
 
 
-def rows(table: str, shape: TypeAdapter[Any]) -> Run:
-    """Return what lists a table; the question's `agent` and `state` narrow it."""
+def rows(
+    table: str,
+    shape: TypeAdapter[Any],
+    name: str = "",
+    keep: Callable[[Any], bool] = lambda _: True,
+) -> Run:
+    """Return what lists those rows of a table that `keep` says, under a name.
+
+    The question's `agent` and `state` narrow them.
+    """
 
     async def run(office: Office, call: Call) -> Reply:
         question = valid(shape, await fields(call))
         found = await office.hub.ask(lambda swarm: list(getattr(swarm, table).values()))
         wanted = {key: question[key] for key in ("agent", "state") if key in question}
         chosen, after = page(
-            [row for row in found if _agrees(row, wanted)],
+            [row for row in found if keep(row) and _agrees(row, wanted)],
             question,
         )
-        return Reply(dumps({table: chosen, "next": after}))
+        return Reply(dumps({name or table: chosen, "next": after}))
 
     return run
 

@@ -3,7 +3,16 @@
 from functools import cache
 from typing import Final
 
-from server import api, backup, leases, replies, tokens, webhook, wire
+from server import (
+    api,
+    backup,
+    leases,
+    messages,
+    replies,
+    tokens,
+    webhook,
+    wire,
+)
 from server.asgi import Reply, dumps
 from server.follow import events_or_stream
 from server.metrics import metrics
@@ -245,7 +254,7 @@ API: Final = (
     Route(
         method="GET",
         path="/v1/broadcasts",
-        run=api.rows("broadcasts", api.BROADCASTS),
+        run=api.rows("broadcasts", api.BROADCASTS, keep=lambda row: not row.is_message),
         summary="Broadcasts: unsettled ones, and the newest that are settled",
         shape=api.BROADCASTS,
         reply=replies.BroadcastPage,
@@ -308,4 +317,11 @@ HEALTH: Final = tuple(
     )
 )
 
-ROUTES: Final = (*webhook.ROUTES, *API, *tokens.ROUTES, *backup.ROUTES, *HEALTH)
+ROUTES: Final = (
+    *webhook.ROUTES,
+    *API,
+    *messages.ROUTES,
+    *tokens.ROUTES,
+    *backup.ROUTES,
+    *HEALTH,
+)

@@ -79,12 +79,16 @@ class PageQuestion(TypedDict, total=False):
 
 
 class MailQuestion(TypedDict, total=False):
-    """What is not done in an agent's mailbox, above `after`; `wait` in seconds."""
+    """What is not done in an agent's mailbox, above `after`; `wait` in seconds.
+
+    With `peek` it does not count as handed out.
+    """
 
     agent: Required[str]
     after: FromZero
     limit: Limit
     wait: Annotated[float, Field(ge=0, le=60)]
+    peek: bool
 
 
 class BroadcastQuestion(TypedDict, total=False):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from agentkit.rows import Broadcast, Delivery, HelpRequest, Task
 from server.asgi import dumps
@@ -11,6 +11,12 @@ from server.core.tables import Tables
 
 Matter: TypeAlias = Task | Broadcast | HelpRequest
 """What a delivery carries."""
+
+MESSAGE: Final = (
+    *("id", "sender", "to", "text", "body"),
+    *("call", "answers", "expires", "about", "at"),
+)
+"""What an agent is told of a message."""
 
 
 class Letter(NamedTuple):
@@ -61,8 +67,11 @@ def rest_of(row: Delivery, matter: Matter | None) -> bytes:
         "ref": row.ref,
         "at": row.queued,
         "by": matter.by if matter else "",
-        "body": _body(row, matter),
     }
+    if row.kind == "message" and isinstance(matter, Broadcast):
+        rest["message"] = {name: getattr(matter, name) for name in MESSAGE}
+    else:
+        rest["body"] = _body(row, matter)
     return dumps(rest)[1:]
 
 

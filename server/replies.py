@@ -1,6 +1,6 @@
 """The shapes of what `/v1` answers; rows and events are those of `agentkit`."""
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NotRequired, TypeAlias
 
 from typing_extensions import TypedDict
 
@@ -22,6 +22,21 @@ class EventFrame(TypedDict):
     data: Any
 
 
+class MessageView(TypedDict):
+    """A message as it is handed to its recipients."""
+
+    id: str
+    sender: str
+    to: str
+    text: str
+    body: dict[str, Any]
+    call: str
+    answers: str
+    expires: str | None
+    about: str
+    at: str
+
+
 class MailFrame(TypedDict):
     """A delivery as it is handed to its agent."""
 
@@ -32,7 +47,9 @@ class MailFrame(TypedDict):
     ref: str
     at: str
     by: str
-    body: dict[str, Any]
+    body: NotRequired[dict[str, Any]]
+    """What it carries, unless that is a message."""
+    message: NotRequired[MessageView]
 
 
 class AgentPage(TypedDict):
@@ -139,6 +156,20 @@ class BroadcastDone(TypedDict):
     """A broadcast as it is now, and what the request led to."""
 
     broadcast: Broadcast | None
+    events: list[EventFrame]
+
+
+class MessagePage(TypedDict):
+    """Messages by id: unsettled ones, and the newest that are settled."""
+
+    messages: list[Broadcast]
+    next: str | None
+
+
+class MessageDone(TypedDict):
+    """A message as it is now, and what the request led to."""
+
+    message: Broadcast | None
     events: list[EventFrame]
 
 
