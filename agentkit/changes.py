@@ -3,13 +3,15 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from agentkit.codec import EVENTS, decode
 from agentkit.protocol import Event
 from agentkit.rows import Agent, Broadcast, HelpRequest, Task
+from agentkit.traffic import Tapped
+from agentkit.transports.metrics import Metrics
 
 BACKLOG = 20_000
 """Events and rows that may wait in one iterator before they become a snapshot."""
@@ -80,7 +82,7 @@ class Stats:
 class Change:
     """What changed at once; the mirror is already up to date."""
 
-    kind: Literal["snapshot", "turn", "stats", "link"]
+    kind: Literal["snapshot", "turn", "stats", "link", "traffic", "links"]
     cursor: int = 0
     events: tuple[Heard, ...] = ()
     """In order; with a snapshot, those since the last turn that came."""
@@ -92,12 +94,18 @@ class Change:
     broadcasts: tuple[Broadcast, ...] = ()
     gone: tuple[str, ...] = ()
     """Tasks that the mirror does not keep any more; they are only counted."""
+    traffic: tuple[Tapped, ...] = ()
+    """Messages that went by, in order, for whoever taps them."""
+    dropped: int = 0
+    """Messages before these that were left out: they came too fast."""
+    links: tuple[Metrics, ...] = ()
+    """All links of the hub in figures, for whoever follows them."""
 
     @property
     def weight(self) -> int:
-        """How many events and rows it holds."""
+        """How many events, messages and rows it holds."""
         rows = (self.agents, self.helps, self.tasks, self.broadcasts)
-        return len(self.events) + sum(map(len, rows))
+        return len(self.events) + len(self.traffic) + sum(map(len, rows))
 
 
 class Changes(AsyncIterator[Change]):
@@ -119,7 +127,12 @@ class Changes(AsyncIterator[Change]):
         self._there = asyncio.Event()
 
     def push(self, change: Change) -> None:
-        """Add a change; when too many wait, they become one snapshot."""
+        """Add a change; when too many wait, they become one snapshot.
+
+        Messages that wait go for newer ones, and are counted.
+        """
+        if change.kind == "traffic" and self._weight > BACKLOG:
+            change = self._without_old_traffic(change)
         self._waiting.append(change)
         self._weight += change.weight
         if self._weight > BACKLOG and change.kind == "turn":
@@ -128,6 +141,14 @@ class Changes(AsyncIterator[Change]):
             self._waiting.append(self._snapshot(missed))
             self._weight = 0
         self._there.set()
+
+    def _without_old_traffic(self, change: Change) -> Change:
+        old = [waiting for waiting in self._waiting if waiting.kind == "traffic"]
+        kept = [waiting for waiting in self._waiting if waiting.kind != "traffic"]
+        self._waiting = deque(kept)
+        self._weight -= sum(waiting.weight for waiting in old)
+        left_out = sum(len(waiting.traffic) + waiting.dropped for waiting in old)
+        return replace(change, dropped=change.dropped + left_out)
 
     def wake(self) -> None:
         """Let the reader look whether there is anything more to wait for."""

@@ -30,6 +30,8 @@ from agentkit.link import Keeper, Link
 from agentkit.mirror import Mirror, heard
 from agentkit.orders import Orders
 from agentkit.settings import Endpoint, endpoint
+from agentkit.traffic import Tapped
+from agentkit.transports.metrics import Metrics
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -91,6 +93,8 @@ class Coordinator(Orders):
         """Turns that wait for the events before them; None when nothing does."""
         self._refreshing = False
         """A snapshot was asked for because the mirror ran short of tasks."""
+        self._views: dict[str, Mapping[str, Any]] = {}
+        """What is looked at beside the turns, as requests: again by each session."""
         self._ids = itertools.count(1)
         self._pending: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._chores: set[asyncio.Task[None]] = set()
@@ -164,6 +168,34 @@ class Coordinator(Orders):
             raise error
         raise StopAsyncIteration
 
+    # --- looking on ---
+
+    async def tap(self, pattern: str) -> None:
+        """Have every message that a pattern matches told, as it goes by.
+
+        They come as changes of the kind ``traffic``, until the pattern is empty. There
+        is one pattern at a time. What goes by while the hub is away is not told.
+        """
+        await self._look("tap", {"pattern": pattern}, on=bool(pattern))
+
+    async def links(self, *, follow: bool = False) -> list[Metrics]:
+        """Return the links of the hub, in figures: its own, and those it is told of.
+
+        Args:
+            follow: have them told once a second from now on while they change, as
+                changes of the kind ``links``.
+        """
+        found = await self._look("links", {"follow": follow}, on=follow)
+        return [Metrics.read(each) for each in found]
+
+    async def _look(self, do: str, args: Mapping[str, Any], *, on: bool) -> list[Any]:
+        found = await self._ask(do, args)
+        if on:
+            self._views[do] = args
+        else:
+            self._views.pop(do, None)
+        return found
+
     # --- requests ---
 
     async def _request(
@@ -230,6 +262,8 @@ class Coordinator(Orders):
         from orjson import loads
 
         await _send(socket, {"type": "hello", "batch_ms": self._batch_ms})
+        for do, args in self._views.items():
+            await _send(socket, {"type": "request", "id": 0, "do": do, "args": args})
         hear = {
             "welcome": self._hear_welcome,
             "snapshot": self._hear_snapshot,
@@ -237,6 +271,8 @@ class Coordinator(Orders):
             "reply": self._hear_reply,
             "stats": self._hear_stats,
             "resync": self._hear_resync,
+            "traffic": self._hear_traffic,
+            "links": self._hear_links,
         }
         self._socket = socket
         try:
@@ -311,6 +347,17 @@ class Coordinator(Orders):
     def _hear_stats(self, frame: dict[str, Any]) -> None:
         self.stats = decode(Stats, frame)
         self._push(Change(kind="stats", cursor=self.cursor))
+
+    def _hear_traffic(self, frame: dict[str, Any]) -> None:
+        traffic = tuple(decode(Tapped, each) for each in frame["messages"])
+        dropped = frame["dropped"]
+        self._push(
+            Change(kind="traffic", cursor=self.cursor, traffic=traffic, dropped=dropped)
+        )
+
+    def _hear_links(self, frame: dict[str, Any]) -> None:
+        links = tuple(map(Metrics.read, frame["links"]))
+        self._push(Change(kind="links", cursor=self.cursor, links=links))
 
     def _hear_resync(self, _frame: dict[str, Any]) -> None:
         self._end_chores()

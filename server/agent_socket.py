@@ -72,6 +72,7 @@ async def agent_socket(office: Office, socket: Socket) -> None:
         office.gate.require(socket.principal, hello["agent"])
     except NotAllowed as refusal:
         raise CloseError(NOT_YOURS, str(refusal)) from None
+    office.links.agents.opened(hello["agent"])
     session = Session(office, socket, hello)
     try:
         await session.run()

@@ -8,7 +8,10 @@ succession is written together.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from datetime import datetime
+from heapq import nlargest
+from itertools import islice
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
@@ -16,10 +19,15 @@ import orjson
 
 from agentkit.errors import Conflict, Invalid
 from agentkit.subjects import Trie, read_subject
+from agentkit.traffic import Tapped
 from agentkit.transports.events import DEAD, LINK, REQUEUE, is_reserved
+from agentkit.transports.metrics import SubscriptionMetrics, Tally
 from server.asgi import dumps
 from server.connection import CHUNK, Connection, text_frame
+from server.hub import Hub
+from server.links import Links
 from server.stats import Meter
+from server.taps import Taps, shown
 
 RESERVED: Final = frozenset({DEAD, REQUEUE, LINK})
 
@@ -33,6 +41,9 @@ WEIGHT: Final = 8 << 20
 PIECE: Final = 256 << 10
 """Bytes that are written to one member in one go."""
 
+SHOWN: Final = 100
+"""Members that are shown in figures, and patterns of each."""
+
 ROOM: Final = 256
 """Messages that may be on their way before whoever publishes has to wait."""
 HEAVY: Final = 4 << 20
@@ -45,6 +56,7 @@ class Member:
     __slots__ = (
         "_lost",
         "_meter",
+        "_tally",
         "_waiting",
         "connection",
         "delivered",
@@ -55,7 +67,9 @@ class Member:
         "weight",
     )
 
-    def __init__(self, name: str, connection: Connection, meter: Meter) -> None:
+    def __init__(
+        self, name: str, connection: Connection, meter: Meter, tally: Tally
+    ) -> None:
         self.name = name
         """What its messages say as their source."""
         self.connection = connection
@@ -69,6 +83,7 @@ class Member:
         self.weight = 0
         """Bytes that wait for it."""
         self._meter = meter
+        self._tally = tally
         self._waiting: deque[bytes] = deque()
         self._lost = 0
         """Messages that it lost and was not told of yet."""
@@ -87,6 +102,7 @@ class Member:
             self.weight -= len(self._waiting.popleft())
             self._lost += 1
             self.dropped += 1
+            self._tally.dropped += 1
 
     def flush(self) -> None:
         """Write what waits, as far as it keeps up."""
@@ -100,6 +116,18 @@ class Member:
         self._waiting.clear()
         self.weight = self._lost = 0
 
+    def metrics(self) -> SubscriptionMetrics:
+        """Return it in figures, all its patterns as one subscription."""
+        return SubscriptionMetrics(
+            name=self.name,
+            pattern=" ".join(islice(self.patterns, SHOWN)),
+            queued=self.queued,
+            delivered=self.delivered,
+            dropped=self.dropped,
+            dead=0,
+            state="handling" if self.queued else "waiting",
+        )
+
     def _write_piece(self) -> None:
         frames: list[bytes] = []
         size = 0
@@ -112,7 +140,7 @@ class Member:
             self.delivered += 1
         self.weight -= size
         text = b"".join(frames)
-        self.connection.send_frame(text)
+        self.connection.send_frame(text, len(frames))
         self._meter.pushed(len(frames), len(text))
 
 
@@ -128,20 +156,16 @@ class Message(NamedTuple):
     """When it came, by `perf_counter`."""
 
 
-Observer = Callable[[Message, float], None]
-"""Takes a message, and the milliseconds from its arrival until it was handed on."""
-
-
 class Bus:
     """Who is on the bus, and who subscribes to what."""
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, hub: Hub, links: Links, taps: Taps) -> None:
         self.members: dict[Member, None] = {}
         self.published = 0
-        self.delivered = 0
-        """Messages that were handed on, counted for each who subscribes."""
-        self.observers: dict[Observer, None] = {}
-        self._meter = meter
+        self._hub = hub
+        self._links = links
+        self._tally = links.bus.tally
+        self._taps = taps
         self._trie: Trie[Member] = Trie()
         self._reserved: Trie[Member] = Trie()
         self._due: deque[Member] = deque()
@@ -151,12 +175,8 @@ class Bus:
         """Bytes of these."""
         self._room = asyncio.Event()
         self._room.set()
-        self._gone = 0
-
-    @property
-    def dropped(self) -> int:
-        """How many messages were lost because somebody was too slow."""
-        return self._gone + sum(member.dropped for member in self.members)
+        links.bus.queue = lambda: (self.queued, self._weight())
+        links.bus.subscriptions = self._busiest
 
     @property
     def queued(self) -> int:
@@ -172,8 +192,9 @@ class Bus:
 
     def enter(self, name: str, connection: Connection) -> Member:
         """Take in a connection."""
-        member = Member(name, connection, self._meter)
+        member = Member(name, connection, self._hub.stats, self._tally)
         self.members[member] = None
+        self._links.bus.opened(name)
         return member
 
     def leave(self, member: Member) -> None:
@@ -182,8 +203,9 @@ class Bus:
             self._trie_of(pattern).remove(pattern, member)
         member.patterns.clear()
         member.forget()
-        self._gone += member.dropped
         del self.members[member]
+        if not any(other.name == member.name for other in self.members):
+            self._links.gone("bus", member.name)
 
     def subscribe(self, member: Member, pattern: str) -> None:
         """Let a member have what a pattern matches; each message comes once.
@@ -272,9 +294,39 @@ class Bus:
             if is_reserved(message.event["name"]):
                 continue
             self.published += 1
-            self.delivered += len(message.reached)
-            for observer in self.observers:
-                observer(message, (now - message.arrived) * 1000)
+            self._tally.delivered += len(message.reached)
+            self._tally.took(now - message.arrived)
+            if self._taps:
+                self._taps.see(_tapped(message, self._hub.now(), now))
+
+    def _weight(self) -> int:
+        return sum(member.weight for member in self.members)
+
+    def _busiest(self) -> tuple[SubscriptionMetrics, ...]:
+        """Return the members that most waits for, or that got most."""
+        chosen = nlargest(
+            SHOWN,
+            self.members,
+            key=lambda member: (member.queued, member.dropped, member.delivered),
+        )
+        return tuple(member.metrics() for member in chosen)
+
+
+def _tapped(message: Message, at: datetime, now: float) -> Tapped:
+    """Return a message as whoever looks on sees it."""
+    event, reached = message.event, message.reached
+    return Tapped(
+        at=at,
+        link="bus",
+        direction="in",
+        subject=event["name"],
+        id=event["id"],
+        source=event["source"],
+        to=reached[0].name if len(reached) == 1 else f"{len(reached)} connections",
+        size=message.size,
+        ms=round((now - message.arrived) * 1000, 3),
+        data=shown(event["data"]),
+    )
 
 
 def _encoded(event: Mapping[str, Any]) -> bytes:

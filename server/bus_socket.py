@@ -2,72 +2,18 @@
 
 import asyncio
 from time import monotonic
-from typing import Annotated, Any, Final, Literal, NotRequired, TypeAlias
+from typing import Any
 
-from pydantic import Field, TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+from pydantic import ValidationError
 
 from agentkit.errors import SwarmError
-from agentkit.transports.events import REQUEUE
+from agentkit.transports.events import LINK, REQUEUE
 from server.asgi import dumps
 from server.auth import Principal, allow
 from server.limits import Bucket
 from server.office import Office
-from server.wire import Moment, PlainId, RequestId
+from server.wire import BUS_FRAME, BUS_HELLO, BusEvent
 from server.ws import Socket, parse
-
-Pattern = Annotated[str, Field(max_length=512)]
-
-
-class BusHello(TypedDict):
-    """The first frame of a connection to the bus; `name` is what it is called."""
-
-    type: Literal["hello"]
-    name: PlainId
-
-
-class BusEvent(TypedDict):
-    """A message; `only` names the one subscription that it is for.
-
-    What data cannot be told on is refused by the bus: the connection stays.
-    """
-
-    name: Pattern
-    id: Annotated[str, Field(pattern=r"^[!-~]{1,64}$")]
-    data: NotRequired[dict[str, Any]]
-    at: NotRequired[Moment]
-    only: NotRequired[Annotated[str, Field(max_length=512)]]
-    letter: NotRequired[Annotated[str, Field(max_length=256)]]
-
-
-class PublishFrame(TypedDict):
-    """A message for all who subscribe to its subject."""
-
-    type: Literal["publish"]
-    id: RequestId
-    event: BusEvent
-
-
-class SubscribeFrame(TypedDict):
-    """Every message that the pattern matches is wanted."""
-
-    type: Literal["subscribe"]
-    pattern: Pattern
-
-
-class UnsubscribeFrame(TypedDict):
-    """They are wanted no longer."""
-
-    type: Literal["unsubscribe"]
-    pattern: Pattern
-
-
-BusFrame: TypeAlias = Annotated[
-    PublishFrame | SubscribeFrame | UnsubscribeFrame, Field(discriminator="type")
-]
-
-BUS_HELLO: Final[TypeAdapter[BusHello]] = TypeAdapter(BusHello)
-BUS_FRAME: Final[TypeAdapter[Any]] = TypeAdapter(BusFrame)
 
 
 async def bus_socket(office: Office, socket: Socket) -> None:
@@ -171,6 +117,8 @@ class Session:
             allow(self._principal, "operator")
         event = {"data": {}, "at": self._office.hub.now(), **said}
         event["source"] = self._member.name
+        if said["name"] == LINK:
+            self._office.links.tell("bus", self._member.name, event["data"])
         return self._office.bus.publish(event, size)
 
     def _send(self, frame: dict[str, Any]) -> None:

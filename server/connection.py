@@ -18,6 +18,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
 )
 from websockets.http11 import Request
 
+from agentkit.transports.metrics import Tally
 from server.limits import Seat
 
 EXTENSION: Final = "swarmtui.connection"
@@ -69,6 +70,8 @@ class Connection(WebSocketsSansIOProtocol):
     text arrives, without waking a task, and what must wait goes the long way."""
     seat: Seat | None = None
     """Its place among the connections that may be open."""
+    tally: Tally | None = None
+    """What counts its frames, with those of others of its kind."""
     end: str = ""
     """Why the hub closed it, for whoever tells that it is gone."""
 
@@ -93,10 +96,13 @@ class Connection(WebSocketsSansIOProtocol):
         """Wait until the peer keeps up, or is gone."""
         await self.writable.wait()
 
-    def send_frame(self, frame: bytes) -> None:
-        """Write a frame of `text_frame`; a closed connection ignores it."""
+    def send_frame(self, frame: bytes, count: int = 1) -> None:
+        """Write `count` frames of `text_frame`; a closed connection ignores them."""
         if self.is_open:
             self.transport.write(frame)
+            if self.tally is not None:
+                self.tally.published += count
+                self.tally.bytes_out += len(frame)
 
     def send_text(self, text: bytes) -> int:
         """Write a text and return its size; a closed connection ignores it."""
@@ -160,6 +166,9 @@ class Connection(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         """Queue a message for the endpoint, unless it is taken in passing."""
+        if self.tally is not None:
+            self.tally.received += 1
+            self.tally.bytes_in += sum(map(len, self.frames))
         if self._taken():
             self.frames = []
         elif self.curr_msg_data_type == "text" and not _is_utf8(self.frames):

@@ -11,6 +11,7 @@ from server.auth import allow
 from server.connection import NOT_YOURS
 from server.office import Office
 from server.questions import QUESTIONS, event_frame
+from server.views import VIEWS, Views
 from server.watchers import Watcher
 from server.wire import WATCH_FRAME, WATCH_HELLO, WISHES
 from server.ws import CloseError, Socket, parse
@@ -29,9 +30,11 @@ async def coordinator_socket(office: Office, socket: Socket) -> None:
     if hello is None:
         return
     watcher = Watcher(office.hub, socket.connection, hello.get("batch_ms", 0))
+    desk = Desk(office, socket, watcher)
     try:
-        await Desk(office, socket, watcher).run()
+        await desk.run()
     finally:
+        desk.end()
         office.watchers.remove(watcher)
         watcher.stop()
 
@@ -39,12 +42,13 @@ async def coordinator_socket(office: Office, socket: Socket) -> None:
 class Desk:
     """Answers what one watcher requests."""
 
-    __slots__ = ("_office", "_requests", "_socket", "_watcher")
+    __slots__ = ("_office", "_requests", "_socket", "_views", "_watcher")
 
     def __init__(self, office: Office, socket: Socket, watcher: Watcher) -> None:
         self._office = office
         self._socket = socket
         self._watcher = watcher
+        self._views = Views(office, watcher)
         self._requests: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -64,6 +68,10 @@ class Desk:
                 await asyncio.wait(self._requests, return_when=asyncio.FIRST_COMPLETED)
             # Whoever does not read answers is not asked for more questions.
             await self._socket.connection.drained()
+
+    def end(self) -> None:
+        """Show the watcher nothing more."""
+        self._views.close()
 
     def _wait(self) -> float:
         """Return the seconds until the rate of its token allows another request."""
@@ -108,8 +116,10 @@ class Desk:
         word, args = frame["do"], frame.get("args", {})
         if word in QUESTIONS:
             return {"result": await QUESTIONS[word].answer(self._office, args)}
+        if word in VIEWS:
+            return {"result": self._views.show(word, args)}
         if word not in WISHES:
-            words = ", ".join((*WISHES, *QUESTIONS))
+            words = ", ".join((*WISHES, *QUESTIONS, *VIEWS))
             raise NotFound(f"this hub cannot do {word!r}: it knows {words}")
         principal = self._socket.principal
         allow(principal, "operator")

@@ -117,6 +117,18 @@ class DeliveriesQuestion(TypedDict, total=False):
     limit: Limit
 
 
+class TapQuestion(TypedDict, total=False):
+    """Which messages a watcher wants to see as they go by; no pattern is none."""
+
+    pattern: Annotated[str, Field(max_length=512)]
+
+
+class LinksQuestion(TypedDict, total=False):
+    """The hub's links; with `follow`, which is so if left out, once a second."""
+
+    follow: bool
+
+
 class PreviewQuestion(TypedDict, total=False):
     """Who would receive a broadcast."""
 

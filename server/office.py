@@ -14,11 +14,13 @@ from server.connection import Connection
 from server.hub import Hub
 from server.keyring import Keyring
 from server.limits import Crowd, Rates
+from server.links import Links
 from server.mailroom import Mailroom
 from server.refusals import Refusals
 from server.revocations import Revocations
 from server.settings import Settings
 from server.shelf import Shelf
+from server.taps import Taps
 from server.visits import Visits
 from server.watchers import Watchers
 
@@ -46,13 +48,16 @@ class Office:
     bells: Bells = field(default_factory=Bells)
     """Whoever follows the log over HTTP."""
     stopping: bool = False
+    taps: Taps = field(default_factory=Taps)
+    links: Links = field(init=False)
     bus: Bus = field(init=False)
     claims: Claims = field(init=False)
     revocations: Revocations = field(init=False)
     shelf: Shelf = field(init=False)
 
     def __post_init__(self) -> None:
-        self.bus = Bus(self.hub.stats)
+        self.links = Links(self.hub.now)
+        self.bus = Bus(self.hub, self.links, self.taps)
         self.claims = Claims(self.hub)
         self.revocations = Revocations(self.hub, self.mailroom)
         self.shelf = Shelf(self.hub)

@@ -31,6 +31,8 @@ class Pulse:
         self._frozen = 0
         self._before = 0
         self._task: asyncio.Task[None] | None = None
+        self._links = b""
+        """What was told of the links last."""
 
     def start(self) -> None:
         """Begin to beat."""
@@ -52,6 +54,7 @@ class Pulse:
             await asyncio.sleep(max(0.0, second - loop.time()))
             self._office.hub.stats.tick()
             await self._tell()
+            self._tell_of_links()
             await self._office.mailroom.settle()
             self._office.visits.expire(self._office.hub.now())
             self._office.refusals.settle(monotonic())
@@ -66,6 +69,16 @@ class Pulse:
         # A hub that cannot write is silent; the rest of its figures is in /metrics.
         with suppress(HubUnavailable):
             self._office.watchers.tell(dumps(await stats(self._office)))
+
+    def _tell_of_links(self) -> None:
+        """Tell whoever asked how the links are, when anything has changed."""
+        if not self._office.watchers.want_links:
+            return
+        links = self._office.links.all(self._office.url)
+        text = dumps({"type": "links", "links": links})
+        if text != self._links:
+            self._links = text
+            self._office.watchers.tell_of_links(text)
 
     def _calm_down(self) -> None:
         """Once a wave of connections is over, let the collector forget them."""

@@ -70,12 +70,15 @@ class Watcher:
         "_weight",
         "connection",
         "hub",
+        "wants_links",
     )
 
     def __init__(self, hub: Hub, connection: Connection, batch_ms: int) -> None:
         """Gather turns for `batch_ms` milliseconds; 0 sends each at once."""
         self.hub = hub
         self.connection = connection
+        self.wants_links = False
+        """It is told of the hub's links once a second."""
         self._batch = batch_ms / 1000
         self._mode: Literal["copying", "live", "behind"] = "copying"
         self._pending: list[Pushed] = []
@@ -202,6 +205,17 @@ class Watchers:
         """Write a frame to everybody who keeps up."""
         for watcher in self._all:
             if watcher.live:
+                watcher.send(text)
+
+    @property
+    def want_links(self) -> bool:
+        """Whether anybody wants to be told of the hub's links."""
+        return any(watcher.wants_links for watcher in self._all)
+
+    def tell_of_links(self, text: bytes) -> None:
+        """Write a frame to those who keep up and want to be told of the links."""
+        for watcher in self._all:
+            if watcher.wants_links and watcher.live:
                 watcher.send(text)
 
 

@@ -108,6 +108,7 @@ async def serve_socket(
     chosen = SUBPROTOCOL if SUBPROTOCOL in offered else None
     await send({"type": "websocket.accept", "subprotocol": chosen})
     connection = Connection.of(scope)
+    connection.tally = office.links.at(scope["path"]).tally
     office.connections.add(connection)
     try:
         _check_subprotocol(offered)

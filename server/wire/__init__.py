@@ -22,6 +22,7 @@ from server.wire.agents import (
     FailWish,
     NackWish,
 )
+from server.wire.bus import BUS_FRAME, BUS_HELLO, LINK_TOLD, BusEvent
 from server.wire.messages import MESSAGE
 from server.wire.reading import sentence, valid
 from server.wire.values import (
@@ -39,7 +40,10 @@ from server.wire.wishes import TASK, WATCH_FRAME, WATCH_HELLO, WISHES
 __all__ = [
     "AGENT_FRAME",
     "AGENT_HELLO",
+    "BUS_FRAME",
+    "BUS_HELLO",
     "CLAIM",
+    "LINK_TOLD",
     "MESSAGE",
     "NOTIFICATION",
     "RECEIPTS",
@@ -51,6 +55,7 @@ __all__ = [
     "AgentHello",
     "AgentNotification",
     "Body",
+    "BusEvent",
     "CompleteWish",
     "ExtendWish",
     "FailWish",

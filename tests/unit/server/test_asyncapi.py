@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from server.bus_socket import BUS_FRAME
 from server.questions import QUESTIONS
-from server.wire import AGENT_FRAME, WATCH_FRAME, WISHES
+from server.views import VIEWS
+from server.wire import AGENT_FRAME, BUS_FRAME, WATCH_FRAME, WISHES
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "asyncapi.yaml"
 
@@ -29,7 +29,7 @@ def test_every_request_is_described(text: str) -> None:
     listed = re.search(r" do:\n +enum:\n((?: +- \w+\n)+)", text)
 
     assert listed is not None
-    assert set(re.findall(r"\w+", listed[1])) == {*WISHES, *QUESTIONS}
+    assert set(re.findall(r"\w+", listed[1])) == {*WISHES, *QUESTIONS, *VIEWS}
 
 
 def test_every_reference_leads_somewhere(text: str) -> None:

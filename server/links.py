@@ -1,0 +1,142 @@
+"""Every link of the hub in figures, and what transports tell of theirs.
+
+The links are kinds of connections, not single ones: agents, watchers, HTTP, the bus.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from agentkit.transports.metrics import Metrics, SubscriptionMetrics, Tally
+from server.wire import LINK_TOLD
+
+TOLD: Final = 1000
+"""Transports whose figures are kept; those that told theirs longest ago go first."""
+
+GONE: Final = timedelta(seconds=60)
+"""How long a transport that is closed is still shown."""
+
+SEEN: Final = 100_000
+"""Names by which reconnections are known."""
+
+Queue = Callable[[], tuple[int, int]]
+"""Says how many messages wait on a link, and how many bytes."""
+Subscriptions = Callable[[], tuple[SubscriptionMetrics, ...]]
+
+
+class Link:
+    """One kind of connection to the hub."""
+
+    def __init__(self, name: str, path: str) -> None:
+        self.name = name
+        self.path = path
+        self.tally = Tally()
+        """`received` is what came to the hub, `published` what the hub sent."""
+        self.queue: Queue = lambda: (0, 0)
+        self.subscriptions: Subscriptions = tuple
+        self.since = datetime.now(UTC)
+        self._seen: set[str] = set()
+
+    def opened(self, name: str) -> None:
+        """Count a connection; of somebody who was here before it is a reconnection."""
+        self.tally.reconnects += name in self._seen
+        if len(self._seen) >= SEEN:
+            self._seen.clear()
+        self._seen.add(name)
+
+    def metrics(self, url: str) -> Metrics:
+        """Return the link in figures."""
+        tally = self.tally
+        queued, queued_bytes = self.queue()
+        return Metrics(
+            kind=self.name,
+            name=self.name,
+            url=url + self.path,
+            state="connected",
+            persistent=self.name == "agents",
+            since=self.since,
+            published=tally.published,
+            received=tally.received,
+            delivered=tally.delivered,
+            failed=tally.failed,
+            retried=tally.retried,
+            dead=tally.dead,
+            dropped=tally.dropped,
+            garbage=tally.garbage,
+            reconnects=tally.reconnects,
+            bytes_in=tally.bytes_in,
+            bytes_out=tally.bytes_out,
+            queued=queued,
+            queued_bytes=queued_bytes,
+            latency=tally.latency(),
+            subscriptions=self.subscriptions(),
+        )
+
+
+class Links:
+    """The hub's own links, the bridges', and what transports told."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.agents = Link("agents", "/v1/agent")
+        self.watchers = Link("watchers", "/v1/coordinator")
+        self.bus = Link("bus", "/v1/bus")
+        self.http = Link("http", "")
+        self.bridges: dict[str, Callable[[], Metrics]] = {}
+        """By name, what tells the figures of each bridge."""
+        self.garbled = 0
+        """Figures that could not be read."""
+        self._now = now
+        self._told: dict[tuple[str, str, str], tuple[datetime, Metrics]] = {}
+
+    @property
+    def own(self) -> tuple[Link, ...]:
+        """The links of the hub itself."""
+        return self.agents, self.watchers, self.bus, self.http
+
+    def at(self, path: str) -> Link:
+        """Return the link of a WebSocket's path."""
+        return next(link for link in self.own if link.path == path)
+
+    def tell(self, via: str, source: str, data: Mapping[str, Any]) -> None:
+        """Take in what a transport tells of itself on ``_link``.
+
+        Args:
+            via: the link that it came by: ``bus``, or the name of a bridge.
+            source: who told it.
+            data: metrics; what is none is counted and left out.
+        """
+        try:
+            metrics = LINK_TOLD.validate_python(data)
+        except ValidationError:
+            self.garbled += 1
+            return
+        key = (via, source, metrics.name)
+        self._told.pop(key, None)
+        self._told[key] = self._now(), metrics
+        if len(self._told) > TOLD:
+            del self._told[next(iter(self._told))]
+
+    def gone(self, via: str, source: str) -> None:
+        """Note that whoever told of a transport is gone, and the transport with it."""
+        now = self._now()
+        for key, (_, metrics) in tuple(self._told.items()):
+            if key[:2] == (via, source) and metrics.state != "closed":
+                self._told[key] = now, replace(metrics, state="closed", since=now)
+
+    def all(self, url: str) -> list[Metrics]:
+        """Return every link in figures; `url` is the hub's."""
+        self._forget()
+        return [
+            *(link.metrics(url) for link in self.own),
+            *(bridge() for bridge in self.bridges.values()),
+            *(metrics for _, metrics in self._told.values()),
+        ]
+
+    def _forget(self) -> None:
+        now = self._now()
+        for key, (at, metrics) in tuple(self._told.items()):
+            if metrics.state == "closed" and now - at > GONE:
+                del self._told[key]
