@@ -15,14 +15,23 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from time import perf_counter
-from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import (
+    Any,
+    Final,
+    Generic,
+    Literal,
+    NamedTuple,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+)
 
 import orjson
 
 from agentkit import protocol as p
 from agentkit.errors import Conflict, SwarmError
 from agentkit.protocol import Command, Logged, Start, Tick
-from agentkit.rows import Broadcast, HelpRequest, Receipt, Task
+from agentkit.rows import Broadcast, HelpRequest, Letter, Receipt, Task
 from server.clock import Clock
 from server.core import Rules, Swarm, Turn, decide, evolve
 from server.core.tables import Tables
@@ -49,13 +58,17 @@ DEFECT: Final = (
 
 USED: Final = "the Idempotency-Key was used for something else: send a fresh one"
 
-NAMES: Final[Mapping[type, tuple[Literal["task", "help", "broadcast"], str]]] = {
+Kind: TypeAlias = Literal["task", "help", "broadcast", "letter"]
+Known: TypeAlias = Task | HelpRequest | Broadcast | Letter
+
+NAMES: Final[Mapping[type, tuple[Kind, str]]] = {
     **dict.fromkeys((p.Assign, p.Enqueue, p.Cancel, p.Requeue), ("task", "id")),
     **dict.fromkeys((p.Claim, p.Extend, p.Complete), ("task", "task")),
     **dict.fromkeys((p.Fail, p.Nack), ("task", "task")),
     **dict.fromkeys((p.Answer, p.Take, p.AssignHelper), ("help", "help")),
     **dict.fromkeys((p.Snooze, p.Resolve), ("help", "help")),
     **dict.fromkeys((p.SendBroadcast, p.Send), ("broadcast", "id")),
+    **dict.fromkeys((p.Bury, p.Unbury, p.Discard), ("letter", "id")),
     p.Watch: ("task", "task"),
 }
 """What commands name: of which kind it is, and the field that names it."""
@@ -156,7 +169,7 @@ class _Wish:
     read: Read[Any] | None = None
     key: str = ""
     size: int = 0
-    known: Task | HelpRequest | Broadcast | None = None
+    known: Known | None = None
     """What it names, when that was settled so long ago that only the store has it."""
     receipt: Receipt | None = None
     """Of its key, when that was used so long ago that only the store has it."""
@@ -261,7 +274,7 @@ class Hub:
             return None
         return await self.store.receipt(key)
 
-    async def _recall(self, command: Command) -> Task | HelpRequest | Broadcast | None:
+    async def _recall(self, command: Command) -> Known | None:
         """Read what a command names if memory does not have it: it may be settled."""
         kind, field = NAMES.get(type(command), ("task", ""))
         key = getattr(command, field, "")
@@ -277,6 +290,9 @@ class Hub:
             case "broadcast":
                 known = key in self._swarm.broadcasts
                 return None if known else await self.store.broadcast(key)
+            case "letter":
+                known = key in self._swarm.letters
+                return None if known else await self.store.letter(key)
 
     def post(
         self, command: Command, *, read: Read[T] | None = None, size: int = 0
