@@ -294,6 +294,11 @@ class Delivery:
         return f"{self.seq}@{self.agent}"
 
     @property
+    def is_cast(self) -> bool:
+        """Whether it carries a `Broadcast`, which counts how far all of them got."""
+        return self.kind in ("broadcast", "message")
+
+    @property
     def is_settled(self) -> bool:
         """Whether nothing more happens to it unless it is retried."""
         return self.state in ("done", "dead")

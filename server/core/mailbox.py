@@ -29,9 +29,6 @@ from server.core.renewal import replace
 from server.core.swarm import Swarm
 from server.core.transitions import DELIVERY, STEPS, TASK
 
-CAST: Final[frozenset[DeliveryKind]] = frozenset({"broadcast", "message"})
-"""The kinds whose rows keep a ledger of their recipients."""
-
 EXPIRED: Final = "nobody waits for its answer any more"
 
 
@@ -130,7 +127,7 @@ def decide_retry(swarm: Swarm, wish: Retry, now: datetime) -> list[Event]:
         raise Conflict(
             f"delivery {row.id} carries task {row.ref!r}: requeue the task instead"
         )
-    if row.kind in CAST:
+    if row.is_cast:
         _check_awaited(swarm, row, now)
     check_room(swarm, agent.id)
     return [DeliveryRetried(at=now, agent=agent.id, seq=row.seq, by=wish.by)]
@@ -162,7 +159,7 @@ def evolve_sent(swarm: Swarm, event: DeliverySent) -> None:
         if row is None:
             continue
         after = _move(swarm, row, "sent", event.at)
-        if after and row.kind in CAST:
+        if after and row.is_cast:
             casts[row.ref, row.state, after] += 1
         elif after:
             _follow(swarm, row, after, event.at)
@@ -287,7 +284,7 @@ def _move(
 
 def _follow(swarm: Swarm, row: Delivery, state: DeliveryState, at: datetime) -> None:
     """Let what a delivery carries show how far it came."""
-    if row.kind in CAST:
+    if row.is_cast:
         _count(swarm, row.ref, row.state, state)
     elif row.kind == "task":
         _follow_task(swarm, row, state, at)
@@ -316,7 +313,7 @@ def _tally(
     swarm: Swarm, row: Delivery, *, sent: int = 0, acked: int = 0, dead: int = 0
 ) -> None:
     """Correct the ledger of a broadcast or message."""
-    cast = swarm.broadcasts.get(row.ref) if row.kind in CAST else None
+    cast = swarm.broadcasts.get(row.ref) if row.is_cast else None
     if cast is not None:
         swarm.put_broadcast(
             replace(

@@ -215,7 +215,7 @@ class MemoryStore:
                 return {
                     key
                     for key, row in mail
-                    if row.kind == "broadcast" and row.ref in rows.broadcasts
+                    if row.is_cast and row.ref in rows.broadcasts
                 }
             case "broadcasts":
                 settled = SETTLED["deliveries"]

@@ -73,7 +73,7 @@ DELIVERIES_SETTLED = """
 CREATE INDEX deliveries_settled ON deliveries (version)
     WHERE (NOT live OR dead) AND NOT broadcast
 """
-"""Those of a broadcast are found by it: they go with it."""
+"""Those of a broadcast or message are found by it: they go with it."""
 
 SPOOLS_OLD = "CREATE INDEX spools_old ON spools (version) WHERE old"
 """Whatever an agent uses is usually not old: a report changes nothing here."""
@@ -234,9 +234,8 @@ def _parse(text: str) -> Any:
 
 def _delivery(row: Delivery) -> Values:
     live, dead = LIVE[Delivery](row), row.state == "dead"
-    broadcast = row.kind == "broadcast"
     key = row.agent, row.seq
-    return *key, row.ref, row.version, live, dead, broadcast, dump(row)
+    return *key, row.ref, row.version, live, dead, row.is_cast, dump(row)
 
 
 def _task(row: Task) -> Values:

@@ -763,13 +763,14 @@ async def test_the_log_of_an_agent_is_trimmed_with_the_log(store: Store) -> None
     ]
 
 
+@pytest.mark.parametrize("kind", ["broadcast", "message"])
 @pytest.mark.parametrize("end", ["done", "dead"])
 async def test_the_ledger_of_a_broadcast_is_whole_until_the_broadcast_goes(
-    store: Store, end: str
+    store: Store, end: str, kind: str
 ) -> None:
     mail = [
-        delivery_row("a1", 1, state=end, version=2),
-        delivery_row("a2", 1, state="acked", version=1),
+        delivery_row("a1", 1, kind=kind, state=end, version=2),
+        delivery_row("a2", 1, kind=kind, state="acked", version=1),
     ]
     cast = broadcast_row("b1", recipients=2, **{end: 1}, version=2)
     await write(store, *a_day_each(9), rows=(cast, *mail))
