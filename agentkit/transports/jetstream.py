@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nats.js.api import StreamConfig
 
 LONGEST: Final = 200
-"""Characters in the name of a stream or consumer."""
+"""Bytes in the name of a stream or consumer; longer ones are cut and made unique."""
 
 OTHERWISE: Final = 10058
 """The server's code for a stream that is there already, with other settings."""
@@ -136,7 +136,8 @@ class Stream:
 
 def _plain(name: str) -> str:
     """Return a name as the server can have it: as one word that a file could have."""
-    word = as_segment(name).replace("/", "%2F").replace("\\", "%5C")
+    word = as_segment(name).replace("/", "%2F").replace("\\", "%5C").encode()
     if len(word) <= LONGEST:
-        return word
-    return f"{word[: LONGEST - 17]}-{sha256(word.encode()).hexdigest()[:16]}"
+        return word.decode()
+    start = word[: LONGEST - 17].decode(errors="ignore")
+    return f"{start}-{sha256(word).hexdigest()[:16]}"

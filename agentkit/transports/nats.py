@@ -88,6 +88,11 @@ class NatsTransport(Courier):
             url=url, ca_file=ca_file, cert_file=cert_file, key_file=key_file
         )
         super().__init__(name=name, url=self._address.shown, persistent=persistent)
+        if max_age < 0 or max_bytes < 1 or replicas < 1 or ack_wait <= 0:
+            raise Invalid(
+                f"max_age={max_age}, max_bytes={max_bytes}, replicas={replicas}, "
+                f"ack_wait={ack_wait} cannot be: give 0 or more, and more than 0"
+            )
         if is_reserved(prefix):
             raise Invalid(
                 f"the prefix {prefix!r} begins with an underscore, as what is reserved "

@@ -103,8 +103,13 @@ class Link:
     def _start(self, wish: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(wish)
         self._awaited.add(task)
-        task.add_done_callback(self._awaited.discard)
+        task.add_done_callback(self._finished)
         return task
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._awaited.discard(task)
+        if not task.cancelled():
+            task.exception()  # is told to whoever waits; nobody may any more
 
     async def _settled(self, task: asyncio.Task[T]) -> T:
         """Return what a task that others may wait for does, unless the link ends."""

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Self
 
 BINARY = Path(sys.executable).with_name("nats-server")
 LISTENS = "Listening for client connections on "
@@ -47,6 +47,12 @@ class NatsServer:
         if tls:
             self.settings["tls"] = dict(tls)
 
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     @property
     def url(self) -> str:
         return f"{self.scheme}://{self.login}{self.address}"
@@ -59,7 +65,7 @@ class NatsServer:
     def runs(self) -> bool:
         return self.process.poll() is None
 
-    def start(self) -> "NatsServer":
+    def start(self) -> Self:
         """Start, and return when clients are served."""
         config = self.folder / "nats.conf"
         config.write_text(json.dumps({"port": self.port, **self.settings}))
