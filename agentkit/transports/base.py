@@ -166,7 +166,8 @@ class Courier(Correspondent):
 
         Raises:
             Invalid: the pattern is malformed, or it is reserved.
-            TransportError: the name is taken, or a persistent transport needs one.
+            TransportError: the name is taken, or a persistent transport needs one, or
+                the broker refuses what the pattern needs.
         """
         read_wanted(pattern)
         subscription = Subscription(
@@ -180,7 +181,11 @@ class Courier(Correspondent):
         self._dispatch.add(subscription)
         if not self.persistent:
             self._cover.add(pattern)
-            await self._adjust_if_up()
+            try:
+                await self._adjust_if_up()
+            except TransportError:
+                await self.unsubscribe(subscription.id)
+                raise
         return subscription.id
 
     async def unsubscribe(self, subscription_id: str) -> bool:

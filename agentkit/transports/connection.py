@@ -35,7 +35,9 @@ class Connection(ABC):
         self._state: State = "closed"
         self._since = datetime.now(UTC)
         self._up = asyncio.Event()
-        self._failure: ConnectionError | None = None
+        self._failure: TransportError | None = None
+        """Why there is no connection, or was none when there last was none."""
+        self._is_lost = False
         self._cover = Cover()
         self._copies = Copies()
         self._held: set[str] = set()
@@ -91,7 +93,7 @@ class Connection(ABC):
 
     def _lost(self, error: ConnectionError) -> None:
         """Note that the connection is gone; it is opened again."""
-        self._failure = error
+        self._failure, self._is_lost = error, True
         if self._state == "connected":
             self._become("reconnecting")
             self._run(self._reconnect())
@@ -110,7 +112,7 @@ class Connection(ABC):
         Raises:
             ConnectionError: it cannot be opened, or was lost again at once.
         """
-        self._failure = None
+        self._is_lost = False
         await self._open()
         self._held.clear()
         try:
@@ -127,7 +129,7 @@ class Connection(ABC):
         Raises:
             ConnectionError: it was.
         """
-        if self._failure:
+        if self._is_lost and self._failure:
             raise self._failure
 
     async def _shut(self) -> None:
@@ -145,8 +147,11 @@ class Connection(ABC):
         for pause in delays():
             await self._close()
             await asyncio.sleep(pause)
-            with suppress(TransportError):
+            try:
                 await self._establish()
+            except TransportError as error:
+                self._failure = error
+            else:
                 self.reconnects += 1
                 return
 
@@ -158,9 +163,13 @@ class Connection(ABC):
         await asyncio.gather(*errands, return_exceptions=True)
 
     async def _adjust_if_up(self) -> None:
-        """Listen to what is wanted by now; if that fails, reconnecting does it."""
+        """Listen to what is wanted by now; without a connection, reconnecting does it.
+
+        Raises:
+            TransportError: the broker refuses it.
+        """
         if self._state == "connected":
-            with suppress(TransportError):
+            with suppress(ConnectionError):
                 await self._adjust()
 
     async def _adjust(self) -> None:
