@@ -142,7 +142,12 @@ class RedisTransport(Courier):
 
     @contextmanager
     def _explaining(self) -> Iterator[None]:
-        """Raise what redis-py raises as a ConnectionError of ours."""
+        """Raise what redis-py raises as an error of ours.
+
+        Raises:
+            ConnectionError: the server is gone.
+            TransportError: it refuses what it was asked.
+        """
         try:
             yield
         except Exception as error:

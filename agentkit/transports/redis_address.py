@@ -1,7 +1,9 @@
 """Where a Redis server is, how to get in, and what it means when that fails."""
 
+import os
 import ssl
 from dataclasses import dataclass, field
+from socket import gaierror
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -56,7 +58,9 @@ class Address:
     def host(self) -> str:
         """The host and the port."""
         parts = urlsplit(self.url)
-        return f"{parts.hostname or 'localhost'}:{parts.port or PORT}"
+        host = parts.hostname or "localhost"
+        host = f"[{host}]" if ":" in host else host
+        return f"{host}:{parts.port or PORT}"
 
     @property
     def shown(self) -> str:
@@ -69,8 +73,9 @@ class Address:
 
         Raises:
             ConnectionError: it does not answer, or refuses us.
-            TransportError: redis-py is not installed.
+            TransportError: redis-py is not installed, or a certificate cannot be read.
         """
+        self._try_files()
         connection = self._connection()
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
@@ -83,12 +88,34 @@ class Address:
             raise
         return connection
 
-    def gone(self, error: Exception) -> ConnectionError:
+    def gone(self, error: Exception) -> TransportError:
         """Return what it means that an exchange with the server failed."""
+        from redis.exceptions import ResponseError
+
+        if isinstance(error, ResponseError):
+            return TransportError(
+                f"the Redis server at {self.host} refuses what is needed "
+                f"({said(error)}): allow it to the user that the url names"
+            )
         return ConnectionError(
-            f"the Redis server at {self.host} is not there for us any more "
-            f"({said(error)}): wait until it answers, or allow what it refuses"
+            f"the Redis server at {self.host} went away ({said(error)}): start it "
+            "again, it is asked until it answers"
         )
+
+    def _try_files(self) -> None:
+        """See that the certificates can be read: redis-py would not say which not."""
+        context = ssl.create_default_context()
+        try:
+            if self.ca_file:
+                context.load_verify_locations(self.ca_file)
+            if self.cert_file:
+                context.load_cert_chain(self.cert_file, self.key_file or None)
+        except OSError as error:
+            names = filter(None, (self.ca_file, self.cert_file, self.key_file))
+            raise TransportError(
+                f"the certificates for {self.host} cannot be read ({said(error)}): "
+                f"check {', '.join(names)}"
+            ) from None
 
     def _connection(self) -> "Connection":
         try:
@@ -119,21 +146,27 @@ class Address:
         """Return why we are not let in, and what to do about it."""
         from redis.exceptions import AuthenticationError
 
-        if trouble := _of_tls(error):
-            return (
-                f"no TLS with the Redis server at {self.host} ({trouble}): name "
-                "its authority as ca_file, and if it asks for one, a certificate of "
-                "its own authorities as cert_file and key_file"
-            )
+        origin = _origin(error)
         if isinstance(error, AuthenticationError):
             return (
                 f"the Redis server at {self.host} does not let us in ({said(error)}): "
                 "give the right user and password in the url, as in "
                 "redis://user:password@host"
             )
+        if isinstance(origin, ssl.SSLCertVerificationError):
+            return (
+                f"the certificate of the Redis server at {self.host} is not trusted "
+                f"({origin.verify_message}): set ca_file to what signed it"
+            )
+        if self.encrypted and not isinstance(origin, gaierror | ConnectionRefusedError):
+            return (
+                f"the Redis server at {self.host} does not talk TLS with us "
+                f"({said(origin)}): let it, and if it wants a certificate of ours, set "
+                "cert_file and key_file"
+            )
         return (
-            f"no Redis server answers at {self.host} ({said(error)}): start it there, "
-            "or correct the url"
+            f"no Redis server serves us at {self.host} ({said(origin)}): start it "
+            "there, or correct the url"
         )
 
 
@@ -146,14 +179,19 @@ def is_of_redis(error: BaseException) -> bool:
 
 def said(error: BaseException) -> str:
     """Return what an error says, to be put in brackets."""
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    text = str(error)
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        text = os.strerror(error.errno).lower()
+    elif isinstance(error, gaierror):
+        text = str(error.strerror).lower()
+    return " ".join(text.split()).rstrip(".") or "no answer in time"
 
 
-def _of_tls(error: BaseException | None) -> str:
-    """Return what TLS failed for, or nothing if that is not what failed."""
-    seen: BaseException | None = error
+def _origin(error: BaseException) -> BaseException:
+    """Return what of the network an error of redis-py comes from, if anything."""
+    found, seen = error, error.__context__
     while seen is not None:
-        if isinstance(seen, ssl.SSLError):
-            return said(seen)
+        if isinstance(seen, OSError):
+            found = seen
         seen = seen.__context__
-    return ""
+    return found
