@@ -33,6 +33,7 @@ from agentkit.protocol import (
     Resolve,
     Retry,
     RevokeToken,
+    Send,
     SendBroadcast,
     Sent,
     Snooze,
@@ -41,6 +42,7 @@ from agentkit.protocol import (
     Tick,
     Unbury,
     Unlink,
+    Watch,
 )
 from server.core import Rules, Swarm, Tables, decide, evolve
 
@@ -91,6 +93,20 @@ work: st.SearchStrategy[Command] = st.one_of(
         capabilities=capabilities,
     ),
     st.builds(Extend, **held),
+    st.builds(
+        Extend,
+        **held,
+        progress=st.sampled_from([None, 0.0, 0.5, 2.0]),
+        note=st.sampled_from([None, "", "soon"]),
+    ),
+    st.builds(Watch, task=tasks, agent=agents, on=st.sampled_from([True, True, False])),
+    st.builds(
+        Assign,
+        agent=st.just("a"),
+        id=tasks,
+        by=st.sampled_from(["a", "me"]),
+        watchers=st.lists(agents, max_size=2).map(tuple),
+    ),
     st.builds(Complete, **held, **spools),
     st.builds(Fail, **held, **spools, final=st.booleans()),
     st.builds(Nack, **held, **spools, delay=st.sampled_from([None, 60.0])),
@@ -136,6 +152,26 @@ desk: st.SearchStrategy[Command] = st.one_of(
     snooze,
     st.builds(Resolve, help=helps),
 )
+call_ids = st.sampled_from(["c1", "c2", "c3"])
+talk: st.SearchStrategy[Command] = st.one_of(
+    st.builds(
+        Send,
+        agent=agents,
+        to=st.sampled_from(["a", "b", "c@swarm", "cap:x", "*", "b@other", "none"]),
+        text=st.sampled_from(["", "hello"]),
+        **spools,
+    ),
+    st.builds(
+        Send,
+        agent=agents,
+        to=st.sampled_from(["a", "b", "c", "*"]),
+        text=st.just("?"),
+        call=call_ids,
+        expires=st.sampled_from([None, START + timedelta(seconds=100)]),
+    ),
+    st.builds(Send, agent=agents, to=st.just(""), answers=call_ids, **spools),
+    st.builds(Send, agent=st.just(""), to=agents, text=st.just("hello")),
+)
 letter_ids = st.sampled_from(["L1", "L2", "L3", "L4", "L5"])
 letters: st.SearchStrategy[Command] = st.one_of(
     st.builds(
@@ -155,6 +191,7 @@ commands: st.SearchStrategy[Command] = st.one_of(
     numbered,
     work,
     mail,
+    talk,
     desk,
     letters,
     st.builds(
@@ -180,6 +217,7 @@ histories = st.sampled_from(
         st.one_of(notify, mail, work, ticks),
         st.one_of(linked, work, ticks),
         st.one_of(linked, mail, ticks),
+        st.one_of(linked, talk, mail, ticks),
         st.one_of(notify, desk, ticks),
         st.one_of(notify, snooze, letters, ticks),
     ]
@@ -222,6 +260,8 @@ def resolved(swarm: Swarm, command: Command, now: datetime) -> Command:
         case Answer() | Take() | AssignHelper() | Snooze() | Resolve():
             asker = command.help.removeprefix(CURRENT)
             command = replace(command, help=request(swarm, asker))
+    if isinstance(command, Send) and command.expires:
+        command = replace(command, expires=now + (command.expires - START))
     if isinstance(command, Snooze):
         command = replace(command, until=now + (command.until - START))
     if isinstance(command, Notify) and command.agent == CONCERNED:
