@@ -1,6 +1,7 @@
 """The connection of a transport to its broker: opened, lost, and opened again."""
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -16,6 +17,8 @@ from agentkit.transports.errors import (
 )
 from agentkit.transports.events import Event
 from agentkit.transports.metrics import State
+
+log = logging.getLogger(__name__)
 
 
 class Connection(ABC):
@@ -102,7 +105,16 @@ class Connection(ABC):
         """Run something for as long as the connection is wanted."""
         task = asyncio.create_task(errand)
         self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """Log what went wrong with an errand that nobody waits for."""
+        self._errands.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, TransportError):
+            log.warning("%s", error)
+        elif error:
+            log.error("the transport to %s stumbled", self.url, exc_info=error)
 
     # --- For everybody --------------------------------------------------------------
 

@@ -43,6 +43,8 @@ class Dispatch:
         self._trie: Trie[Subscription] = Trie()
         self._by_id: dict[str, Subscription] = {}
         self._by_name: dict[str, Subscription] = {}
+        self._numbers: dict[str, int] = {}
+        """The last number that the name of a handler was given."""
         self._started = False
 
     def __iter__(self) -> Iterator[Subscription]:
@@ -56,8 +58,12 @@ class Dispatch:
     def free_name(self, handler: Handler) -> str:
         """Return a name for the subscription of a handler that has none."""
         plain = _name_of(handler)
-        names = (plain if n == 1 else f"{plain}#{n}" for n in count(1))
-        return next(name for name in names if name not in self._by_name)
+        if plain not in self._by_name:
+            return plain
+        numbers = count(self._numbers.get(plain, 1) + 1)
+        number = next(n for n in numbers if f"{plain}#{n}" not in self._by_name)
+        self._numbers[plain] = number
+        return f"{plain}#{number}"
 
     def add(self, subscription: Subscription) -> None:
         """Let a subscription have what its pattern matches from now on."""
