@@ -1,7 +1,7 @@
 """What a store must do; memory and SQLite do it, others may follow.
 
 A store keeps two things in step: the log of events and the rows they changed. It
-decides nothing. One body of tests, `tests/contract/test_stores.py`, holds every store
+decides nothing. One body of tests, `tests/contract/stores`, holds every store
 to this.
 """
 

@@ -1,0 +1,156 @@
+"""What the tests of all stores write, and how they read it back."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import starmap
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+
+from agentkit.protocol import (
+    AgentConnected,
+    AgentDisconnected,
+    AgentLost,
+    Event,
+    HubStarted,
+    Logged,
+    TaskDone,
+)
+from agentkit.rows import (
+    Agent,
+    Broadcast,
+    Delivery,
+    HelpRequest,
+    Letter,
+    Receipt,
+    Row,
+    Spool,
+    Task,
+    Token,
+    key_of,
+)
+from server.core.tables import Tables, Turn
+from server.store import Store
+from server.store.by_agent import BEHIND
+
+NOW = datetime(2026, 11, 21, 1, 30, 0, 123456, tzinfo=UTC)
+
+TABLE_OF: dict[type[Row], str] = {
+    Agent: "agents",
+    HelpRequest: "helps",
+    Task: "tasks",
+    Broadcast: "broadcasts",
+    Delivery: "deliveries",
+    Spool: "spools",
+    Receipt: "receipts",
+    Token: "tokens",
+    Letter: "letters",
+}
+
+unhurried = settings(
+    deadline=None,
+    max_examples=15,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+async def reopen(store: Store) -> None:
+    await store.close()
+    await store.open()
+
+
+def tables(*rows: Row) -> Tables:
+    result = Tables()
+    for row in rows:
+        key = key_of(row)
+        getattr(result, TABLE_OF[type(row)])[key if len(key) > 1 else key[0]] = row
+    return result
+
+
+async def write(store: Store, *events: Event, rows: tuple[Row, ...] = ()) -> Turn:
+    """Commit one turn with the cursors that follow the log."""
+    newest, _ = await store.load()
+    logged = tuple(starmap(Logged, enumerate(events, newest + 1)))
+    return await store.turn(lambda _: Turn(logged, tables(*rows)))
+
+
+def joined(agent: str) -> Event:
+    return AgentLost(at=NOW, agent=agent)
+
+
+def agent_row(key: str, **values: Any) -> Agent:
+    row = Agent(id=key, status="busy", since=NOW, heard=NOW, joined=NOW)
+    return replace(row, **values)
+
+
+def help_row(key: str, **values: Any) -> HelpRequest:
+    row = HelpRequest(
+        id=key, agent="a1", kind="help", state="open", question="?", opened=NOW
+    )
+    return replace(row, **values)
+
+
+def task_row(key: str, **values: Any) -> Task:
+    return replace(Task(id=key, agent="a1", state="queued", created=NOW), **values)
+
+
+def broadcast_row(key: str, **values: Any) -> Broadcast:
+    return replace(Broadcast(id=key, text="hello", where="", at=NOW), **values)
+
+
+def delivery_row(agent: str, seq: int, **values: Any) -> Delivery:
+    row = Delivery(
+        agent=agent,
+        seq=seq,
+        kind="broadcast",
+        ref="b1",
+        state="queued",
+        queued=NOW - timedelta(microseconds=1),
+    )
+    return replace(row, **values)
+
+
+def spool_row(agent: str, spool: str, version: int) -> Spool:
+    return Spool(agent=agent, spool=spool, accepted=7, version=version)
+
+
+async def read_back(store: Store, row: Row) -> Row | None:
+    match row:
+        case Task():
+            return await store.task(row.id)
+        case HelpRequest():
+            return await store.help(row.id)
+        case Broadcast():
+            return await store.broadcast(row.id)
+        case Letter():
+            return await store.letter(row.id)
+        case Delivery():
+            ledger = await store.deliveries(ref=row.ref, agent=row.agent)
+            return next(mail for mail in ledger if mail.seq == row.seq)
+    _, loaded = await store.load()
+    key = key_of(row)
+    table: dict[Any, Row] = getattr(loaded, TABLE_OF[type(row)])
+    return table.get(key if len(key) > 1 else key[0])
+
+
+def letter_row(key: str, **fields: Any) -> Letter:
+    base: dict[str, Any] = {"state": "dead", "at": NOW, "message": {"name": "a.b"}}
+    return Letter(id=key, subscription="works", **{**base, **fields})
+
+
+HISTORY: tuple[Event, ...] = tuple(
+    event
+    for number in range(BEHIND // 4 + 26)
+    for event in (
+        HubStarted(at=NOW, version="1"),
+        AgentConnected(at=NOW, agent=f"a{number % 2}", capabilities=()),
+        TaskDone(at=NOW, agent=f"a{number % 3}", task="T1"),
+        AgentDisconnected(at=NOW, agent=f"a{number % 2}", reason=""),
+    )
+)
+
+
+async def write_history(store: Store) -> None:
+    """Write so much that what is read of one agent lies in more than one place."""
+    await write(store, *HISTORY[:BEHIND])
+    await write(store, *HISTORY[BEHIND:])
