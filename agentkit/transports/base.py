@@ -110,7 +110,7 @@ class Courier(Correspondent):
                     await self._wind_up()
                 finally:
                     self._closing = False
-                    await self._shut()
+                    await self._close()
 
     async def publish(self, event: Event) -> None:
         """Publish an event to every subscription that matches, here and elsewhere.

@@ -105,9 +105,9 @@ class Connection(ABC):
         """Run something for as long as the connection is wanted."""
         task = asyncio.create_task(errand)
         self._errands.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._see_off)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _see_off(self, task: asyncio.Task[None]) -> None:
         """Log what went wrong with an errand that nobody waits for."""
         self._errands.discard(task)
         error = None if task.cancelled() else task.exception()
@@ -126,9 +126,8 @@ class Connection(ABC):
         """
         self._is_lost = False
         await self._open()
-        self._held.clear()
         try:
-            await self._adjust()
+            await self._adjust(anew=True)
             self._check()
         except BaseException:
             await self._close()
@@ -143,10 +142,6 @@ class Connection(ABC):
         """
         if self._is_lost and self._failure:
             raise self._failure
-
-    async def _shut(self) -> None:
-        await self._close()
-        self._held.clear()
 
     def _become(self, state: State) -> None:
         self._state, self._since = state, datetime.now(UTC)
@@ -184,16 +179,21 @@ class Connection(ABC):
             with suppress(ConnectionError):
                 await self._adjust()
 
-    async def _adjust(self) -> None:
+    async def _adjust(self, *, anew: bool = False) -> None:
         """Listen to all that is wanted, and to nothing else.
 
         What is new comes first, so that nothing is missed; for a while the old may then
         bring copies.
 
+        Args:
+            anew: whether the connection is new, so that nothing is listened to yet.
+
         Raises:
             ConnectionError: the connection is gone.
         """
         async with self._adjusting:
+            if anew:
+                self._held.clear()
             while new := self._cover.needed - self._held:
                 self._copies.expect()
                 for pattern in new:
