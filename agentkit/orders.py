@@ -16,13 +16,16 @@ from agentkit.protocol import (
     HelpResolved,
     HelpSnoozed,
     HelpTaken,
+    LetterDiscarded,
+    LetterRequeued,
     Logged,
+    MessageSent,
     TaskAssigned,
     TaskCancelled,
     TaskEnqueued,
     TaskRequeued,
 )
-from agentkit.rows import Delivery
+from agentkit.rows import Delivery, Letter
 
 T = TypeVar("T")
 
@@ -116,6 +119,26 @@ class Orders(ABC):
         args = {"text": text, "where": where}
         return await self._order("broadcast", BroadcastSent, args, key)
 
+    async def send(
+        self,
+        to: str,
+        text: str = "",
+        *,
+        body: Mapping[str, Any] | None = None,
+        key: str = "",
+    ) -> MessageSent:
+        """Send agents a message.
+
+        Args:
+            to: a name, ``name@swarm``, ``cap:capability`` for one of those who have
+                it, or a pattern of names.
+            text: what to say.
+            body: whatever the agents are to get with it.
+            key: an idempotency key.
+        """
+        args = {"to": to, "text": text, "body": body}
+        return await self._order("send", MessageSent, args, key)
+
     async def answer(self, request: str, text: str, *, key: str = "") -> HelpAnswered:
         """Answer a help request."""
         args = {"help": request, "text": text}
@@ -145,6 +168,14 @@ class Orders(ABC):
         """Close a help request without an answer."""
         args = {"help": request, "note": note}
         return await self._order("resolve", HelpResolved, args, key)
+
+    async def unbury(self, letter: str, *, key: str = "") -> LetterRequeued:
+        """Give a letter to its subscription once more."""
+        return await self._order("unbury", LetterRequeued, {"id": letter}, key)
+
+    async def discard(self, letter: str, *, key: str = "") -> LetterDiscarded:
+        """Let a letter be: nobody tries it again."""
+        return await self._order("discard", LetterDiscarded, {"id": letter}, key)
 
     # --- questions ---
 
@@ -202,6 +233,20 @@ class Orders(ABC):
         """
         args = {"agent": agent or None, "after": after or None, "limit": limit}
         return [decode(Delivery, row) for row in await self._ask("dead", args)]
+
+    async def letters(
+        self, *, dead: bool = True, before: int = 0, limit: int = 100
+    ) -> list[Letter]:
+        """Return messages that subscriptions gave up, those that changed last first.
+
+        Args:
+            dead: those alone that wait for somebody; else the settled ones too.
+            before: the version of the last one seen; 0 begins.
+            limit: how many at most, up to 1000.
+        """
+        args = {"state": "dead" if dead else None, "before": before or None}
+        rows = await self._ask("letters", {**args, "limit": limit})
+        return [decode(Letter, row) for row in rows]
 
     async def ping(self) -> float:
         """Return the seconds to the hub and back."""

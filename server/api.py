@@ -22,6 +22,7 @@ from server.replies import (
     BroadcastView,
     DeliveryPage,
     EventPage,
+    LetterPage,
     MailboxState,
     Preview,
     Queue,
@@ -45,6 +46,8 @@ NOUNS: Final = {
     "requeue": ("tasks", "task"),
     "broadcast": ("broadcasts", "broadcast"),
     "send": ("broadcasts", "message"),
+    "unbury": ("letters", "letter"),
+    "discard": ("letters", "letter"),
 }
 """The table that a wish is about and the field of its events that names the row;
 every other wish is about a help request."""
@@ -333,6 +336,24 @@ async def _dead(office: Office, question: dict[str, Any]) -> Reply:
     return Reply(
         dumps(DeliveryPage(deliveries=found, next=found[-1].id if full else None))
     )
+
+
+async def letters(office: Office, call: Call) -> Reply:
+    """List letters, those that changed last first."""
+    question = valid(QUESTIONS["letters"].shape, await fields(call))
+    found = await QUESTIONS["letters"].ask(office, question)
+    full = len(found) == question.get("limit", LIMIT)
+    before = found[-1].version if full else None
+    return Reply(dumps(LetterPage(letters=found, next=before)))
+
+
+async def letter(office: Office, call: Call) -> Reply:
+    """Show one letter, however old."""
+    key = call.params["id"]
+    row = await office.hub.store.letter(key)
+    if row is None:
+        raise NotFound(f"no letter {key!r} is known: GET /v1/letters lists them")
+    return Reply(dumps({"letter": row, "events": []}))
 
 
 def _next_agent(ledger: list[Any], question: dict[str, Any]) -> str | None:

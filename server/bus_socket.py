@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agentkit.errors import SwarmError
-from agentkit.transports.events import LINK, REQUEUE
+from agentkit.errors import AgentkitError, SwarmError
+from agentkit.transports.events import DEAD, LINK, REQUEUE
 from server.asgi import dumps
 from server.auth import Principal, allow
 from server.limits import Bucket
@@ -60,7 +60,10 @@ class Session:
                 await asyncio.sleep(wait)
             await self._office.bus.room()
             await self._connection.drained()
-            self._take(frame, len(text))
+            if _is_letter(frame):
+                await self._bury(frame, len(text))
+            else:
+                self._take(frame, len(text))
 
     def end(self) -> None:
         """Let the bus know that the connection is gone."""
@@ -82,7 +85,7 @@ class Session:
             frame = BUS_FRAME.validate_json(text)
         except ValidationError:
             return False
-        if self._wait():
+        if _is_letter(frame) or self._wait():
             return False
         self._take(frame, len(text))
         return True
@@ -108,22 +111,41 @@ class Session:
                     self._office.bus.unsubscribe(self._member, frame["pattern"])
                     self._send({"type": "unsubscribed", **told})
         except SwarmError as refusal:
-            said = {"code": refusal.code, "detail": str(refusal)}
-            self._send({"type": "error", **told, **said})
+            self._refuse(told, refusal)
 
     def _publish(self, said: BusEvent, size: int) -> int:
         allow(self._principal, "operator", "agent")
         if said["name"] == REQUEUE:
             allow(self._principal, "operator")
+        if said["name"] == LINK:
+            self._office.links.tell("bus", self._member.name, said.get("data", {}))
         event = {"data": {}, "at": self._office.hub.now(), **said}
         event["source"] = self._member.name
-        if said["name"] == LINK:
-            self._office.links.tell("bus", self._member.name, event["data"])
         return self._office.bus.publish(event, size)
+
+    async def _bury(self, frame: dict[str, Any], size: int) -> None:
+        """Have a letter stored, and only then published and answered."""
+        told, data = {"id": frame["id"]}, frame["event"].get("data", {})
+        try:
+            allow(self._principal, "operator", "agent")
+            await self._office.dead_letters.bury("bus", self._member.name, data, size)
+            reached = self._publish(frame["event"], size)
+        except AgentkitError as refusal:
+            self._refuse(told, refusal)
+        else:
+            self._send({"type": "published", **told, "reached": reached})
+
+    def _refuse(self, told: dict[str, Any], refusal: AgentkitError) -> None:
+        said = {"code": refusal.code, "detail": str(refusal)}
+        self._send({"type": "error", **told, **said})
 
     def _send(self, frame: dict[str, Any]) -> None:
         size = self._connection.send_text(dumps(frame))
         self._office.hub.stats.pushed(1, size)
+
+
+def _is_letter(frame: dict[str, Any]) -> bool:
+    return frame["type"] == "publish" and bool(frame["event"]["name"] == DEAD)
 
 
 def _named(principal: Principal, name: str) -> str:

@@ -290,6 +290,39 @@ API: Final = (
     ),
     Route(
         method="GET",
+        path="/v1/letters",
+        run=api.letters,
+        summary="Messages that subscriptions gave up, those that changed last first",
+        shape=QUESTIONS["letters"].shape,
+        reply=replies.LetterPage,
+        tag="letters",
+    ),
+    Route(
+        method="GET",
+        path="/v1/letters/{id}",
+        run=api.letter,
+        summary="One letter, however old",
+        reply=replies.LetterDone,
+        tag="letters",
+    ),
+    *(
+        Route(
+            method="POST",
+            path=f"/v1/letters/{{id}}/{step}",
+            run=api.wish(word),
+            summary=summary,
+            roles=OPERATOR,
+            shape=wire.WISHES[word].shape,
+            reply=replies.LetterDone,
+            tag="letters",
+        )
+        for step, word, summary in (
+            ("requeue", "unbury", "Give a letter to its subscription once more"),
+            ("discard", "discard", "Let a letter be"),
+        )
+    ),
+    Route(
+        method="GET",
         path="/v1/events",
         run=events_or_stream,
         summary="The log, by cursor; follows it with Accept: text/event-stream",

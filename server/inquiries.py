@@ -107,6 +107,17 @@ class DeadQuestion(TypedDict, total=False):
     limit: Limit
 
 
+class LettersQuestion(TypedDict, total=False):
+    """Letters, dead ones or all, those that changed last first.
+
+    `before` is the version of the last one seen.
+    """
+
+    state: Literal["dead"]
+    before: Number
+    limit: Limit
+
+
 class DeliveriesQuestion(TypedDict, total=False):
     """The ledger of one thing (`ref`), the mailbox of one agent, or what is dead."""
 

@@ -11,6 +11,7 @@ from server.bell import Bells
 from server.bus import Bus
 from server.claims import Claims
 from server.connection import Connection
+from server.dead_letters import DeadLetters
 from server.hub import Hub
 from server.keyring import Keyring
 from server.limits import Crowd, Rates
@@ -51,6 +52,7 @@ class Office:
     taps: Taps = field(default_factory=Taps)
     links: Links = field(init=False)
     bus: Bus = field(init=False)
+    dead_letters: DeadLetters = field(init=False)
     claims: Claims = field(init=False)
     revocations: Revocations = field(init=False)
     shelf: Shelf = field(init=False)
@@ -58,6 +60,7 @@ class Office:
     def __post_init__(self) -> None:
         self.links = Links(self.hub.now)
         self.bus = Bus(self.hub, self.links, self.taps)
+        self.dead_letters = DeadLetters(self.hub, self.bus)
         self.claims = Claims(self.hub)
         self.revocations = Revocations(self.hub, self.mailroom)
         self.shelf = Shelf(self.hub)
@@ -68,6 +71,7 @@ class Office:
         await self.claims.open()
         await self.revocations.open()
         await self.shelf.open()
+        await self.dead_letters.open()
         self.hub.subscribe(self.bells)
 
     def release(self) -> None:

@@ -7,12 +7,13 @@ from typing import Any, Final, TypeAlias
 from pydantic import TypeAdapter
 
 from agentkit.protocol import Logged
-from agentkit.rows import Delivery
+from agentkit.rows import Delivery, Letter
 from server.inquiries import (
     DeadQuestion,
     EventsQuestion,
     HistoryQuestion,
     LedgerQuestion,
+    LettersQuestion,
     MailboxQuestion,
 )
 from server.office import Office
@@ -77,6 +78,11 @@ async def dead(office: Office, fields: Fields) -> list[Delivery]:
     return await office.hub.store.deliveries(state="dead", **wanted)
 
 
+async def letters(office: Office, fields: Fields) -> list[Letter]:
+    """Return letters, those that changed last first."""
+    return await office.hub.store.letters(**{"limit": LIMIT, **fields})
+
+
 async def ping(_office: Office, _fields: Fields) -> list[Any]:
     """Return nothing: the answer is that it came."""
     return []
@@ -88,6 +94,7 @@ QUESTIONS: Final[dict[str, Question]] = {
     "ledger": Question(TypeAdapter(LedgerQuestion), ledger),
     "mailbox": Question(TypeAdapter(MailboxQuestion), mailbox),
     "dead": Question(TypeAdapter(DeadQuestion), dead),
+    "letters": Question(TypeAdapter(LettersQuestion), letters),
     "ping": Question(TypeAdapter(dict[str, Any]), ping),
 }
 """What may be asked, by the word on the wire."""

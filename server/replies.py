@@ -9,6 +9,7 @@ from agentkit.rows import (
     Broadcast,
     Delivery,
     HelpRequest,
+    Letter,
     Presence,
     Task,
 )
@@ -200,6 +201,20 @@ class DeliveryPage(TypedDict):
 
     deliveries: list[Delivery]
     next: str | None
+
+
+class LetterPage(TypedDict):
+    """Letters, those that changed last first; `next` is to be sent as `before`."""
+
+    letters: list[Letter]
+    next: int | None
+
+
+class LetterDone(TypedDict):
+    """A letter as it is now, and what the request led to."""
+
+    letter: Letter | None
+    events: list[EventFrame]
 
 
 class Health(TypedDict):

@@ -22,6 +22,9 @@ from agentkit.protocol import (
     HelpSnoozed,
     HelpTaken,
     HelpWoken,
+    LetterDead,
+    LetterDiscarded,
+    LetterRequeued,
     ReportRefused,
     TaskAssigned,
     TaskCancelled,
@@ -200,6 +203,21 @@ def _let_in(event: Event) -> Told:
         case TokenRevoked():
             who = event.agent or event.token
             return Told("", "revoked", f"{event.role} {who}{_by(event.by)}")
+        case _:
+            return _written_off(event)
+
+
+def _written_off(event: Event) -> Told:
+    match event:
+        case LetterDead():
+            subject = event.message.get("name", "")
+            return Told(
+                "help", "letter", f"{subject} to {event.subscription}: {event.reason}"
+            )
+        case LetterRequeued():
+            return Told("", "requeued", f"letter {event.letter}{_by(event.by)}")
+        case LetterDiscarded():
+            return Told("", "discarded", f"letter {event.letter}{_by(event.by)}")
         case _:
             return Told("", "started", "the hub")
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from agentkit.codec import dumps
-from agentkit.errors import Invalid
+from agentkit.errors import Conflict, Invalid
 from agentkit.protocol import (
     Bury,
     Discard,
@@ -55,7 +55,7 @@ def decide_discard(swarm: Swarm, wish: Discard, now: datetime) -> list[Event]:
     """Let a letter be."""
     letter = swarm.letter(wish.id)
     if letter.state == "discarded":
-        return []
+        raise Conflict(f"letter {letter.id!r} is discarded: there is nothing to do")
     return [LetterDiscarded(at=now, letter=letter.id, by=wish.by)]
 
 

@@ -22,7 +22,7 @@ from server.wire.agents import (
     FailWish,
     NackWish,
 )
-from server.wire.bus import BUS_FRAME, BUS_HELLO, LINK_TOLD, BusEvent
+from server.wire.bus import BUS_FRAME, BUS_HELLO, LETTER_TOLD, LINK_TOLD, BusEvent
 from server.wire.messages import MESSAGE
 from server.wire.reading import sentence, valid
 from server.wire.values import (
@@ -43,6 +43,7 @@ __all__ = [
     "BUS_FRAME",
     "BUS_HELLO",
     "CLAIM",
+    "LETTER_TOLD",
     "LINK_TOLD",
     "MESSAGE",
     "NOTIFICATION",

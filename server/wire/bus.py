@@ -6,7 +6,7 @@ from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from agentkit.transports.metrics import Metrics
-from server.wire.values import Moment, PlainId, RequestId
+from server.wire.values import Body, FromZero, Moment, PlainId, RequestId
 
 Pattern = Annotated[str, Field(max_length=512)]
 
@@ -58,8 +58,22 @@ BusFrame: TypeAlias = Annotated[
     PublishFrame | SubscribeFrame | UnsubscribeFrame, Field(discriminator="type")
 ]
 
+
+class LetterTold(TypedDict):
+    """A letter as ``_dead`` carries it; when it was given up, the hub sees itself."""
+
+    id: Annotated[str, Field(max_length=256)]
+    event: Body
+    subscription: str
+    pattern: str
+    transport: str
+    reason: str
+    attempts: FromZero
+
+
 BUS_HELLO: Final[TypeAdapter[BusHello]] = TypeAdapter(BusHello)
 BUS_FRAME: Final[TypeAdapter[Any]] = TypeAdapter(BusFrame)
 
+LETTER_TOLD: Final[TypeAdapter[LetterTold]] = TypeAdapter(LetterTold)
 LINK_TOLD: Final[TypeAdapter[Metrics]] = TypeAdapter(Metrics)
 """What a transport tells of itself on ``_link``."""

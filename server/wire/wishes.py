@@ -138,6 +138,12 @@ class ResolveWish(TypedDict):
     note: NotRequired[str]
 
 
+class LetterWish(TypedDict):
+    """Which letter is meant: the fields of `Unbury` and of `Discard`."""
+
+    id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """A command that coordinators may give: its class, and the shape of its fields."""
@@ -179,6 +185,8 @@ WISHES: Final[dict[str, Wish]] = {
     "assign_helper": Wish(p.AssignHelper, TypeAdapter(HelperWish)),
     "snooze": Wish(p.Snooze, TypeAdapter(SnoozeWish)),
     "resolve": Wish(p.Resolve, TypeAdapter(ResolveWish)),
+    "unbury": Wish(p.Unbury, TypeAdapter(LetterWish)),
+    "discard": Wish(p.Discard, TypeAdapter(LetterWish)),
 }
 """What a coordinator may wish, by the word on the wire."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -206,6 +206,11 @@ async def next_of(changes: AsyncIterator[Change], kind: str) -> Change:
     raise AssertionError(f"no {kind} came")
 
 
+async def until(changes: AsyncIterator[Change], true: Callable[[], bool]) -> None:
+    while not true():
+        await anext(changes)
+
+
 async def test_a_coordinator_taps_and_follows_the_links(hub: RunningHub) -> None:
     async with (
         Coordinator(Endpoint(hub.url, hub.token)) as swarm,
@@ -232,11 +237,9 @@ async def test_a_tap_goes_on_when_the_hub_is_back(start: Start) -> None:
         await swarm.tap("again.*")
         hub.process.kill()
         hub.process.wait()
-        while swarm.link.state == "live":
-            await anext(changes)
+        await until(changes, lambda: swarm.link.state != "live")
         again = start("--store", "memory", "--port", port)
-        while swarm.link.state != "live":
-            await anext(changes)
+        await until(changes, lambda: swarm.link.state == "live")
         # Answered after what was asked when the session began.
         await swarm.ping()
         async with transport(again, "says") as says:

@@ -134,7 +134,7 @@ class StillSwarm(Coordinator):
         super().__init__(Endpoint("http://127.0.0.1:8765"), batch_ms=100)
         self.agents = {one.id: one for one in agents}
         self._still_link = link or Link("live")
-        self.letters: list[Delivery] = []
+        self.dead_mail: list[Delivery] = []
         """What is dead in mailboxes, the newest first."""
         self.hub = {"started": (NOW - timedelta(hours=3, minutes=12)).isoformat()}
         self.given: list[tuple[str, ...]] = []
@@ -253,7 +253,7 @@ class StillSwarm(Coordinator):
     async def retry(self, delivery: str, **_: Any) -> DeliveryRetried:
         """Note the order and take the delivery off the dead ones."""
         self.given.append(("retry", delivery))
-        self.letters = [row for row in self.letters if row.id != delivery]
+        self.dead_mail = [row for row in self.dead_mail if row.id != delivery]
         seq, _at, who = delivery.partition("@")
         event = DeliveryRetried(at=NOW, agent=who, seq=int(seq), by="you")
         self.hear(Heard(300, event))
@@ -261,7 +261,7 @@ class StillSwarm(Coordinator):
 
     async def dead(self, agent: str = "", **_: Any) -> list[Delivery]:
         """Return the dead deliveries."""
-        return [row for row in self.letters if agent in ("", row.agent)]
+        return [row for row in self.dead_mail if agent in ("", row.agent)]
 
     async def ledger(self, ref: str, **_: Any) -> list[Delivery]:
         """Return how something got along with three agents, one of them a bad one."""
@@ -343,7 +343,7 @@ def lively(count: int = 240) -> StillSwarm:
         if one.help:
             swarm.helps[one.help] = _question(one, number, dice)
     swarm.tasks.update((one.id, one) for one in queue(list(swarm.agents)[::9]))
-    swarm.letters = [row for row in ledger("b1") if row.state == "dead"]
+    swarm.dead_mail = [row for row in ledger("b1") if row.state == "dead"]
     swarm.broadcasts["b1"] = Broadcast(
         id="b1",
         text="freeze main",

@@ -28,7 +28,7 @@ async def opened(app: SwarmApp, pilot: Pilot[None]) -> TasksScreen:
     await until(lambda: app.model.loaded, pilot)
     await press(pilot, "5")
     await until(lambda: isinstance(app.view, TasksScreen) and app.view.ready, pilot)
-    await until(lambda: len(app.model.letters) == len(swarm_of(app).letters), pilot)
+    await until(lambda: len(app.model.letters) == len(swarm_of(app).dead_mail), pilot)
     return work(app)
 
 
@@ -102,13 +102,13 @@ async def test_dead_tasks_and_dead_deliveries_are_in_one_place() -> None:
         view = await opened(app, pilot)
         await press(pilot, "left")
 
-        assert set(view.table.order) == {"T4", swarm_of(app).letters[0].id}
+        assert set(view.table.order) == {"T4", swarm_of(app).dead_mail[0].id}
 
 
 async def test_a_dead_delivery_of_a_dead_task_is_not_listed_twice() -> None:
     swarm = lively(30)
-    (letter,) = swarm.letters
-    swarm.letters.append(replace(letter, seq=99, kind="task", ref="T4"))
+    (letter,) = swarm.dead_mail
+    swarm.dead_mail.append(replace(letter, seq=99, kind="task", ref="T4"))
     async with shown(swarm) as (app, pilot):
         view = await opened(app, pilot)
         await press(pilot, "left")
@@ -118,7 +118,7 @@ async def test_a_dead_delivery_of_a_dead_task_is_not_listed_twice() -> None:
 
 async def test_requeueing_serves_tasks_and_deliveries_alike() -> None:
     swarm = lively(30)
-    (letter,) = swarm.letters
+    (letter,) = swarm.dead_mail
     async with shown(swarm) as (app, pilot):
         view = await opened(app, pilot)
         await press(pilot, "left asterisk r")
@@ -261,7 +261,7 @@ async def test_a_filter_is_in_force_in_every_group() -> None:
 
 async def test_the_ledger_has_every_recipient_and_sends_a_dead_one_again() -> None:
     swarm = lively(30)
-    (letter,) = swarm.letters
+    (letter,) = swarm.dead_mail
     async with shown(swarm) as (app, pilot):
         view = await opened(app, pilot)
         await press(pilot, "left")
@@ -311,7 +311,7 @@ async def test_what_agents_say_of_their_work_is_drawn_as_text() -> None:
     hostile = "[bold]\x1b[31mred\x1b]0;title\x07"
     swarm = some(1, title=hostile, reason=hostile, state="dead", result={"x": hostile})
     swarm.tasks["T1"] = replace(swarm.tasks["T1"], body={hostile: hostile})
-    swarm.letters = [replace(one, reason=hostile) for one in lively(9).letters]
+    swarm.dead_mail = [replace(one, reason=hostile) for one in lively(9).dead_mail]
     async with shown(swarm) as (app, pilot):
         await opened(app, pilot)
         for keys in ("left", "j", "l", "escape r", "escape asterisk r", "escape a"):
