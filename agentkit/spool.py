@@ -50,7 +50,7 @@ class Letter:
 
     def __str__(self) -> str:
         """Say in a few words what it is."""
-        said = " ".join(self.path[:0:-1]) or self.body.get("report", "")
+        said = " ".join(self.path[:0:-1]) or self.body.get("report", "a message")
         return f"{self.agent}, {said}"
 
 

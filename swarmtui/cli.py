@@ -43,6 +43,7 @@ WORDS = {
     "requeue": Word("work:requeue", "Begin tasks anew, with all their attempts."),
     "retry": Word("work:retry", "Send dead deliveries once more, as new ones."),
     "broadcast": Word("act:broadcast", "Tell something to all agents, or to some."),
+    "send": Word("work:send", "Send a message to agents, by name or by what they can."),
     "answer": Word("act:answer", "Answer somebody who asked for help."),
     "events": Word("events:events", "Print the log as JSON lines, and follow it."),
     "token": Word("token:token", "Make, list and revoke tokens."),

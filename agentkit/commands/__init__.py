@@ -14,9 +14,11 @@ from agentkit.commands import (
     done,
     extend,
     fail,
+    inbox,
     notify,
     ping,
     primer,
+    send,
     supervise,
     wait,
 )
@@ -33,6 +35,8 @@ COMMANDS: dict[str, ModuleType] = {
     "fail": fail,
     "run": supervise,
     "ask": ask,
+    "send": send,
+    "inbox": inbox,
     "ping": ping,
     "primer": primer,
 }

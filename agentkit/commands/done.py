@@ -1,12 +1,8 @@
 """``agentkit done``: a claimed task is done."""
 
-import sys
 from argparse import ArgumentParser, Namespace
-from typing import Any
 
-from agentkit.commands import held
-from agentkit.errors import Invalid
-from agentkit.readers import json_object
+from agentkit.commands import given, held
 
 ABOUT = "Say that a claimed task is done. A hub that is away gets to know it later."
 
@@ -28,20 +24,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Complete the task; return the exit code."""
-    return held.end(args, "complete", result=_result(args.result), cost=args.cost)
-
-
-def _result(text: str | None) -> dict[str, Any] | None:
-    """Read the result.
-
-    Raises:
-        Invalid: it is not an object.
-    """
-    if text is None:
-        return None
-    try:
-        return json_object(sys.stdin.buffer.read() if text == "-" else text)
-    except ValueError as error:
-        raise Invalid(
-            f'the result {error}: send an object such as {{"pull_request": 17}}'
-        ) from None
+    result = None
+    if args.result is not None:
+        result = given.json_of(args.result, "result", '{"pull_request": 17}')
+    return held.end(args, "complete", result=result, cost=args.cost)

@@ -39,15 +39,21 @@ prints one JSON object per line, or exits with 4 when nothing came:
 kind `task`: do it: notify busy REF, work, notify completed REF.
 kind `broadcast`: body.text is for everybody; heed it.
 kind `answer`: body.text answers your body.question.
+kind `message`: message.text and message.body are from agent message.sender.
 kind `helper`: help agent body.agent with body.question.
 After a restart, `agentkit wait --again` shows what you have not finished. Wait instead
 of polling; each message is printed once.
 
 ## Take work from the queue
     agentkit claim --wait 300          prints id, tab, title; exit code 4: nothing came
-    agentkit extend T1                 every few minutes, else somebody else gets it
+    agentkit extend T1 --progress 0.4  every few minutes, else somebody else gets it
     agentkit done T1 --result '{"pull_request": 17}'
     agentkit fail T1 "why" [--final]   it is tried again, unless final
+
+## Talk to other agents
+    agentkit send builder-2 "the schema is ready"
+    agentkit send cap:review "please look at T1"    to one who can review
+    agentkit inbox                                  what waits, left where it is
 
 ## Ask a person
     agentkit ask "Drop table users?" --choice yes --choice no --wait --timeout 900

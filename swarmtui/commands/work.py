@@ -13,6 +13,7 @@ from agentkit.coordinator import Coordinator
 from agentkit.errors import AgentkitError, Invalid, NotFound
 from agentkit.readers import json_object
 from agentkit.rows import Task, TaskState
+from agentkit.subjects import matches
 from swarmtui import output, words
 from swarmtui.asking import (
     NobodyThere,
@@ -21,12 +22,14 @@ from swarmtui.asking import (
     every_task,
     hub_options,
     known,
+    look,
     picture,
     utc_now,
 )
 from swarmtui.model import Model, claim_order
 from swarmtui.orders import typed_time
 from swarmtui.output import Column, Form
+from swarmtui.text import plural
 from swarmtui.work import (
     GROUPS,
     Letter,
@@ -200,6 +203,49 @@ def enqueue(
         output.line(event.task)
     else:
         output.as_json(enqueued=event)
+
+
+# --- send ----------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("to")
+@click.argument("text", default="")
+@click.option("--body", metavar="JSON", help="What goes with it; - is standard input.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--key", default="", help="Used again it sends nothing else.")
+@output.form_options
+@hub_options
+def send(
+    *, to: str, text: str, body: str | None, yes: bool, key: str, form: Form
+) -> None:
+    r"""Send a message to agents.
+
+    TO is an address. Prints the id of the message.
+
+    \b
+    api-1   api-1@swarm   an agent
+    cap:review            one of those who can: who waits longest
+    "render.*"            all whose names match
+    """
+    said = _body(body)
+    if not (text.strip() or said):
+        raise click.BadParameter(
+            f"{text!r} says nothing, and there is no --body; say something",
+            param_hint="TEXT",
+        )
+    meant = to.rpartition("@")[0] or to
+    if "*" in meant:
+        model = ask(look)
+        matched = sorted(agent for agent in model.agents if matches(meant, agent))
+        words.agree("Tell", matched, "agent", yes=yes)
+    sent = ask(lambda swarm: swarm.send(to, text, body=said, key=key))
+    if form == "table":
+        told = plural(len(sent.recipients), "agent")
+        words.say(f"told {told}; see swarmtui deliveries {sent.message}")
+        output.line(sent.message)
+    else:
+        output.as_json(sent=sent)
 
 
 def _doubt(model: Model, needs: Sequence[str]) -> None:

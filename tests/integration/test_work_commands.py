@@ -311,6 +311,33 @@ def test_all_dead_deliveries_can_be_sent_once_more(swarm: Any, command: Run) -> 
     assert command("retry", "--where", "agent:api-1", "--yes").code == 4
 
 
+# --- send ----------------------------------------------------------------------------
+
+
+def test_a_message_goes_to_who_is_meant(swarm: Any, command: Run) -> None:
+    done = command("send", "web-1", "hello", "--body", '{"n": 7}')
+    skilled = command("send", "cap:css@swarm", "you can", "--json")
+
+    mail = swarm.get("/v1/agents/web-1/mailbox?peek=true").json()["mail"]
+    messages = [item["message"] for item in mail if item["kind"] == "message"]
+    assert (done.code, done.out) == (0, f"{messages[-2]['id']}\n")
+    assert "told 1 agent; see swarmtui deliveries" in done.err
+    assert (messages[-2]["text"], messages[-2]["body"]) == ("hello", {"n": 7})
+    assert skilled.data["sent"]["recipients"] == ["web-1"]
+
+
+def test_a_message_to_many_is_agreed_to_first(swarm: Any, command: Run) -> None:
+    swarm.report("render.1", "idle")
+    swarm.report("render.2", "idle")
+
+    refused = command("send", "render.*", "hello")
+    done = command("send", "render.*", "hello", "--yes", "--json")
+
+    assert refused.code != 0
+    assert "--yes" in refused.err
+    assert done.data["sent"]["recipients"] == ["render.1", "render.2"]
+
+
 # --- what can go wrong ---------------------------------------------------------------
 
 REFUSALS = [
@@ -333,6 +360,9 @@ REFUSALS = [
     (["tasks", "state:dedd"], 2, "did you mean dead?"),
     (["retry", "5@nobody"], 3, "nobody"),
     (["retry", "5"], 2, "id cannot be '5'"),
+    (["send", "zzzz", "hello"], 3, "no agent 'zzzz' is known"),
+    (["send", "api-1@other", "hello"], 3, "in swarm 'other' and this is 'swarm'"),
+    (["send", "api-1"], 2, "says nothing"),
     (["deliveries"], 2, "--dead"),
     (["deliveries", "x", "--dead"], 2, "--dead"),
 ]
