@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from agentkit.errors import Invalid
 from agentkit.transports.correspondence import Correspondent
@@ -24,6 +24,9 @@ from agentkit.transports.metrics import Metrics
 from agentkit.transports.worker import Delivery, Retry, Subscription
 
 log = logging.getLogger(__name__)
+
+AROUND: Final = 8192
+"""Bytes that a letter, or a broker's own frame, may have around an event."""
 
 
 class Courier(Correspondent):
@@ -132,6 +135,7 @@ class Courier(Correspondent):
         if not event.source:
             event = replace(event, source=self.name)
         payload = event.encode()
+        self._require_room(event, payload)
         self._tally.left(event.key)
         await self._send(event, payload)
         self._tally.published += 1
@@ -251,6 +255,19 @@ class Courier(Correspondent):
         await self.disconnect()
 
     # --- Out of sight ---------------------------------------------------------------
+
+    def _require_room(self, event: Event, payload: bytes) -> None:
+        """Go on only with what the broker takes, in a letter too.
+
+        Raises:
+            PublishError: it is too large.
+        """
+        most = self._largest - AROUND
+        if self._largest and len(payload) > most:
+            raise PublishError(
+                f"the event {event.name!r} has {len(payload):,} bytes and {self.url} "
+                f"takes {most:,}: put what is large elsewhere and publish where"
+            )
 
     def _checked(self, name: str) -> str:
         """Return the name that a subscription is to have.

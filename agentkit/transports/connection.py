@@ -35,6 +35,8 @@ class Connection(ABC):
         self.url = url
         """Where the broker is, without a password."""
         self.reconnects = 0
+        self._largest = 0
+        """Bytes that the broker takes in one payload; 0 if there is no such bound."""
         self._state: State = "closed"
         self._since = datetime.now(UTC)
         self._up = asyncio.Event()

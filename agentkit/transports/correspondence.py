@@ -1,6 +1,7 @@
 """What transports tell each other on reserved subjects: letters and metrics."""
 
 import asyncio
+import logging
 import os
 import socket
 from abc import abstractmethod
@@ -18,6 +19,8 @@ from agentkit.transports.events import DEAD, LINK, REQUEUE, Event
 from agentkit.transports.letters import Letter, Letters, in_one_line
 from agentkit.transports.metrics import Metrics, Tally
 from agentkit.transports.worker import Fetch, Subscription
+
+log = logging.getLogger(__name__)
 
 
 class Correspondent(Connection):
@@ -110,9 +113,7 @@ class Correspondent(Connection):
                 await self._tell_letter(letter)
                 self._untold.discard(letter.id)
         self._untold.intersection_update(letter.id for letter in self._letters.all())
-        if (figures := self.metrics().as_data()) != self._told:
-            await self._tell(LINK, figures)
-            self._told = figures
+        await self._tell_figures()
 
     async def _keep_telling(self) -> None:
         while True:
@@ -146,17 +147,35 @@ class Correspondent(Connection):
         self._tally.dead += 1
 
     async def _tell_letter(self, letter: Letter) -> None:
-        """Tell a letter, unless its event came from somebody whose JSON is not ours.
+        """Tell a letter, unless nobody can be told of such an event.
+
+        That comes from others alone: their JSON is not ours, or it leaves no room.
 
         Raises:
             PublishError: the broker did not take it.
         """
-        with suppress(Invalid):
-            await self._tell(DEAD, letter.as_data())
+        try:
+            told = Event(DEAD, letter.as_data(), source=self.name)
+            payload = told.encode()
+        except Invalid as error:
+            log.warning("the letter %s is not told: %s", letter.id, error)
+            return
+        if self._largest and len(payload) > self._largest:
+            log.warning("the letter %s is not told: it is too large", letter.id)
+            return
+        await self._send(told, payload)
 
-    async def _tell(self, subject: str, data: dict[str, Any]) -> None:
-        event = Event(subject, data, source=self.name)
-        await self._send(event, event.encode())
+    async def _tell_figures(self) -> None:
+        """Tell the metrics, if they changed.
+
+        Raises:
+            PublishError: the broker did not take them.
+        """
+        figures = self.metrics().as_data()
+        if figures != self._told:
+            event = Event(LINK, figures, source=self.name)
+            await self._send(event, event.encode())
+            self._told = figures
 
     async def _overhear(self, event: Event) -> None:
         """Take in what came on a reserved subject."""

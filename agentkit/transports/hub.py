@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PATIENCE: Final = 2.0
 """Seconds that the hub may take to answer."""
 
+LARGEST: Final = 2**20 - 64
+"""Bytes of an event that a hub takes unless it is set otherwise; the rest is frame."""
+
 
 class HubTransport(Courier):
     """Carries events through a hub, which a dashboard can watch.
@@ -50,6 +53,7 @@ class HubTransport(Courier):
         url = hub if isinstance(hub, str) else hub.url if hub else ""
         super().__init__(name=name, url=url)
         self._hub = hub
+        self._largest = LARGEST
         self._own = [REQUEUE]
         """The reserved subjects that this transport listens to: no ``**`` has them."""
         self._numbers = count(1)

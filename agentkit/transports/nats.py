@@ -131,6 +131,7 @@ class NatsTransport(Courier):
             await hang_up(client)
             raise
         self._link = link
+        self._largest = client.max_payload
         self._listeners.clear()
 
     async def _close(self) -> None:

@@ -83,7 +83,11 @@ def nats(*, persistent: bool) -> Open:
 
         def client(*, name: str = "") -> Courier:
             return NatsTransport(
-                server.url, prefix=prefix, persistent=persistent, name=name
+                server.url,
+                prefix=prefix,
+                persistent=persistent,
+                name=name,
+                max_bytes=2**26,
             )
 
         yield Broker(client, stop, start)

@@ -207,6 +207,22 @@ async def test_a_large_event_arrives(transport: Courier) -> None:
     assert len(got.data["text"]) == 500_000
 
 
+async def test_what_is_too_large_is_refused_and_all_else_may_become_a_letter(
+    transport: Courier,
+) -> None:
+    await transport.subscribe("large.*", refuse, name="refuses", retry=QUICK)
+    most = 2**20 - 10_000
+
+    if transport._largest:
+        with pytest.raises(PublishError, match=r"large\.one.* 1,048,7"):
+            await transport.publish(Event("large.one", {"text": "x" * (2**20)}))
+    await transport.publish(Event("large.one", {"text": "x" * most}))
+
+    await eventually(lambda: bool(transport.letters()))
+    assert len(transport.letters()[0].event.data["text"]) == most
+    assert transport.metrics().reconnects == 0
+
+
 # --- In any order ---------------------------------------------------------------------
 
 
