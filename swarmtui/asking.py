@@ -19,6 +19,7 @@ from agentkit.coordinator import Coordinator
 from agentkit.errors import AgentkitError, HubError, HubUnavailable, NotFound
 from agentkit.rows import Delivery, Task
 from agentkit.settings import Endpoint, KitSettings, endpoint, load
+from swarmtui import words
 from swarmtui.model import Batch, Model
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -29,6 +30,9 @@ PATIENCE = 60.0
 
 PAGE = 1000
 """Rows of a list that are asked for at a time."""
+
+AT_ONCE = 100
+"""How many orders are on their way to the hub at a time."""
 
 KNOCK = 2.0
 """Seconds that a hub may take to say that it is there."""
@@ -114,6 +118,47 @@ def ask(question: Callable[[Coordinator], Awaitable[T]]) -> T:
             return await question(swarm)
 
     return asyncio.run(asked())
+
+
+def each(
+    names: Sequence[str], order: Callable[[Coordinator, str], Awaitable[T]]
+) -> tuple[list[tuple[str, T]], int]:
+    """Give an order for each; return what it led to, and the exit code.
+
+    What is refused does not keep the others from being done.
+
+    Raises:
+        AgentkitError: there is only one, and it was refused.
+    """
+
+    async def orders(swarm: Coordinator) -> list[T | AgentkitError]:
+        found: list[T | AgentkitError] = []
+        for start in range(0, len(names), AT_ONCE):
+            batch = names[start : start + AT_ONCE]
+            found += await asyncio.gather(*(_tried(order, swarm, x) for x in batch))
+        return found
+
+    answers = list(zip(names, ask(orders), strict=True))
+    refused = [answer for _, answer in answers if isinstance(answer, AgentkitError)]
+    if refused and len(names) == 1:
+        raise refused[0]
+    for error in refused:
+        words.fail(str(error))
+    done = [(name, x) for name, x in answers if not isinstance(x, AgentkitError)]
+    return done, refused[0].exit_code if refused else 0
+
+
+async def _tried(
+    order: Callable[[Coordinator, str], Awaitable[T]], swarm: Coordinator, name: str
+) -> T | AgentkitError:
+    """Give an order; return what it led to, or why it was refused."""
+    try:
+        return await order(swarm, name)
+    except NotFound as error:
+        near = get_close_matches(name, swarm.tasks, 1)
+        return NotFound(f"{error}; did you mean {near[0]}?") if near else error
+    except AgentkitError as error:
+        return error
 
 
 def picture(swarm: Coordinator) -> Model:

@@ -42,6 +42,7 @@ WORDS = {
     "cancel": Word("work:cancel", "Call tasks off; whoever has one loses it."),
     "requeue": Word("work:requeue", "Begin tasks anew, with all their attempts."),
     "retry": Word("work:retry", "Send dead deliveries once more, as new ones."),
+    "letters": Word("letters:letters", "List messages that a subscription gave up."),
     "broadcast": Word("act:broadcast", "Tell something to all agents, or to some."),
     "send": Word("work:send", "Send a message to agents, by name or by what they can."),
     "answer": Word("act:answer", "Answer somebody who asked for help."),

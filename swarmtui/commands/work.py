@@ -1,8 +1,7 @@
 """The words about work: tasks, enqueue, cancel, requeue, retry."""
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
@@ -10,7 +9,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from agentkit.coordinator import Coordinator
-from agentkit.errors import AgentkitError, Invalid, NotFound
+from agentkit.errors import Invalid
 from agentkit.readers import json_object
 from agentkit.rows import Task, TaskState
 from agentkit.subjects import matches
@@ -19,6 +18,7 @@ from swarmtui.asking import (
     NobodyThere,
     ask,
     dead_deliveries,
+    each,
     every_task,
     hub_options,
     known,
@@ -42,10 +42,6 @@ from swarmtui.work import (
 )
 
 R = TypeVar("R", bound=Letter)
-T = TypeVar("T")
-
-AT_ONCE = 100
-"""How many orders are on their way to the hub at a time."""
 
 TASKS = (
     Column("state", coloured=True),
@@ -324,7 +320,7 @@ def cancel(
     """Call tasks off; whoever has one loses it."""
     chosen = _meant(idents, where, every_task, lambda task: not task.is_settled)
     words.agree("Cancel", chosen, "task", yes=yes or where is None)
-    done, code = _each(chosen, lambda swarm, key: swarm.cancel(key, reason=reason))
+    done, code = each(chosen, lambda swarm, key: swarm.cancel(key, reason=reason))
     _show_tasks(form, "cancelled", done)
     return code
 
@@ -342,7 +338,7 @@ def requeue(
     """
     chosen = _meant(idents, where, every_task)
     words.agree("Requeue", chosen, "task", yes=yes or where is None)
-    done, code = _each(chosen, lambda swarm, key: swarm.requeue(key))
+    done, code = each(chosen, lambda swarm, key: swarm.requeue(key))
     _show_tasks(form, "requeued", done)
     return code
 
@@ -364,7 +360,7 @@ def retry(*, idents: tuple[str, ...], where: str | None, yes: bool, form: Form) 
         seen="swarmtui deliveries --dead",
     )
     words.agree("Retry", chosen, "dead letter", yes=yes or where is None)
-    done, code = _each(chosen, lambda swarm, key: swarm.retry(key))
+    done, code = each(chosen, lambda swarm, key: swarm.retry(key))
     rows = [{"delivery": key, "agent": event.agent} for key, event in done]
     if rows or form != "table":
         output.rows(
@@ -406,47 +402,6 @@ def _meant(
             f"{len(rows):,}: see {seen}"
         )
     return chosen
-
-
-def _each(
-    names: Sequence[str], order: Callable[[Coordinator, str], Awaitable[T]]
-) -> tuple[list[tuple[str, T]], int]:
-    """Give an order for each; return what it led to, and the exit code.
-
-    What is refused does not keep the others from being done.
-
-    Raises:
-        AgentkitError: there is only one, and it was refused.
-    """
-
-    async def orders(swarm: Coordinator) -> list[T | AgentkitError]:
-        found: list[T | AgentkitError] = []
-        for start in range(0, len(names), AT_ONCE):
-            batch = names[start : start + AT_ONCE]
-            found += await asyncio.gather(*(_tried(order, swarm, x) for x in batch))
-        return found
-
-    answers = list(zip(names, ask(orders), strict=True))
-    refused = [answer for _, answer in answers if isinstance(answer, AgentkitError)]
-    if refused and len(names) == 1:
-        raise refused[0]
-    for error in refused:
-        words.fail(str(error))
-    done = [(name, x) for name, x in answers if not isinstance(x, AgentkitError)]
-    return done, refused[0].exit_code if refused else 0
-
-
-async def _tried(
-    order: Callable[[Coordinator, str], Awaitable[T]], swarm: Coordinator, name: str
-) -> T | AgentkitError:
-    """Give an order; return what it led to, or why it was refused."""
-    try:
-        return await order(swarm, name)
-    except NotFound as error:
-        near = get_close_matches(name, swarm.tasks, 1)
-        return NotFound(f"{error}; did you mean {near[0]}?") if near else error
-    except AgentkitError as error:
-        return error
 
 
 def _show_tasks(form: Form, what: str, done: Sequence[tuple[str, Any]]) -> None:
