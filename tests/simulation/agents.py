@@ -6,6 +6,7 @@ rest, what it works on too, goes with every crash.
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias
 
 import orjson
@@ -21,6 +22,10 @@ LEASE: Final = 4.0
 """Seconds that agents claim work for."""
 BEGUN: Final = 7
 """How often mail is begun before it is given up."""
+ADDRESSES: Final = (
+    *("agent0", "agent1", "agent2@swarm", "agent3"),
+    *("cap:x", "*", "nobody"),
+)
 SKILLS: Final = (("x", "y", "z"), ("x",), ("y", "z"), ())
 
 
@@ -32,6 +37,7 @@ class Mail:
     kind: str
     ref: str
     deadly: bool
+    call: str = ""
     attempts: int = 0
     state: Literal["new", "handled", "dead", "settled"] = "new"
 
@@ -45,6 +51,8 @@ class Disk:
     got: int = 0
     key: int = 0
     """How many idempotency keys it has used."""
+    heard: dict[str, int] = field(default_factory=dict)
+    """The newest thing that each other agent said to it, by its number."""
 
 
 class Agent:
@@ -107,9 +115,27 @@ class Agent:
         """Report this and that."""
         while self.world.stormy:
             await asyncio.sleep(self.dice.uniform(0.5, 3.0))
+            if self.dice.random() < 0.4:
+                await self.say(self._message())
+                continue
             report = self.dice.choice(("idle", "busy", "blocked", "help"))
-            message = f"{self.name} says {self.disk.outbox.last + 1}"
-            await self.say({"type": "notify", "report": report, "message": message})
+            said = self._words()
+            await self.say({"type": "notify", "report": report, "message": said})
+
+    def _words(self) -> str:
+        """Return what it says next: its number tells the order."""
+        return f"{self.name} says {self.disk.outbox.last + 1}"
+
+    def _message(self) -> dict[str, Any]:
+        """Return something for other agents; some of it is a call."""
+        said = {"type": "send", "to": self.dice.choice(ADDRESSES)}
+        said |= {"text": self._words(), "id": self._words()}
+        if self.dice.random() < 0.4:
+            said["call"] = f"call: {said['id']}"
+            wait = self.dice.choice((None, 1.0, 5.0))
+            later = wait and self.world.now() + timedelta(seconds=wait)
+            said |= {"expires": later.isoformat()} if later else {}
+        return said
 
     # --- work ---
 
@@ -117,9 +143,11 @@ class Agent:
         """Do a task under its lease, and end it in one way or another."""
         key, fence, kind = task["id"], task["fence"], task["body"].get("kind")
         self.witness.leased(self.name, key, fence)
-        for _ in range(self.dice.randrange(3)):
+        for step in range(self.dice.randrange(3)):
             await asyncio.sleep(self.dice.uniform(0.2, LEASE / 3))
-            await self.extend(Extend(agent=self.name, task=key, fence=fence))
+            far = self.dice.choice((None, (step + 1) / 3))
+            wish = Extend(agent=self.name, task=key, fence=fence, progress=far)
+            await self.extend(wish)
         if kind == "deadly" or self.chance(0.05):
             await self.end(f"over {key}")
         if self.chance(0.15):
@@ -153,14 +181,31 @@ class Agent:
         seq = frame["seq"]
         known = self.disk.inbox.get(seq)
         if known is None:
-            deadly = "deadly" in frame["body"].get("text", "")
-            self.disk.inbox[seq] = Mail(seq, frame["kind"], frame["ref"], deadly)
+            said = frame["message"] if frame["kind"] == "message" else frame["body"]
+            if frame["kind"] == "message":
+                self._check_message(said)
+            deadly = "deadly" in said.get("text", "")
+            self.disk.inbox[seq] = Mail(
+                seq, frame["kind"], frame["ref"], deadly, said.get("call", "")
+            )
             self.disk.got = max(self.disk.got, seq)
             self.post.set()
         elif known.state == "settled" and frame["kind"] != "task":
             self.world.accuse(
                 "I7", f"{self.name} was handed {seq} after it was settled"
             )
+
+    def _check_message(self, said: dict[str, Any]) -> None:
+        """Hold a message to what came before it: it comes once, and in order."""
+        before = [mail for mail in self.disk.inbox.values() if mail.ref == said["id"]]
+        if any(mail.attempts <= BEGUN for mail in before):
+            self.world.accuse("I9", f"{self.name} is told {said['id']} twice")
+        if before or not said["sender"]:
+            return
+        number = int(said["text"].rpartition(" ")[2])
+        if number <= self.disk.heard.get(said["sender"], 0):
+            self.world.accuse("I9", f"{self.name} hears {said['text']!r} too late")
+        self.disk.heard[said["sender"]] = number
 
     async def _read(self) -> None:
         """Handle the mail, in order; an attempt is counted before it is begun."""
@@ -184,6 +229,12 @@ class Agent:
     async def _handle(self, mail: Mail) -> None:
         if mail.kind == "task":
             await self.begin(mail.ref)
+        if mail.call:
+            words = self._words()
+            answer = {"type": "send", "to": "", "text": words, "id": words}
+            await self.say({**answer, "answers": mail.call})
+            if self.chance(0.05):
+                await self.end(f"having answered {mail.call}")
         mail.state = "handled"
 
     async def begin(self, task: str) -> None:

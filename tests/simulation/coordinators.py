@@ -14,7 +14,9 @@ from agentkit.protocol import (
     Enqueue,
     Requeue,
     Retry,
+    Send,
     SendBroadcast,
+    Watch,
 )
 from agentkit.rows import Delivery
 from server.core import Swarm
@@ -62,8 +64,11 @@ class Coordinator:
         fall = self._dice.random()
         if fall < 0.75:
             return self._plain(by, fall)
-        if fall < 0.85:
+        if fall < 0.81:
             return SendBroadcast(id="", text=self._text(by), by=by)
+        if fall < 0.85:
+            to = self._dice.choice((*self._agents, "cap:y"))
+            return Send(agent="", to=to, text=self._text(by), by=by)
         if fall < 0.93:
             return await self._answer(by)
         return await self._retry(by)
@@ -72,12 +77,16 @@ class Coordinator:
         if fall < 0.42:
             return Enqueue(id="", needs=self._dice.choice(NEEDS), **self._task(by))
         if fall < 0.6:
-            agent = self._dice.choice(self._agents)
-            return Assign(agent=agent, id="", **self._task(by))
+            agent, watcher = self._dice.sample(self._agents, 2)
+            watchers = self._dice.choice(((), (watcher,)))
+            return Assign(agent=agent, id="", watchers=watchers, **self._task(by))
         if not self._tasks:
             return None
         task = self._dice.choice(self._tasks[-8:])
-        return Cancel(id=task, by=by) if fall < 0.66 else Requeue(id=task, by=by)
+        if fall < 0.64:
+            on, agent = self._dice.random() < 0.8, self._dice.choice(self._agents)
+            return Watch(task=task, agent=agent, on=on, by=by)
+        return Cancel(id=task, by=by) if fall < 0.68 else Requeue(id=task, by=by)
 
     def _task(self, by: str) -> dict[str, Any]:
         later = self._dice.choice((None, None, None, 2.0))

@@ -7,16 +7,18 @@ replays histories and prints them.
 
 import asyncio
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeVar
 
+from agentkit.protocol import Logged
 from agentkit.rows import Delivery, Task
 from server.core import Rules, Swarm
-from tests.simulation.agents import Agent
+from server.core.mailbox import EXPIRED
+from tests.simulation.agents import BEGUN, Agent
 from tests.simulation.coordinators import Coordinator
-from tests.simulation.laws import Trial, Witness, check_indexes, check_replay
+from tests.simulation.laws import Talk, Trial, Witness, check_indexes, check_replay
 from tests.simulation.machine import Machine
 from tests.simulation.network import Network
 from tests.simulation.shell_agent import ShellAgent
@@ -166,7 +168,30 @@ class History:
         Trial(self.world).walk(log)
         self.witness.check_durable(self.disk)
         self.witness.check_streams(log)
+        self._judge_talk(log)
         check_replay(self.world, self.disk, RULES)
+
+    def _judge_talk(self, log: Sequence[Logged]) -> None:
+        """Hold what was said to what came of it."""
+        expired = {
+            (row.agent, row.ref)
+            for row in self.disk.rows().deliveries.values()
+            if row.reason == EXPIRED
+        }
+        inboxes = {agent.name: agent.disk.inbox.values() for agent in self.agents}
+        there = {
+            (name, mail.ref)
+            for name, inbox in inboxes.items()
+            for mail in inbox
+            if mail.kind == "message"
+        }
+        talk = Talk(self.world, lambda *pair: pair in there or pair in expired)
+        talk.walk(log)
+        for name, inbox in inboxes.items():
+            for mail in inbox:
+                handled = mail.state != "new" and mail.attempts <= BEGUN
+                if mail.call and handled and not talk.answered[name, mail.call]:
+                    self.world.accuse("I10", f"{name} has not answered {mail.call}")
 
 
 def _open(rows: Iterable[R]) -> Iterator[R]:

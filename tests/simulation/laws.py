@@ -9,11 +9,14 @@ I5  what an agent numbered is in the log gapless, in order, once
 I6  when the storm is over, everything comes to its end
 I7  mail that was settled is settled for good
 I8  rows follow from the log, and indexes from rows
+I9  a message reaches whom it is for, once, in the order of sending
+I10 who has handled a call has answered it, once
+I11 who watches a task is told how it ended
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from agentkit import protocol as p
@@ -120,6 +123,9 @@ def _tells(event: Event, said: dict[str, Any] | None) -> bool:
             return (event.report, event.message) == (said["report"], said["message"])
         case p.TaskDone() | p.TaskReleased() | p.TaskDead():
             return (event.task, event.fence) == (said["task"], said["fence"])
+        case p.MessageSent():
+            answers = said.get("answers", "")
+            return (event.text, event.answers) == (said["text"], answers)
     return False
 
 
@@ -204,6 +210,58 @@ class Trial:
             )
 
 
+@dataclass
+class Talk:
+    """Walks through the log and keeps what was said to whom (I9, I10, I11)."""
+
+    world: World
+    has: Callable[[str, str], bool]
+    """Whether an agent has a message, or had no need of it any more."""
+    answered: Counter[tuple[str, str]] = field(default_factory=Counter)
+    watchers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    owed: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    """How tasks have ended, and who is still to be told."""
+
+    def walk(self, log: Sequence[Logged]) -> None:
+        """Look at all events."""
+        for _, event in log:
+            self._look(event)
+        for task, (state, watchers) in self.owed.items():
+            self.world.accuse("I11", f"{watchers} are not told that {task} is {state}")
+        for (agent, call), times in self.answered.items():
+            if times > 1:
+                self.world.accuse("I10", f"{agent} answers {call} {times} times")
+
+    def _look(self, event: Event) -> None:
+        match event:
+            case p.MessageSent():
+                self._sent(event)
+            case p.TaskAssigned():
+                self.watchers[event.task] = event.watchers
+            case p.TaskWatched():
+                others = set(self.watchers.get(event.task, ())) - {event.agent}
+                more = (event.agent,) if event.on else ()
+                self.watchers[event.task] = (*others, *more)
+            case p.TaskDone() | p.TaskDead() | p.TaskCancelled():
+                watchers = self.watchers.pop(event.task, ())
+                if watchers:
+                    state = event.subject.removeprefix("task.")
+                    self.owed[event.task] = (state, watchers)
+
+    def _sent(self, event: p.MessageSent) -> None:
+        name = event.to.removesuffix("@swarm")
+        if name.startswith("agent") and event.recipients != (name,):
+            self.world.accuse("I9", f"{event.message} goes to {event.recipients}")
+        for agent in event.recipients:
+            if not self.has(agent, event.message):
+                self.world.accuse("I9", f"{event.message} never reaches {agent}")
+        if event.answers:
+            self.answered[event.agent, event.answers] += 1
+        state, watchers = self.owed.get(event.about, ("", ()))
+        if event.body.get("state") == state and set(watchers) == {*event.recipients}:
+            del self.owed[event.about]
+
+
 def check_replay(world: World, disk: Disk, rules: Rules) -> None:
     """Hold rows to the log (I8)."""
     rows = disk.rows()
@@ -258,4 +316,6 @@ def facts(swarm: Swarm) -> dict[str, object]:
         "snoozed": swarm.snoozed,
         "deadline": swarm.deadline,
         "dead deliveries": swarm.dead_deliveries,
+        "able": {word: set(agents) for word, agents in swarm.able.items()},
+        "expiring": swarm.calls.earliest,
     }

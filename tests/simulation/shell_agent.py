@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from agentkit.errors import HubUnavailable, SwarmError
-from agentkit.protocol import Claim, Extend, Notify
+from agentkit.protocol import Claim, Extend, Notify, Send
 from tests.simulation.agents import LEASE, Agent, Ending, Mail
 from tests.simulation.machine import Machine
 from tests.simulation.network import Call
@@ -74,13 +75,12 @@ class ShellAgent(Agent):
                     sending.create_task(self._say(seq, frame))
 
     async def _say(self, seq: int, frame: Mapping[str, Any]) -> None:
-        wish = Notify(
-            agent=self.name,
-            report=frame["report"],
-            message=frame["message"],
-            spool=self.disk.outbox.spool,
-            seq=seq,
-        )
+        kind = Notify if frame["type"] == "notify" else Send
+        said = {name: value for name, value in frame.items() if name != "type"}
+        if "expires" in said:
+            said["expires"] = datetime.fromisoformat(said["expires"])
+        spool = self.disk.outbox.spool
+        wish = kind(agent=self.name, spool=spool, seq=seq, **said)
         with suppress(TimeoutError):
             reply = await self.network.request(self.name, lambda hub: hub.status(wish))
             if isinstance(reply, int):

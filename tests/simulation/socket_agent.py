@@ -188,7 +188,8 @@ class SocketAgent(Agent):
 
     async def extend(self, wish: Extend) -> None:
         try:
-            await self._ask({"type": "extend", "task": wish.task, "fence": wish.fence})
+            said = {"task": wish.task, "fence": wish.fence, "progress": wish.progress}
+            await self._ask({"type": "extend", **said})
         except Lost:
             return
 

@@ -10,11 +10,11 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 
-from agentkit.protocol import Extend, TaskLeased, TaskReleased, TaskRequeued
-from agentkit.rows import Delivery, Task
+from agentkit.protocol import Event, Extend, TaskLeased, TaskReleased, TaskRequeued
+from agentkit.rows import Broadcast, Delivery, Task
 from server import hub as pump
 from server import letters, mailroom
-from server.core import leases, outboxes
+from server.core import addresses, leases, messages, outboxes, watching
 from server.core.evolve import EVOLVE
 from server.core.swarm import Swarm
 from server.core.tables import Turn
@@ -173,6 +173,59 @@ def an_agent_acknowledges_mail_that_it_has_not_stored(patch: Patch) -> None:
     patch.setattr(agents.Agent, "start", start)
 
 
+def the_newest_mail_comes_first(patch: Patch) -> None:
+    def in_mailbox(*asked: Any) -> list[tuple[Delivery, Any]]:
+        return original(*asked)[::-1]
+
+    original = letters.in_mailbox
+    patch.setattr(mailroom, "in_mailbox", in_mailbox)
+
+
+def a_message_gets_no_number(patch: Patch) -> None:
+    patch.setattr(messages, "accept", lambda *spool: None)
+
+
+def a_message_goes_to_the_next_best(patch: Patch) -> None:
+    def choose(swarm: Swarm, to: str, sender: str) -> addresses.Chosen:
+        chosen = original(swarm, to, sender)
+        agents = [swarm.agents[agent] for agent in chosen.agents]
+        if len(agents) != 1 or agents[0].linked:
+            return chosen
+        return addresses.Chosen((next(iter(swarm.agents)),))
+
+    original = addresses.choose
+    patch.setattr(messages, "choose", choose)
+
+
+def any_answer_counts(patch: Patch) -> None:
+    def call(swarm: Swarm, key: str) -> Broadcast | None:
+        row = original(swarm, key)
+        return row and replace(row, answered=())
+
+    original = Swarm.call
+    patch.setattr(Swarm, "call", call)
+
+
+def a_call_is_done_before_it_is_answered(patch: Patch) -> None:
+    async def handle(agent: agents.Agent, mail: agents.Mail) -> None:
+        if mail.call:
+            mail.state = "handled"
+            if agent.chance(0.2):
+                await agent.end(f"before answering {mail.call}")
+        await original(agent, mail)
+
+    original = agents.Agent._handle
+    patch.setattr(agents.Agent, "_handle", handle)
+
+
+def watchers_miss_the_end(patch: Patch) -> None:
+    def to_watchers(swarm: Swarm, task: Task, *more: Any) -> list[Event]:
+        return [] if task.is_settled else original(swarm, task, *more)
+
+    original = watching._to_watchers
+    patch.setattr(watching, "_to_watchers", to_watchers)
+
+
 MUTANTS: Final[dict[Callable[[Patch], None], str]] = {
     any_fence: "I3",
     a_fence_outlives_its_lease: "I3",
@@ -191,6 +244,12 @@ MUTANTS: Final[dict[Callable[[Patch], None], str]] = {
     cursors_are_used_again: "I1",
     rows_are_not_written: "I8",
     an_agent_acknowledges_mail_that_it_has_not_stored: "I6",
+    the_newest_mail_comes_first: "I9",
+    a_message_gets_no_number: "I5",
+    a_message_goes_to_the_next_best: "I9",
+    any_answer_counts: "I10",
+    a_call_is_done_before_it_is_answered: "I10",
+    watchers_miss_the_end: "I11",
 }
 """What is taken out, and the law that catches it."""
 

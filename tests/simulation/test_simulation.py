@@ -41,6 +41,9 @@ SUBJECTS: Final = (
     "delivery.acked",
     "delivery.done",
     "delivery.dead",
+    "task.progressed",
+    "task.watched",
+    "message.sent",
     "help.answered",
     "help.escalated",
 )
