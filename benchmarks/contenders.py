@@ -123,9 +123,9 @@ async def redis(folder: Path) -> AsyncIterator[Contender]:
 
 @asynccontextmanager
 async def nats(folder: Path) -> AsyncIterator[Contender]:
-    """NATS core: it keeps nothing."""
+    """NATS; what is published on no stream it does not keep."""
     port = _free_port()
-    words = f"-a 127.0.0.1 -p {port}".split()
+    words = [*f"-a 127.0.0.1 -p {port} -js -sd".split(), str(folder / "streams")]
     async with _process(folder, "nats-server", *words) as process:
         await _started(lambda: _listens(port), process, folder)
         yield OverBroker(port, process.pid, NatsPeer)
