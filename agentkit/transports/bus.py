@@ -56,7 +56,8 @@ class EventBus:
 
     def __init__(self, transport: Transport | None = None) -> None:
         self.transport: Transport = transport or LocalTransport()
-        self._own = transport is None
+        self._connects = transport is None
+        """Whether publishing connects: only a transport of our own, and only once."""
         self._wishes: deque[_Wish] = deque()
         self._ids: dict[str, str] = {}
         self._history: dict[str, Event] = {}
@@ -69,11 +70,13 @@ class EventBus:
         Raises:
             TransportError: it cannot be, or a name of a subscription is taken.
         """
+        self._connects = False
         await self._settle()
         await self.transport.connect()
 
     async def disconnect(self) -> None:
         """Disconnect the transport; the subscriptions stay."""
+        self._connects = False
         await self.transport.disconnect()
 
     def subscribe(
@@ -137,9 +140,9 @@ class EventBus:
         """
         if isinstance(event, str):
             event = Event(event, data or {})
+        if self._connects:
+            await self.connect()
         await self._settle()
-        if self._own:
-            await self.transport.connect()
         await self.transport.publish(event)
         self._history.setdefault(event.key, event)
         self._forget_the_oldest()

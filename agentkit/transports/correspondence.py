@@ -12,6 +12,7 @@ from secrets import token_hex
 from typing import Any, ClassVar
 
 from agentkit.errors import Invalid
+from agentkit.subjects import matches
 from agentkit.transports.connection import Connection
 from agentkit.transports.dispatch import Dispatch
 from agentkit.transports.errors import TransportError
@@ -66,15 +67,16 @@ class Correspondent(Connection):
         """Give a letter's event once more to the subscription that failed on it.
 
         Raises:
-            TransportError: there is no such letter, or its subscription has ended.
+            TransportError: there is no such letter, or its subscription has ended, or
+                is for other subjects now.
             PublishError: there is no connection.
         """
         letter = self._letters.get(letter_id)
         self._require_connection()
-        if not self._dispatch.named(letter.subscription):
+        if not self._is_for_us(letter):
             raise TransportError(
                 f"the subscription {letter.subscription!r} of the letter {letter_id} "
-                "has ended: subscribe again under that name"
+                f"is not there: subscribe to {letter.pattern!r} again under that name"
             )
         await self._give_again(letter)
 
@@ -185,10 +187,15 @@ class Correspondent(Connection):
             except Invalid:
                 self._tally.garbage += 1
                 return
-            if self._dispatch.named(letter.subscription):
+            if self._is_for_us(letter):
                 self._run(self._give_again(letter))
         for overhearer in tuple(self._overhearers):
             overhearer(event)
+
+    def _is_for_us(self, letter: Letter) -> bool:
+        """Say whether a subscription of ours would take the event of a letter."""
+        subscription = self._dispatch.named(letter.subscription)
+        return bool(subscription and matches(subscription.pattern, letter.event.name))
 
     async def _give_again(self, letter: Letter) -> None:
         """Give a letter's event to its own subscription, and forget the letter.

@@ -45,6 +45,8 @@ class Dispatch:
         self._by_name: dict[str, Subscription] = {}
         self._numbers: dict[str, int] = {}
         """The last number that the name of a handler was given."""
+        self._leaving: set[asyncio.Task[None]] = set()
+        """Tasks of subscriptions that have ended while their handler ran."""
         self._started = False
 
     def __iter__(self) -> Iterator[Subscription]:
@@ -80,7 +82,9 @@ class Dispatch:
             return None
         self._trie.remove(subscription.pattern, subscription)
         del self._by_name[subscription.name]
-        _stop(subscription)
+        if task := _stop(subscription):
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
         self._tally.dropped += subscription.backlog.dropped
         return subscription
 
@@ -96,7 +100,7 @@ class Dispatch:
         The handler that called this, if one did, is not waited for.
         """
         self._started = False
-        tasks = {task for each in self if (task := _stop(each))}
+        tasks = {task for each in self if (task := _stop(each))} | self._leaving
         tasks.discard(asyncio.current_task())
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=GRACE)

@@ -1,10 +1,11 @@
 """One subscription, and what hands its events to its handler, one after the other."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import uuid4
 
 from agentkit.backoff import delays
@@ -13,6 +14,11 @@ from agentkit.transports.errors import TransportError
 from agentkit.transports.events import Event, Handler
 from agentkit.transports.limits import Backlog, Limits
 from agentkit.transports.metrics import Activity, SubscriptionMetrics, Tally
+
+log = logging.getLogger(__name__)
+
+STUMBLED: Final = "the transport stumbled over an event for the subscription %s"
+"""Said of what no transport should raise; the subscription goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +129,11 @@ class Worker:
     async def _serve_backlog(self) -> None:
         while not self._stopped:
             event, _ = await self._subscription.backlog.take()
-            if not await self._handle(event):
-                self._tally.dropped += 1
+            try:
+                if not await self._handle(event):
+                    self._tally.dropped += 1
+            except Exception:
+                log.exception(STUMBLED, self._subscription.name)
             self.activity = "waiting"
 
     async def _serve_broker(self, fetch: Fetch) -> None:
@@ -138,8 +147,11 @@ class Worker:
                         if not await self._settle(delivery, seen):
                             return
                         waits = delays()
-            except TransportError:
-                await asyncio.sleep(next(waits))
+            except TransportError as error:
+                log.debug("%s: %s", self._subscription.name, error)
+            except Exception:
+                log.exception(STUMBLED, self._subscription.name)
+            await asyncio.sleep(next(waits))
 
     async def _settle(self, delivery: Delivery, seen: "_Recent") -> bool:
         """Handle a delivery and acknowledge it; say whether to go on.

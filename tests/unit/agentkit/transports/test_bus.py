@@ -53,6 +53,8 @@ async def test_a_bus_of_its_own_needs_no_connecting() -> None:
 
     await eventually(lambda: bool(box.names))
     await bus.disconnect()
+    with pytest.raises(PublishError):
+        await bus.publish("task.late")
 
 
 async def test_a_transport_may_be_connected_before_and_used_besides() -> None:

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentkit.subjects import matches
-from agentkit.transports import Event, Limits, LocalTransport, PublishError, Retry
+from agentkit.transports import (
+    Event,
+    Limits,
+    LocalTransport,
+    PublishError,
+    Retry,
+    TransportError,
+)
 from agentkit.transports.base import Courier
 
 WORDS = st.sampled_from("ab")
@@ -107,6 +114,7 @@ class Slow:
     """A handler that is held up until it is released."""
 
     def __init__(self) -> None:
+        self.id = ""
         self.begun = asyncio.Event()
         self.released = asyncio.Event()
         self.got: list[int] = []
@@ -125,7 +133,7 @@ async def publish(transport: Courier, numbers: range, name: str = "a.b") -> None
 async def held_up(transport: Courier, limits: Limits, **options: Any) -> Slow:
     """Return a handler that has begun with event 0."""
     slow = Slow()
-    await transport.subscribe("a.*", slow, limits=limits, **options)
+    slow.id = await transport.subscribe("a.*", slow, limits=limits, **options)
     await publish(transport, range(1))
     await slow.begun.wait()
     return slow
@@ -231,6 +239,39 @@ async def test_what_a_handler_waited_for_may_be_cancelled() -> None:
         (letter,) = transport.letters()
         assert (tries, letter.event.data) == (3, {"n": 0})
         assert "cancelled" in letter.reason
+
+
+async def test_a_letter_is_not_requeued_to_a_subscription_for_something_else() -> None:
+    async def failing(event: Event) -> None:
+        raise ValueError
+
+    async with LocalTransport() as transport:
+        retry = Retry(attempts=1)
+        first = await transport.subscribe("a.*", failing, name="x", retry=retry)
+        await publish(transport, range(1))
+        await eventually(lambda: bool(transport.letters()))
+        (letter,) = transport.letters()
+        await transport.unsubscribe(first)
+
+        with pytest.raises(TransportError, match=r"'x'.* subscribe to 'a\.\*' again"):
+            await transport.requeue(letter.id)
+        await transport.subscribe("b.*", failing, name="x")
+        with pytest.raises(TransportError, match="not there"):
+            await transport.requeue(letter.id)
+
+        assert transport.letters() == [letter]
+
+
+async def test_a_handler_that_was_unsubscribed_may_finish() -> None:
+    async with LocalTransport() as transport:
+        slow = await held_up(transport, Limits())
+        await publish(transport, range(1, 3))
+
+        await transport.unsubscribe(slow.id)
+        slow.released.set()
+        await transport.disconnect()
+
+        assert slow.got == [0]
 
 
 async def test_unsubscribing_ends_the_retries() -> None:
