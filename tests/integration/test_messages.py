@@ -56,6 +56,16 @@ async def test_messages_arrive_in_order_also_at_who_was_away(
     assert [message["text"] for message in heard] == [f"{n}" for n in range(1, 51)]
 
 
+async def test_an_agent_cannot_send_as_another(hub: RunningHub, me: str) -> None:
+    hub.report(f"{me}-b", "idle")
+    async with hub.agent(f"{me}-a") as line:
+        await send(line, 1, f"{me}-a", text="hello", agent=f"{me}-b", by="operator")
+        message = (await line.hear("mail"))["message"]
+
+    row = hub.get(f"/v1/messages/{message['id']}").json()["broadcast"]
+    assert (message["sender"], row["sender"], row["by"]) == (f"{me}-a", f"{me}-a", "")
+
+
 async def test_a_message_that_is_refused_says_why_and_holds_nothing_up(
     hub: RunningHub, me: str
 ) -> None:

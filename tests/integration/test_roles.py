@@ -31,7 +31,7 @@ AGENTS = {
     "GET /v1/agents/{agent}/mailbox", "POST /v1/agents/{agent}/mailbox",
     "POST /v1/claims", "POST /v1/tasks/{task}/extend",
     "POST /v1/tasks/{task}/complete", "POST /v1/tasks/{task}/fail",
-    "POST /v1/tasks/{task}/nack",
+    "POST /v1/tasks/{task}/nack", "POST /v1/messages",
 }  # fmt: skip
 """All that an agent's own token is good for."""
 
@@ -39,7 +39,7 @@ SAID = {
     "report": "busy", "agent": "you", "session_id": "you", "status": "idle",
     "timestamp": "2025-11-12T13:00:00", "id": "T1", "text": "hi", "message": "hi",
     "helper": "me", "until": "2099-01-01T00:00:00Z", "acked": 0, "where": "",
-    "fence": 1, "role": "viewer", "reason": "", "note": "",
+    "fence": 1, "to": "me", "role": "viewer", "reason": "", "note": "",
 }  # fmt: skip
 """What every route takes."""
 
@@ -91,7 +91,7 @@ def tokens_of(hub: RunningHub) -> dict[str, str]:
         revoke(derived)
     gone = make("operator")
     revoke(gone["row"]["id"])
-    short = make("operator", days=1e-9)["token"]
+    short = make("operator", days=1e-7)["token"]
     while hub.get("/v1/queue", headers=bearer(short)).status_code != 401:
         pass
     return {
@@ -148,7 +148,7 @@ def test_what_is_open_and_what_agents_may_is_what_was_agreed() -> None:
     assert {route.path for route in ROUTES if not route.roles} == OPEN
     assert {name for name, route in ROUTE.items() if "agent" in route.roles} == AGENTS
     assert all("operator" in route.roles for route in ROUTES if route.roles)
-    assert set(SOCKETS) == {"/v1/agent", "/v1/coordinator"}
+    assert set(SOCKETS) == {"/v1/agent", "/v1/coordinator", "/v1/bus"}
 
 
 @pytest.mark.parametrize("kind", STRANGERS)

@@ -50,7 +50,7 @@ def claim(world: Any) -> int:
 
 
 def test_a_watcher_is_told_every_step_with_how_the_task_stands(watched: Any) -> None:
-    held = {"agent": "worker", "task": "T", "fence": claim(watched)}
+    held: Any = {"agent": "worker", "task": "T", "fence": claim(watched)}
     watched.do(Extend(**held, progress=0.5, note="half"))
     watched.do(Complete(**held, result={"sum": 6}))
 
@@ -125,7 +125,7 @@ def test_who_no_longer_watches_is_told_nothing(watched: Any) -> None:
 
 
 def test_a_failed_attempt_is_told_and_the_next_begins_afresh(watched: Any) -> None:
-    held = {"agent": "worker", "task": "T", "fence": claim(watched)}
+    held: Any = {"agent": "worker", "task": "T", "fence": claim(watched)}
     watched.do(Extend(**held, progress=0.9, note="nearly"))
     watched.do(Fail(**held, reason="ran out", delay=60))
     watched.wait(seconds=60)
@@ -214,7 +214,7 @@ def test_a_task_has_so_many_watchers_at_most(pair: Any) -> None:
 
 
 def test_progress_is_told_when_it_is_news(watched: Any) -> None:
-    held = {"agent": "worker", "task": "T", "fence": claim(watched)}
+    held: Any = {"agent": "worker", "task": "T", "fence": claim(watched)}
 
     first = watched.subjects(Extend(**held, progress=0.5, note="half"))
     same = watched.subjects(Extend(**held, progress=0.5))
