@@ -86,16 +86,21 @@ class Stream:
                 f"{', '.join(sorted(missing))}: add them to it, or use another prefix"
             )
 
-    async def put(self, link: Link, subject: str, payload: bytes, key: str) -> None:
-        """Store a payload, once for each key; return when the server has it.
+    async def put(self, link: Link, subject: str, payload: bytes, key: str) -> bool:
+        """Store a payload, once for each key; return whether there is a stream for it.
 
-        What it raises is what nats-py raises.
+        What else it raises is what nats-py raises.
         """
         from nats.js.api import Header
+        from nats.js.errors import NoStreamResponseError
 
         context = link.client.jetstream(timeout=TIMEOUT)
         headers = {Header.MSG_ID.value: key}
-        await link.answered(context.publish(subject, payload, headers=headers))
+        try:
+            await link.answered(context.publish(subject, payload, headers=headers))
+        except NoStreamResponseError:
+            return False
+        return True
 
     async def consumer(self, link: Link, subscription: Subscription) -> str:
         """See that the durable consumer is there; return the subject to ask it on.

@@ -6,7 +6,6 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
-from weakref import WeakKeyDictionary
 
 from agentkit.errors import Invalid
 from agentkit.subjects import read_subject
@@ -43,14 +42,16 @@ class NatsTransport(Courier):
     Guarantee when persistent: at least once, through JetStream. A publish that returns
     is stored. A subscription is a durable consumer: it gets what is kept and what
     comes, again and again until its handler has returned or its letter is stored, in
-    the order of publishing within a process; processes with the same name share the
-    work. An event that is published twice within two minutes is stored once. What a
-    power cut at the server may cost is up to its ``sync_interval``, by default two
-    minutes; a crash of the server alone costs nothing.
+    the order of publishing within a process. Processes with the same name share the
+    work; one with another pattern changes it for all. An event that is published twice
+    within two minutes is stored once. What a power cut at the server may cost is up to
+    its ``sync_interval``, by default two minutes; a crash of the server alone costs
+    nothing.
 
     Args:
         url: ``nats://user:password@host:port``, or ``tls://`` for nothing but TLS;
-            ``token@`` in place of a user for a token.
+            ``token@`` in place of a user for a token, and several servers of a cluster
+            as ``host:port,host:port``.
         prefix: what all subjects begin with; the stream has its name.
         persistent: whether events are kept; the server needs JetStream for that.
         name: of this transport, as the source of what it publishes.
@@ -109,7 +110,8 @@ class NatsTransport(Courier):
         )
         self._link: Link | None = None
         self._listeners: dict[str, list[Listener]] = {}
-        self._feeds: WeakKeyDictionary[Subscription, Feed] = WeakKeyDictionary()
+        self._feeds: dict[Subscription, Feed] = {}
+        """What is held for subscriptions, over connections."""
 
     # --- The connection ---------------------------------------------------------------
 
@@ -133,6 +135,9 @@ class NatsTransport(Courier):
         self._link = link
         self._largest = client.max_payload
         self._listeners.clear()
+        self._feeds = {
+            sub: self._feeds[sub] for sub in self._dispatch if sub in self._feeds
+        }
 
     async def _close(self) -> None:
         link, self._link = self._link, None
@@ -168,17 +173,25 @@ class NatsTransport(Courier):
         link = self._linked(PublishError)
         subject = subject_of(self._prefix, event.name)
         with failing_as(PublishError, f"{self.url} did not take {event.name!r}"):
-            if self.persistent and (event.name == DEAD or not is_reserved(event.name)):
-                await self._stream.put(link, subject, payload, event.key)
-            else:
+            if not self._keeps(event):
                 await link.publish(subject, payload)
+            elif not await self._stream.put(link, subject, payload, event.key):
+                self._ended(link)  # to open it again makes the stream again
+                raise PublishError(
+                    f"the stream for {event.name!r} at {self.url} is gone: publish "
+                    "again when it is made anew, in a moment"
+                )
+
+    def _keeps(self, event: Event) -> bool:
+        return self.persistent and (event.name == DEAD or not is_reserved(event.name))
 
     async def _listen(self, pattern: str) -> None:
         link = self._linked(ConnectionError)
         subjects = [subject_of(self._prefix, pattern)]
         if pattern == "**":
             subjects.append(f"_{self._prefix}.>")
-        with failing_as(ConnectionError, f"{self.url} does not bring {pattern!r}"):
+        what = f"{self.url} does not bring {pattern!r}"
+        with failing_as(ConnectionError, what, refusal=TransportError):
             self._listeners[pattern] = [
                 await link.listen(subject, partial(self._brought, pattern))
                 for subject in subjects
@@ -197,18 +210,20 @@ class NatsTransport(Courier):
     async def _consume(
         self, subscription: Subscription
     ) -> AsyncGenerator[Delivery, None]:
-        feed = self._feeds.get(subscription)
-        if feed is None:
-            feed = self._feeds[subscription] = Feed(
-                self._stream,
-                subscription,
-                bury=self._bury,
-                link=lambda: self._link,
-                garbage=self._count_garbage,
-            )
-        async with aclosing(feed.deliveries(self._linked(ConnectionError))) as some:
-            async for delivery in some:
+        link = self._linked(ConnectionError)
+        feed = self._feeds.setdefault(subscription, self._feed(subscription))
+        async with aclosing(feed.deliveries(link)) as deliveries:
+            async for delivery in deliveries:
                 yield delivery
+
+    def _feed(self, subscription: Subscription) -> Feed:
+        return Feed(
+            self._stream,
+            subscription,
+            bury=self._bury,
+            link=lambda: self._link,
+            garbage=self._count_garbage,
+        )
 
     def _count_garbage(self) -> None:
         self._tally.garbage += 1

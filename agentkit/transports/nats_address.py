@@ -6,12 +6,13 @@ a link is for the transport to tell.
 """
 
 import asyncio
+import re
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from agentkit.errors import Invalid
 from agentkit.transports.errors import ConnectionError, TransportError  # noqa: A004
@@ -19,6 +20,8 @@ from agentkit.transports.nats_errors import is_of_nats, said
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
+
+PORT: Final = 4222
 
 TIMEOUT: Final = 2.0
 """Seconds that a server may take for each step of letting us in, and to answer."""
@@ -36,7 +39,8 @@ class Address:
 
     Args:
         url: ``nats://user:password@host:port``, or ``tls://`` for nothing but TLS;
-            ``token@`` in place of a user for a token.
+            ``token@`` in place of a user for a token, and several servers of a cluster
+            as ``host:port,host:port``.
         ca_file: who signed the server's certificate; the system's authorities if empty.
         cert_file: our own certificate, if the server asks for one.
         key_file: its key; may be in `cert_file` as well.
@@ -52,25 +56,31 @@ class Address:
     key_file: str = ""
 
     def __post_init__(self) -> None:
-        parts = _split(self.url)
-        if parts.scheme not in ("nats", "tls"):
+        scheme = _split(self.url).scheme
+        if scheme not in ("nats", "tls"):
             raise Invalid(
-                f"the url scheme {parts.scheme!r} is not one of NATS: write nats:// "
-                "or, for TLS, tls://"
+                f"the url scheme {scheme!r} is not one of NATS: write nats:// or, for "
+                "TLS, tls://"
             )
-        if parts.scheme == "nats" and (self.ca_file or self.cert_file or self.key_file):
+        if scheme == "nats" and (self.ca_file or self.cert_file or self.key_file):
             raise Invalid(
                 f"certificates are of no use to {self.shown} without TLS: write tls:// "
                 "in its url"
             )
+        if not self.servers:
+            raise Invalid(f"the url {scheme}: has no host: write {scheme}://host:4222")
+
+    @property
+    def servers(self) -> list[str]:
+        """The scheme, the host and the port of each server."""
+        parts = _split(self.url)
+        hosts = filter(None, parts.hosts.split(","))
+        return [f"{parts.scheme}://{_host_of(host)}" for host in hosts]
 
     @property
     def shown(self) -> str:
-        """The scheme, the host and the port, for people."""
-        parts = _split(self.url)
-        host = parts.hostname or "localhost"
-        host = f"[{host}]" if ":" in host else host
-        return f"{parts.scheme}://{host}:{parts.port or 4222}"
+        """The scheme, the hosts and the ports, for people."""
+        return ",".join(self.servers).replace(f",{_split(self.url).scheme}://", ",")
 
     @property
     def secure(self) -> bool:
@@ -115,7 +125,7 @@ class Address:
 
         try:
             await client.connect(
-                self.shown, name=name, error_cb=on_error, closed_cb=on_closed,
+                self.servers, name=name, error_cb=on_error, closed_cb=on_closed,
                 **self._login(), **_OPTIONS,
             )  # fmt: skip
         except BaseException as error:
@@ -172,12 +182,11 @@ class Address:
 
     def _login(self) -> dict[str, Any]:
         """Return who we are; over TLS only once there is TLS."""
-        parts = _split(self.url)
-        user = unquote(parts.username) if parts.username else None
-        password = unquote(parts.password) if parts.password else None
-        words = {"user": user, "password": password}
-        if user and not password:
-            words = {"token": user}
+        user, _, password = map(unquote, _split(self.url).login.partition(":"))
+        login = {"user": user, "password": password} if password else {"token": user}
+        words: dict[str, str | None] = {
+            key: word for key, word in login.items() if word
+        }
         if not self.secure:
             return words
         context = self._context()
@@ -193,7 +202,7 @@ class Address:
 
         # The client calls these for each CONNECT that it is about to send, a token only
         # if there is no user: so there is always one to be called.
-        words = {key: word for key, word in words.items() if word} or {"token": None}
+        words = words or {"token": None}
         return {"tls": context, **{key: sure(word) for key, word in words.items()}}
 
     def _context(self) -> "_Context":
@@ -247,13 +256,27 @@ async def hang_up(client: "Client") -> None:
             await client.close()
 
 
-def _split(url: str) -> SplitResult:
+class _Parts(NamedTuple):
+    scheme: str
+    login: str
+    hosts: str
+
+
+def _split(url: str) -> _Parts:
+    """Return the parts of a url that may name several hosts."""
+    scheme, _, rest = url.rpartition("://")
+    login, _, hosts = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")
+    return _Parts(scheme or "nats", login, hosts)
+
+
+def _host_of(text: str) -> str:
+    """Return the host and the port that stand in a url."""
     try:
-        parts = urlsplit(url if "://" in url else f"nats://{url}")
-        _ = parts.port
-    except ValueError as error:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname or "", parts.port or PORT
+    except ValueError:  # what it says may be a part of a password
         raise Invalid(
-            f"the url of the NATS server is malformed ({error}): write "
-            "nats://user:password@host:4222"
+            "the url of a NATS server has a port that is no number up to 65,535: write "
+            "nats://user:password@host:4222, and %2F for a / in a password"
         ) from None
-    return parts
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

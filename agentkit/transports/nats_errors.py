@@ -8,17 +8,24 @@ from agentkit.transports.errors import TransportError
 
 
 @contextmanager
-def failing_as(kind: type[TransportError], what: str) -> Iterator[None]:
+def failing_as(
+    kind: type[TransportError],
+    what: str,
+    *,
+    refusal: type[TransportError] | None = None,
+) -> Iterator[None]:
     """Raise an error of ours in place of nats-py's, and say what was not done.
 
     Raises:
-        TransportError: of that kind.
+        TransportError: of that kind, or of the other if the server does not let us.
     """
     try:
         yield
     except Exception as error:
         if not is_of_nats(error):
             raise
+        if refusal and _is_refusal(error):
+            kind = refusal
         raise kind(f"{what} ({said(error)}): {_remedy(error)}") from None
 
 
@@ -42,12 +49,15 @@ def said(error: BaseException) -> str:
     return text or type(error).__name__
 
 
+def _is_refusal(error: BaseException) -> bool:
+    return "permissions violation" in str(error)
+
+
 def _remedy(error: BaseException) -> str:
     from nats import errors
     from nats.js import errors as js
 
     table = (
-        ((js.NoStreamResponseError,), "connect again, which makes the stream anew"),
         (
             (js.ServiceUnavailableError, errors.NoRespondersError),
             "start the server with JetStream (-js), or leave persistent out",
@@ -56,7 +66,7 @@ def _remedy(error: BaseException) -> str:
         ((js.APIError,), "change what is asked for, or the limits at the server"),
         ((TimeoutError,), "try again; what was stored nevertheless is kept once"),
     )
-    if "permissions violation" in str(error):
+    if _is_refusal(error):
         return (
             "let this user publish and subscribe below the prefix, with and without _"
         )

@@ -209,6 +209,8 @@ async def test_what_a_user_may_not_do_is_told(guarded: NatsServer) -> None:
         with pytest.raises(PublishError, match=r"'no\.x' \(permissions violation"):
             await transport.publish(Event("no.x"))
         await transport.publish(Event("ok.y"))
+        with pytest.raises(TransportError, match="let this user publish and subscribe"):
+            await transport.subscribe("no.*", Box())
     stranger = NatsTransport(f"nats://little:p@{guarded.address}", prefix="other")
 
     with pytest.raises(ConnectionError, match="let this user publish and subscribe"):
@@ -255,6 +257,24 @@ async def test_what_is_not_a_nats_server_is_told() -> None:
     async with mute() as (address, _):
         with pytest.raises(ConnectionError, match="no answer in time"):
             await NatsTransport(f"nats://{address}").connect()
+
+
+async def test_of_several_servers_one_that_answers_is_taken(tmp_path: Path) -> None:
+    with NatsServer(tmp_path, user="u", password="p") as server:
+        transport = NatsTransport(f"nats://u:p@127.0.0.1:1,{server.address}")
+        for _ in range(5):
+            async with transport:
+                await transport.publish(Event("a.b"))
+
+    assert transport.metrics().url == f"nats://127.0.0.1:1,{server.address}"
+
+
+@pytest.mark.parametrize("url", ["nats://u:pa/horse@h", "nats://u:horse@h:horse"])
+def test_a_url_that_is_wrong_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(Invalid) as told:
+        NatsTransport(url)
+
+    assert "horse" not in str(told.value)
 
 
 @pytest.mark.parametrize(
@@ -511,15 +531,22 @@ async def test_an_event_that_is_published_twice_is_stored_once(
     assert (await raw.jsm().stream_info(prefix)).state.messages == 1
 
 
-async def test_a_stream_that_is_gone_is_told(
+async def test_a_stream_that_is_gone_is_made_again(
     made: Made, raw: Client, prefix: str
 ) -> None:
-    transport = made(persistent=True)
+    transport, box = made(persistent=True), Box()
     await transport.connect()
+    await transport.subscribe("a.*", box, name="box")
+    await transport.publish(Event("a.b"))
+    await box.count(1)
     await raw.jsm().delete_stream(prefix)
 
-    with pytest.raises(PublishError, match="connect again, which makes the stream"):
-        await transport.publish(Event("a.b"))
+    with pytest.raises(PublishError, match="is gone: publish again when it is made"):
+        await transport.publish(Event("a.c"))
+    await persevering(transport, Event("a.d"))
+
+    await box.last("a.d")
+    assert box.names == ["a.b", "a.d"]
 
 
 async def test_a_consumer_that_is_gone_is_made_again(
