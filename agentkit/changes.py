@@ -98,6 +98,8 @@ class Change:
     """Messages that went by, in order, for whoever taps them."""
     dropped: int = 0
     """Messages before these that were left out: they came too fast."""
+    stats: Stats | None = None
+    """How the hub was in the last second."""
     links: tuple[Metrics, ...] = ()
     """All links of the hub in figures, for whoever follows them."""
 

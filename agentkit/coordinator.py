@@ -11,14 +11,12 @@ connection ends it comes back by itself and takes a new snapshot.
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from weakref import WeakSet
 
-from agentkit.changes import Change, Changes, Heard, Stats
-from agentkit.codec import decode, dumps
+from agentkit.changes import Change, Heard, Stats
+from agentkit.codec import dumps
 from agentkit.errors import (
     BY_CODE,
     ConnectionLost,
@@ -26,11 +24,10 @@ from agentkit.errors import (
     HubUnreachable,
     SwarmError,
 )
+from agentkit.follower import Follower
 from agentkit.link import Keeper, Link
-from agentkit.mirror import Mirror, heard
-from agentkit.orders import Orders
+from agentkit.mirror import heard
 from agentkit.settings import Endpoint, endpoint
-from agentkit.traffic import Tapped
 from agentkit.transports.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -44,8 +41,8 @@ CATCH_UP = 10_000
 PAGE = 1000
 
 
-class Coordinator(Orders):
-    """A watcher of the swarm that also gives orders (see `Orders`).
+class Coordinator(Follower):
+    """A watcher of the swarm (see `Follower`) that also gives orders (see `Orders`).
 
     Use it as an async context manager: entering waits for the first snapshot.
 
@@ -67,17 +64,7 @@ class Coordinator(Orders):
         patient: bool = False,
         timeout: float = 10.0,
     ) -> None:
-        self._mirror = Mirror()
-        self.agents = self._mirror.agents
-        self.helps = self._mirror.helps
-        self.tasks = self._mirror.tasks
-        self.broadcasts = self._mirror.broadcasts
-        self.task_counts = self._mirror.task_counts
-        """The hub's tasks by state; `tasks` has those that tell most (`Mirror`)."""
-        self.stats: Stats | None = None
-        self.hub: Mapping[str, Any] = {}
-        """What the hub says of itself: version, started, store, url."""
-        self.role = ""
+        super().__init__()
         self._keeper = Keeper(self._find, "/v1/coordinator", self._tell_link)
         self._given = hub
         self._batch_ms = batch_ms
@@ -86,9 +73,8 @@ class Coordinator(Orders):
         self._url = hub.url if hub else ""
         self._socket: ClientConnection | None = None
         self._task: asyncio.Task[None] | None = None
-        self._iterators: WeakSet[Changes] = WeakSet()
-        self._told = 0
-        """Events up to here were passed on."""
+        self._told = -1
+        """Events up to here were passed on; -1 before the first snapshot."""
         self._held: list[dict[str, Any]] | None = None
         """Turns that wait for the events before them; None when nothing does."""
         self._refreshing = False
@@ -98,11 +84,6 @@ class Coordinator(Orders):
         self._ids = itertools.count(1)
         self._pending: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._chores: set[asyncio.Task[None]] = set()
-
-    @property
-    def cursor(self) -> int:
-        """The rows are as of this event."""
-        return self._mirror.cursor
 
     @property
     def link(self) -> Link:
@@ -125,14 +106,6 @@ class Coordinator(Orders):
                 raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
-
     async def close(self) -> None:
         """End the connection and every iterator's wait."""
         if self._task is None:
@@ -145,20 +118,9 @@ class Coordinator(Orders):
 
     # --- watching ---
 
-    def changes(self) -> AsyncIterator[Change]:
-        """Return what changes from now on: first a snapshot, then turn after turn.
-
-        Each event comes once, in order, also across reconnections: the snapshot after
-        one brings along what happened in between. An iterator that is not drained
-        gets a snapshot in place of what piled up. Iterating ends with the error that
-        ended the connection for good.
-        """
-        mirror = self._mirror
-        iterator = Changes(lambda n: mirror.snapshot(missed=n), self._check)
-        if mirror.loaded and self._held is None:
-            iterator.push(mirror.snapshot())
-        self._iterators.add(iterator)
-        return iterator
+    @property
+    def _is_whole(self) -> bool:
+        return super()._is_whole and self._held is None
 
     def _check(self) -> None:
         """Raise when nothing more will come."""
@@ -171,29 +133,20 @@ class Coordinator(Orders):
     # --- looking on ---
 
     async def tap(self, pattern: str) -> None:
-        """Have every message that a pattern matches told, as it goes by.
-
-        They come as changes of the kind ``traffic``, until the pattern is empty. There
-        is one pattern at a time. What goes by while the hub is away is not told.
-        """
+        """Have every message that a pattern matches told, as it goes by."""
         await self._look("tap", {"pattern": pattern}, on=bool(pattern))
 
     async def links(self, *, follow: bool = False) -> list[Metrics]:
-        """Return the links of the hub, in figures: its own, and those it is told of.
-
-        Args:
-            follow: have them told once a second from now on while they change, as
-                changes of the kind ``links``.
-        """
+        """Return the links of the hub, in figures: its own, and those it is told of."""
         found = await self._look("links", {"follow": follow}, on=follow)
         return [Metrics.read(each) for each in found]
 
     async def _look(self, do: str, args: Mapping[str, Any], *, on: bool) -> list[Any]:
+        if not on:
+            self._views.pop(do, None)
         found = await self._ask(do, args)
         if on:
             self._views[do] = args
-        else:
-            self._views.pop(do, None)
         return found
 
     # --- requests ---
@@ -239,17 +192,6 @@ class Coordinator(Orders):
         self._url = found.url
         return found
 
-    def _tell_link(self) -> None:
-        self._push(Change(kind="link", cursor=self.cursor))
-
-    def _push(self, change: Change) -> None:
-        for iterator in self._iterators:
-            iterator.push(change)
-
-    def _wake(self) -> None:
-        for iterator in self._iterators:
-            iterator.wake()
-
     async def _first(self) -> None:
         """Wait for the first snapshot, or the first thing that goes wrong."""
         iterator = self.changes()
@@ -264,22 +206,10 @@ class Coordinator(Orders):
         await _send(socket, {"type": "hello", "batch_ms": self._batch_ms})
         for do, args in self._views.items():
             await _send(socket, {"type": "request", "id": 0, "do": do, "args": args})
-        hear = {
-            "welcome": self._hear_welcome,
-            "snapshot": self._hear_snapshot,
-            "turn": self._hear_turn,
-            "reply": self._hear_reply,
-            "stats": self._hear_stats,
-            "resync": self._hear_resync,
-            "traffic": self._hear_traffic,
-            "links": self._hear_links,
-        }
         self._socket = socket
         try:
             while True:
-                frame = loads(await socket.recv(decode=False))
-                if frame["type"] in hear:
-                    hear[frame["type"]](frame)
+                self._read(loads(await socket.recv(decode=False)))
         finally:
             self._socket = None
             self._refreshing = False
@@ -288,15 +218,21 @@ class Coordinator(Orders):
 
     # --- what comes down ---
 
-    def _hear_welcome(self, frame: dict[str, Any]) -> None:
-        self.hub, self.role = frame.get("hub", {}), frame.get("role", "")
+    def _read(self, frame: dict[str, Any]) -> None:
+        match frame["type"]:
+            case "reply":
+                self._hear_reply(frame)
+            case "turn":
+                self._hear_turn(frame)
+            case "resync":
+                self._end_chores()
+                self._ask_for_snapshot()
+            case _:
+                self.follow(frame)
 
-    def _hear_snapshot(self, frame: dict[str, Any]) -> None:
-        first = not self._mirror.loaded
-        if not self._mirror.copy(frame):
-            return
+    def _copied(self) -> None:
         self._refreshing = False
-        if first or self.cursor <= self._told:
+        if self._told < 0 or self.cursor <= self._told:
             self._begin(())
         else:
             self._held = []
@@ -333,7 +269,7 @@ class Coordinator(Orders):
         if self._held is not None:
             self._held.append(frame)
             return
-        self._push(self._mirror.turn(frame))
+        self.follow(frame)
         self._told = self.cursor
         if self._mirror.is_short and not self._refreshing:
             self._refreshing = True
@@ -343,25 +279,6 @@ class Coordinator(Orders):
         reply = self._pending.get(frame["id"])
         if reply is not None and not reply.done():
             reply.set_result(frame)
-
-    def _hear_stats(self, frame: dict[str, Any]) -> None:
-        self.stats = decode(Stats, frame)
-        self._push(Change(kind="stats", cursor=self.cursor))
-
-    def _hear_traffic(self, frame: dict[str, Any]) -> None:
-        traffic = tuple(decode(Tapped, each) for each in frame["messages"])
-        dropped = frame["dropped"]
-        self._push(
-            Change(kind="traffic", cursor=self.cursor, traffic=traffic, dropped=dropped)
-        )
-
-    def _hear_links(self, frame: dict[str, Any]) -> None:
-        links = tuple(map(Metrics.read, frame["links"]))
-        self._push(Change(kind="links", cursor=self.cursor, links=links))
-
-    def _hear_resync(self, _frame: dict[str, Any]) -> None:
-        self._end_chores()
-        self._ask_for_snapshot()
 
     def _ask_for_snapshot(self) -> None:
         if self._socket is not None:

@@ -13,8 +13,8 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.timer import Timer
 
-from agentkit.coordinator import Coordinator
 from agentkit.errors import AgentkitError
+from agentkit.follower import Follower
 from agentkit.settings import paths
 from swarmtui.actions import Need, Scope, bindings, by_id, offered
 from swarmtui.alerts import Gate, calls, summary, title
@@ -77,7 +77,7 @@ class SwarmApp(App[None], inherit_bindings=False):
 
     def __init__(
         self,
-        swarm: Coordinator,
+        swarm: Follower,
         *,
         clock: Callable[[], datetime] = utc_now,
         settings: Preferences | None = None,

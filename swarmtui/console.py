@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar, cast
 
 from textual.dom import DOMNode
 
-from agentkit.coordinator import Coordinator
+from agentkit.follower import Follower
 from swarmtui.actions import Need
 from swarmtui.model import Model
 from swarmtui.pace import Pace
@@ -18,7 +18,7 @@ class Console(Protocol):
     """The app, as its screens see it."""
 
     model: Model
-    swarm: Coordinator
+    swarm: Follower
     backlog: int
     """Events that a paused view has not shown yet."""
     paused: bool

@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from agentkit.coordinator import Coordinator
 from agentkit.errors import AgentkitError
+from agentkit.follower import Follower
 from agentkit.rows import Delivery, Task
 from swarmtui.facts import carried
 from swarmtui.model import Model, first_names
 from swarmtui.text import clip, plural, safe
 from swarmtui.work import Letter
 
-R = TypeVar("R", bound=Letter)
+R = TypeVar("R")
 
 AT_ONCE = 50
 """Orders that are on their way at the same time."""
@@ -35,7 +35,7 @@ async def each(
     return refused
 
 
-async def again(swarm: Coordinator, row: Letter) -> None:
+async def again(swarm: Follower, row: Letter) -> None:
     """Begin a task anew, or send a dead delivery once more."""
     if isinstance(row, Task):
         await swarm.requeue(row.id)
@@ -45,7 +45,7 @@ async def again(swarm: Coordinator, row: Letter) -> None:
         await swarm.retry(row.id)
 
 
-async def hand_over(swarm: Coordinator, agent: str, task: Task) -> None:
+async def hand_over(swarm: Follower, agent: str, task: Task) -> None:
     """Hand a task to one agent, as it is."""
     await swarm.assign(
         agent,

@@ -13,14 +13,14 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
-from agentkit.coordinator import Coordinator
 from agentkit.errors import AgentkitError
+from agentkit.follower import Follower
 from agentkit.protocol import Logged
 from agentkit.rows import Delivery
 from swarmtui import facts
 from swarmtui.console import console
 from swarmtui.model import Delta
-from swarmtui.telling import is_news
+from swarmtui.telling import is_of_note
 
 REST = 0.15
 """Seconds that the cursor rests before the hub is asked."""
@@ -116,7 +116,7 @@ class Pane(VerticalScroll, can_focus=False):
             self._events, self._mail = found
             self.draw()
 
-    async def fetch(self, swarm: Coordinator) -> Found | None:
+    async def fetch(self, swarm: Follower) -> Found | None:
         """Return what only the hub knows of the row; None when there is no such row.
 
         Raises:
@@ -155,7 +155,7 @@ class AgentPane(Pane):
                 facts.leases(held, now, width),
             ]
         if self._events is not None:
-            news = [one for one in self._events if is_news(one.event.subject)]
+            news = [one for one in self._events if is_of_note(one.event.subject)]
             parts += [
                 Content(""),
                 facts.rule("history", width),

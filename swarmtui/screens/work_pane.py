@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from textual.content import Content
 
-from agentkit.coordinator import Coordinator
+from agentkit.follower import Follower
 from agentkit.protocol import Logged
 from agentkit.rows import Broadcast, Delivery, Task
 from swarmtui import facts, work_facts
@@ -34,7 +34,7 @@ class WorkPane(Pane):
         model = console(self).model
         return model.tasks.get(self.row or "") or model.letters.get(self.row or "")
 
-    async def fetch(self, swarm: Coordinator) -> Found | None:
+    async def fetch(self, swarm: Follower) -> Found | None:
         """Return the events of the row, and the deliveries of what it was sent as."""
         match self.letter:
             case Task() as task:
@@ -83,11 +83,11 @@ class WorkPane(Pane):
         return [Content(""), facts.rule("broadcast", width), bar]
 
 
-async def _sent(swarm: Coordinator, ref: str) -> Sequence[Delivery]:
+async def _sent(swarm: Follower, ref: str) -> Sequence[Delivery]:
     return await swarm.ledger(ref)
 
 
-async def _story(swarm: Coordinator, task: Task) -> Iterable[Logged]:
+async def _story(swarm: Follower, task: Task) -> Iterable[Logged]:
     """Return the newest events of a task that the log is known to have.
 
     The log is kept by agent, so it is asked for what its agent did, and for the events
@@ -105,7 +105,7 @@ async def _story(swarm: Coordinator, task: Task) -> Iterable[Logged]:
     return [one for one in found if getattr(one.event, "task", "") == task.id]
 
 
-async def _fate(swarm: Coordinator, row: Delivery) -> Sequence[Logged]:
+async def _fate(swarm: Follower, row: Delivery) -> Sequence[Logged]:
     """Return what is known of how a delivery died."""
     found = await swarm.events(
         agent=row.agent, subject="delivery.*", newest_first=True, limit=ABOUT
