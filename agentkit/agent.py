@@ -15,13 +15,14 @@ Reports never wait for the hub: they go to the outbox, and from there in order, 
 with effect exactly once, whenever the hub is there. Mail is acknowledged as it arrives,
 and by a durable agent when it is on the disk; a handler that is slow delays only mail
 of its own kind. `on_work` is another way to be given tasks: pushed under a lease, one
-for each free slot (see `agentkit.jobs`). `docs/agents.md` tells what is promised.
+for each free slot (see `agentkit.jobs`). Agents talk to each other by messages and
+calls (see `agentkit.messages`, `agentkit.remote`). `docs/agents.md` tells what is
+promised.
 """
 
 import asyncio
 import logging
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,16 +32,22 @@ from typing import Any, Self, overload
 from agentkit import places
 from agentkit.boxes import Box
 from agentkit.conversation import Conversation
+from agentkit.endpoints import Endpoints, FileEndpoints
+from agentkit.errands import Errands, Update, update_of
 from agentkit.errors import AgentkitError, Conflict, HubUnavailable
 from agentkit.inbox import Handler, Mail
 from agentkit.jobs import Job, Later, Reject, Worker, WorkHandler
 from agentkit.link import Keeper, Link
+from agentkit.messages import Message, MessageHandler, key_of, message_frame
 from agentkit.outbox import FileOutbox
+from agentkit.questions import Questions
+from agentkit.remote import Calls, Method, Methods, Remote, methods_of
 from agentkit.rows import Guarantee, Report, Severity
 from agentkit.settings import Endpoint, KitSettings, Storage, endpoint, load, storage
 from agentkit.shelf import FileShelf
+from agentkit.waiting import Waiters
 
-__all__ = ["Agent", "Job", "Later", "Mail", "Reject"]
+__all__ = ["Agent", "Job", "Later", "Mail", "Message", "Reject", "Remote", "Update"]
 
 log = logging.getLogger(__name__)
 
@@ -96,21 +103,28 @@ class Agent:
         """What it promises for its mail."""
         self._storage = storage(loaded, durable=durable, key=key)
         self._box: Box | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._away = False
+        self._chores: set[asyncio.Future[None]] = set()
+        self._waiters = Waiters(self._check)
         self._keeper = Keeper(lambda: hub or endpoint(), "/v1/agent", self._look)
         self._talk = Conversation(
             self.id,
             able=lambda: self.capabilities,
             guarantee=self.guarantee,
             live=self._keeper.live,
-            moved=self._stir,
+            moved=self._waiters.stir,
             came=self._deliver,
             task_failed=self._task_failed,
+            refused=self._refused,
         )
-        self._task: asyncio.Task[None] | None = None
-        self._away = False
-        self._waiters: set[asyncio.Future[None]] = set()
-        self._answers: dict[str, asyncio.Future[str]] = {}
-        self._chores: set[asyncio.Future[None]] = set()
+        self._calls = Calls(self._say, self._waiters)
+        self._methods = Methods(self._say)
+        self._questions = Questions(self._waiters)
+        self.errands = Errands(self._talk.exchange, self._waiters)
+        """What it asks about tasks."""
+        self._register("reply", _leave)
+        self._register("update", _leave)
 
     async def __aenter__(self) -> Self:
         if self._storage is not None:
@@ -122,7 +136,7 @@ class Agent:
         self._task = asyncio.create_task(self._keeper.run(self._talk.hold))
         self._task.add_done_callback(self._ended)
         try:
-            await self._until(lambda: self.link.state in ("live", "waiting"))
+            await self._waiters.until(lambda: self.link.state in ("live", "waiting"))
         except BaseException:
             await self.close()
             raise
@@ -143,6 +157,7 @@ class Agent:
         )
         try:
             self._talk.outbox = await asyncio.to_thread(FileOutbox, self._box)
+            self._talk.endpoints = await asyncio.to_thread(FileEndpoints, self._box)
             self._talk.inbox.open(await asyncio.to_thread(FileShelf, self._box))
         except BaseException:
             self._box.close()
@@ -154,6 +169,7 @@ class Agent:
         Handlers are cancelled: mail is handled again by the next process of a durable
         agent, and jobs are given back.
         """
+        self.errands.close()
         if self._talk.worker is not None:
             await self._talk.worker.close(GOODBYE, linked=self._talk.is_linked)
         if self._talk.is_linked:
@@ -162,7 +178,7 @@ class Agent:
             self._talk.note({"type": "bye"})
             with suppress(TimeoutError, AgentkitError):
                 async with asyncio.timeout(GOODBYE):
-                    await self._until(lambda: self._talk.is_over)
+                    await self._waiters.until(lambda: self._talk.is_over)
         for desk in self._talk.inbox.desks.values():
             desk.close()
         if self._task is not None:
@@ -177,6 +193,16 @@ class Agent:
     def link(self) -> Link:
         """How the connection to the hub is."""
         return self._keeper.link
+
+    @property
+    def address(self) -> str:
+        """Where other agents reach it, wherever they are."""
+        return f"{self.id}@{self._talk.swarm}"
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Who is told what its jobs notify; a durable agent keeps them."""
+        return self._talk.endpoints
 
     # --- reports ---
 
@@ -231,7 +257,6 @@ class Agent:
             HubRefused: the hub has ended the connection for good.
             NotStored: the disk is full, or cannot be written.
         """
-        self._check()
         said = {
             "task": task,
             "message": message,
@@ -247,8 +272,7 @@ class Agent:
             "reported_at": datetime.now(UTC).isoformat(),
             **{name: value for name, value in said.items() if value is not None},
         }
-        await self._talk.outbox.add(frame)
-        self._talk.said()
+        await self._say(frame)
 
     async def ask(
         self,
@@ -266,10 +290,8 @@ class Agent:
                 open, and an answer that comes later goes to `on_answer`.
             HubRefused: the hub has ended the connection for good.
         """
-        key = f"h-{os.urandom(8).hex()}"
-        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._answers[key] = answer
-        try:
+
+        async def put(key: str) -> None:
             await self.report(
                 "help",
                 task=task,
@@ -278,15 +300,8 @@ class Agent:
                 choices=choices,
                 help_id=key,
             )
-            async with asyncio.timeout(timeout):
-                await self._until(answer.done)
-            return answer.result()
-        except TimeoutError:
-            raise TimeoutError(
-                f"nobody answered {question!r} within {timeout:g} s: it stays open"
-            ) from None
-        finally:
-            del self._answers[key]
+
+        return await self._questions.ask(question, put, timeout)
 
     async def flush(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109
         """Wait until the hub has stored everything that was said so far.
@@ -300,7 +315,7 @@ class Agent:
         taken = outbox.taken
         try:
             async with asyncio.timeout(timeout):
-                await self._until(lambda: outbox.taken - len(outbox) >= taken)
+                await self._waiters.until(lambda: outbox.taken - len(outbox) >= taken)
         except TimeoutError:
             raise HubUnavailable(
                 f"{len(outbox)} reports of {self.id} are not stored after "
@@ -313,9 +328,115 @@ class Agent:
         Raises:
             HubRefused: it did; the text says why.
         """
-        await self._until(lambda: False)
+        await self._waiters.until(lambda: False)
+
+    # --- other agents ---
+
+    async def send(
+        self,
+        to: str,
+        text: str = "",
+        *,
+        body: Mapping[str, Any] | None = None,
+        id: str = "",  # noqa: A002 - what it is
+    ) -> str:
+        """Send a message to other agents; return its id.
+
+        Returns when it is in the outbox, like `report`. It arrives in order and takes
+        effect once. A message that the hub refuses, because nobody has that address, is
+        named in the log.
+
+        Args:
+            to: ``name`` or ``name@swarm``, ``cap:capability`` for one of those who have
+                it, or a pattern of names such as ``render.*``.
+            text: what it says to people.
+            body: what it says to programs: at most 256 KiB of JSON.
+            id: used again, with the same content, it has no second effect.
+
+        Raises:
+            Invalid: it says nothing, or to nobody.
+            TypeError, ValueError: the body has no form in JSON that the hub takes.
+            HubRefused: the hub has ended the connection for good.
+            NotStored: the disk is full, or cannot be written.
+        """
+        frame = message_frame(to, text, body, key=id)
+        await self._say(frame)
+        return str(frame["id"])
+
+    async def call(
+        self,
+        to: str,
+        method: str,
+        /,
+        *,
+        timeout: float | None = 30.0,  # noqa: ASYNC109 - it goes with the call
+        **params: Any,
+    ) -> Any:
+        """Have another agent do something; return what it returned.
+
+        An agent that is not there yet is waited for, and so is the hub. A call that
+        nobody waits for any more is not begun.
+
+        Args:
+            to: an address as for `send`; of several agents the first to answer counts.
+            method: what it serves (see `on_call`).
+            timeout: seconds that it may take.
+            params: what the method is given.
+
+        Raises:
+            CallTimeout: there was no answer in time.
+            CallFailed: the other agent answered with what went wrong.
+            SwarmError: the hub refused the call.
+            TypeError, ValueError: the parameters have no form in JSON.
+            HubRefused: the hub has ended the connection for good.
+        """
+        return await self._calls.call(to, method, params, timeout)
+
+    def remote(self, to: str, *, timeout: float | None = 30.0) -> Remote:
+        """Return another agent, to call its methods as if they were here."""
+        return Remote(self._calls, to, timeout)
+
+    def on_call(self, method: str) -> Callable[[Method], Method]:
+        """Let other agents call a method by this name, with parameters by name.
+
+        What it returns is the answer, and so is what it raises, in one line. Calls are
+        handled several at once, and hold up no other mail. At least once: see `Mail`.
+
+        Raises:
+            Conflict: there is one of that name.
+            Invalid: it is no async function.
+        """
+
+        def register(handler: Method) -> Method:
+            self._methods.add(method, handler)
+            self._register("call", self._methods.handle)
+            return handler
+
+        return register
+
+    def serve(self, served: object) -> None:
+        """Let other agents call the public async methods of an object.
+
+        Raises:
+            Conflict: there is a method of the same name already.
+            Invalid: it has none.
+        """
+        for name, method in methods_of(served).items():
+            self.on_call(name)(method)
 
     # --- handlers ---
+
+    def on_message(self, handler: MessageHandler) -> MessageHandler:
+        """Have messages handled that are no calls; one is done when that returns."""
+        self._register("message", lambda mail: handler(Message.of(mail)))
+        return handler
+
+    def on_update(
+        self, handler: Callable[[Update], Awaitable[None]]
+    ) -> Callable[[Update], Awaitable[None]]:
+        """Have updates handled of tasks that it watches and nobody follows here."""
+        self._register("update", lambda mail: handler(update_of(mail)))
+        return handler
 
     def on_task(self, handler: Handler) -> Handler:
         """Have tasks handled; a task is done when `completed` says so."""
@@ -376,8 +497,9 @@ class Agent:
             lease=lease,
             exchange=self._talk.exchange,
             said=self._talk.said,
+            push=self._push,
         )
-        tasks.register(_leave_to_claims)
+        tasks.register(_leave)
         if self._task is not None:
             self._talk.worker.start(self._talk.outbox)
         return handler
@@ -392,18 +514,45 @@ class Agent:
         with suppress(AgentkitError):
             await self.blocked(reason[:2000], task=mail.ref)
 
+    async def _say(self, frame: Mapping[str, Any]) -> None:
+        """Put something into the outbox, and have it sent."""
+        self._check()
+        await self._talk.outbox.add(frame)
+        self._talk.said()
+
+    async def _push(
+        self, task: str, body: Mapping[str, Any], text: str, key: str
+    ) -> int:
+        """Send a message to each endpoint of a task; return how many there are."""
+        addresses = self.endpoints.of(task)
+        for to in addresses:
+            once = key and key_of(self.id, task, to, key)
+            await self.send(to, text, body=body, id=once)
+        return len(addresses)
+
+    def _refused(self, said: Mapping[str, Any], error: AgentkitError) -> bool:
+        """Note that the hub refused something; say whether somebody waits for it."""
+        return self._calls.refuse(said.get("call", ""), error)
+
     def _deliver(self, mail: Mail) -> None:
-        """Put mail on its desk, unless it is the answer that an `ask` waits for."""
-        inbox = self._talk.inbox
-        answer = self._answers.get(mail.ref) if mail.kind == "answer" else None
-        if answer is None or answer.done():
-            inbox.deliver(mail)
+        """Put mail on its desk, unless somebody waits for just that."""
+        if not self._is_awaited(mail):
+            self._talk.inbox.deliver(mail)
             return
-        answer.set_result(mail.text)
-        chore = asyncio.ensure_future(inbox.finish(mail))
+        chore = asyncio.ensure_future(self._talk.inbox.finish(mail))
         self._chores.add(chore)
         chore.add_done_callback(self._chores.discard)
-        self._stir()
+
+    def _is_awaited(self, mail: Mail) -> bool:
+        """Give mail to whoever waits for it; say whether anybody does."""
+        match mail.desk:
+            case "reply":
+                return self._calls.hear(mail)
+            case "update":
+                return self.errands.hear(mail)
+            case "answer":
+                return self._questions.hear(mail)
+        return False
 
     def _news(self) -> list[str] | None:
         """Return the capabilities if they have changed since they were last told."""
@@ -412,17 +561,7 @@ class Agent:
         self._told = self.capabilities
         return list(self.capabilities)
 
-    # --- waiting ---
-
-    async def _until(self, holds: Callable[[], bool]) -> None:
-        while not holds():
-            self._check()
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.add(waiter)
-            try:
-                await waiter
-            finally:
-                self._waiters.discard(waiter)
+    # --- the connection ---
 
     def _look(self) -> None:
         """Tell once that the hub is away, however often it is tried."""
@@ -432,13 +571,7 @@ class Agent:
         if away and not self._away:
             log.warning("agent %s: %s; reports wait", self.id, self.link.error)
         self._away = away
-        self._stir()
-
-    def _stir(self) -> None:
-        """Let whoever waits look again."""
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._waiters.stir()
 
     def _check(self) -> None:
         """Raise what ended the connection for good, if anything did."""
@@ -450,8 +583,8 @@ class Agent:
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()):
             log.error("agent %s is no longer connected: %s", self.id, error)
-        self._stir()
+        self._waiters.stir()
 
 
-async def _leave_to_claims(_: Mail) -> None:
-    """Do nothing: a task in the mailbox is claimed like any other work."""
+async def _leave(_: Mail) -> None:
+    """Do nothing: what it is about is claimed, or nobody waits for it any more."""

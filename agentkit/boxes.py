@@ -47,6 +47,10 @@ create table if not exists mail (
     attempts integer not null, reason text not null, body text not null,
     unique (seq, at)
 );
+create table if not exists endpoints (
+    place integer primary key, task text not null, address text not null,
+    unique (task, address)
+);
 commit;
 """
 """`reports` and `spool` are as they always were: older files are opened and go on."""

@@ -9,7 +9,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from agentkit.codec import dumps
-from agentkit.exchange import Exchange
+from agentkit.endpoints import Endpoints
+from agentkit.errors import AgentkitError
+from agentkit.exchange import Exchange, error_of
 from agentkit.inbox import Inbox, Mail
 from agentkit.jobs import Worker
 from agentkit.outbox import Outbox
@@ -19,6 +21,17 @@ if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
 log = logging.getLogger(__name__)
+
+ANSWERS = frozenset(
+    {
+        *("claimed", "extended", "undertaken", "watched", "cancelled", "task"),
+        "error",
+    }
+)
+"""The frames that answer what was asked."""
+
+SWARM = "swarm"
+"""What a swarm is called unless its hub says otherwise."""
 
 DISK_PAUSE = 1.0
 """Seconds until mail that could not be stored is asked for again."""
@@ -39,11 +52,15 @@ class Conversation:
         moved: is called when something is over that somebody may wait for.
         came: is given mail that is kept and has not come before.
         task_failed: is given a task whose handler failed, and the error.
+        refused: is given what the hub refused of the outbox, and the error; it says
+            whether somebody waited for that.
 
     Attributes:
+        swarm: what the hub calls the swarm; it is known once the hub was there.
         outbox: what is reported; it may be replaced before the first connection.
         inbox: what the hub hands down.
         exchange: what is asked and answered.
+        endpoints: who is told of tasks; it may be replaced like the outbox.
         worker: claims work, if the agent does.
     """
 
@@ -57,16 +74,20 @@ class Conversation:
         moved: Callable[[], None],
         came: Callable[[Mail], None],
         task_failed: Callable[[Mail, Exception], Awaitable[None]],
+        refused: Callable[[Mapping[str, Any], AgentkitError], bool],
     ) -> None:
+        self.swarm = SWARM
         self.outbox = Outbox()
         self.inbox = Inbox(self.note, task_failed, guarantee=guarantee)
         self.exchange = Exchange(self.note)
+        self.endpoints = Endpoints()
         self.worker: Worker | None = None
         self._agent = agent
         self._able = able
         self._live = live
         self._moved = moved
         self._came = came
+        self._refused = refused
         self._socket: ClientConnection | None = None
         self._notes: deque[Mapping[str, Any]] = deque()
         """Frames beside the reports; what is lost with a connection is said again."""
@@ -97,6 +118,7 @@ class Conversation:
 
         await socket.send(dumps(self._hello()))
         welcome = json.loads(await socket.recv())
+        self.swarm = welcome.get("swarm", SWARM)
         accepted = welcome["accepted"]
         if not self.outbox.stored <= accepted <= self.outbox.last:
             # the hub does not know this spool, or another past of it: it was replaced
@@ -151,21 +173,27 @@ class Conversation:
                 self.outbox.drop(frame["seq"])
                 self._moved()
             case "refused":
-                log.error(
-                    "the hub refused report %d of %s: %s",
-                    frame["seq"],
-                    self._agent,
-                    frame["detail"],
-                )
+                self._regret(frame)
             case "mail":
                 if kept := self.inbox.take(frame, self._received):
                     kept.add_done_callback(self._kept)
             case "settled":
                 self.inbox.confirm(frame["seq"])
-            case "claimed" | "extended" | "error":
+            case kind if kind in ANSWERS:
                 self.exchange.hear(frame)
             case "revoked" if self.worker is not None:
                 self.worker.revoke(frame["task"], frame["fence"], frame["reason"])
+
+    def _regret(self, frame: Mapping[str, Any]) -> None:
+        """Tell whoever waits that the hub refused what was said, else the log."""
+        error = error_of(frame)
+        if not self._refused(self.outbox.get(frame["seq"]), error):
+            log.error(
+                "the hub refused report %d of %s: %s",
+                frame["seq"],
+                self._agent,
+                error,
+            )
 
     def _kept(self, kept: "asyncio.Future[bool]") -> None:
         """Connect anew when mail could not be stored: the hub has it."""

@@ -11,6 +11,8 @@
       HubRefused                it answers, but not to us: token, host or version
       HubUnavailable            it answers that it cannot write just now
       ConnectionLost            it went away in the middle
+    CallTimeout                 another agent has not answered in time
+    CallFailed                  another agent answered that it could not do it
     WrongKey, Forged            what lies sealed on disk cannot be read (see `sealing`)
     Locked                      nor what waits there for the hub (see `spool`)
 
@@ -100,6 +102,19 @@ class ConnectionLost(HubError):
     """The connection to the hub ended in the middle of a request."""
 
     code = "connection_lost"
+
+
+class CallTimeout(AgentkitError, TimeoutError):
+    """Another agent has not answered in time; it may have done what was asked."""
+
+    code = "call_timeout"
+    exit_code = 4
+
+
+class CallFailed(AgentkitError):
+    """Another agent answered a call with what went wrong there."""
+
+    code = "call_failed"
 
 
 def _walk(kind: type[AgentkitError]) -> list[type[AgentkitError]]:

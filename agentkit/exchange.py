@@ -64,6 +64,11 @@ class Exchange:
         if frame["type"] != "error":
             answer.set_result(frame)
             return
-        kind = BY_CODE.get(frame["code"], SwarmError)
-        known = kind if kind is not AgentkitError else SwarmError
-        answer.set_exception(known(frame["detail"]))
+        answer.set_exception(error_of(frame))
+
+
+def error_of(frame: Frame) -> AgentkitError:
+    """Return what a frame says that went wrong."""
+    kind = BY_CODE.get(frame["code"], SwarmError)
+    known = kind if kind is not AgentkitError else SwarmError
+    return known(frame["detail"])

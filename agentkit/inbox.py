@@ -4,7 +4,7 @@ Mail is stored before it is acknowledged. An attempt is counted before the handl
 so mail that kills its agent is given up after `ATTEMPTS` and does not kill it for
 ever. How each ended is told until the hub confirms it. Of one kind, mail is handled one
 after the other in the order in which it came, and one that has to be tried again holds
-up what came after it; other kinds go on.
+up what came after it; other kinds go on. Calls are handled several at once.
 
 An inbox lives as long as its process, or in the agent's file: then what was received
 and not finished is handled when the agent starts again, before what is new.
@@ -16,12 +16,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, get_args
 
 from agentkit.codec import decode
-from agentkit.errors import AgentkitError
+from agentkit.desks import Desk, Handler, OpenDesk
 from agentkit.rows import DeliveryKind, Guarantee
-from agentkit.shelf import Entry, Frame, Key, Mail, Shelf
+from agentkit.shelf import DESKS, Entry, Frame, Key, Mail, Shelf
 
 __all__ = ["Handler", "Inbox", "Mail"]
 
@@ -37,67 +37,17 @@ LONGEST_WAIT: Final = 10.0
 REMEMBERED: Final = 1000
 """Deliveries that are recognised after the hub knows how they ended."""
 
+CALLS: Final = 32
+"""How many calls of other agents are handled at the same time."""
+
 LONGEST_REASON: Final = 2000
 CRASHED: Final = f"the agent crashed at the last of {ATTEMPTS} attempts"
-
-
-Handler: TypeAlias = Callable[[Mail], Awaitable[None]]
 
 
 def is_cancelled() -> bool:
     """Say whether the task that runs this is to end, rather than one it waits for."""
     current = asyncio.current_task()
     return current is not None and current.cancelling() > 0
-
-
-class Desk:
-    """Mail of one kind, and the handler that works through it, one after the other."""
-
-    def __init__(
-        self, kind: str, hand: Callable[[Handler, Key], Awaitable[None]]
-    ) -> None:
-        self.kind = kind
-        self._hand = hand
-        self._handler: Handler | None = None
-        self._mail: deque[Key] = deque()
-        self._there = asyncio.Event()
-        self._worker: asyncio.Task[None] | None = None
-
-    def put(self, key: Key) -> None:
-        """Add mail; without a handler it stays until there is one."""
-        self._mail.append(key)
-        self._there.set()
-
-    def register(self, handler: Handler) -> None:
-        """Let a handler have the mail, in place of an older one."""
-        self._handler = handler
-        self._there.set()
-
-    @property
-    def is_staffed(self) -> bool:
-        """Whether it has a handler."""
-        return self._handler is not None
-
-    def open(self) -> None:
-        """Begin to hand out mail."""
-        self._worker = asyncio.create_task(self._work(), name=f"on_{self.kind}")
-
-    def close(self) -> None:
-        """Stop handing out mail; a handler that is at work is cancelled."""
-        if self._worker is not None:
-            self._worker.cancel()
-
-    async def _work(self) -> None:
-        while True:
-            while self._handler is None or not self._mail:
-                self._there.clear()
-                await self._there.wait()
-            try:
-                await self._hand(self._handler, self._mail[0])
-            except AgentkitError:  # the disk is full: it was said, and may pass
-                await asyncio.sleep(LONGEST_WAIT)
-            else:
-                self._mail.popleft()
 
 
 class Inbox:
@@ -115,7 +65,9 @@ class Inbox:
         task_failed: Callable[[Mail, Exception], Awaitable[None]],
         guarantee: Guarantee = "at-least-once",
     ) -> None:
-        self.desks = {kind: Desk(kind, self._hand) for kind in get_args(DeliveryKind)}
+        names = (*get_args(DeliveryKind), *DESKS.values())
+        self.desks = {name: Desk(name, self._hand) for name in names}
+        self.desks["call"] = OpenDesk("call", self._hand, CALLS)
         self.guarantee = guarantee
         self._say = say
         self._task_failed = task_failed
@@ -194,9 +146,9 @@ class Inbox:
             self._shelf.begin(self._epoch, self.store)
 
     def deliver(self, mail: Mail) -> None:
-        """Put mail on the desk of its kind; a kind we do not know is left alone."""
-        if mail.kind in self.desks:
-            self.desks[mail.kind].put((mail.seq, mail.at))
+        """Put mail on its desk; a kind that we do not know is left alone."""
+        if mail.desk in self.desks:
+            self.desks[mail.desk].put((mail.seq, mail.at))
 
     async def finish(self, mail: Mail) -> None:
         """Note that mail was handled, and tell the hub."""

@@ -12,16 +12,16 @@ through the outbox: it outlives an outage of the hub, and with a durable agent a
 """
 
 import asyncio
-import json
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from agentkit.backoff import delays
+from agentkit.bodies import check
 from agentkit.boxes import NotStored
-from agentkit.codec import decode, dumps
+from agentkit.codec import decode
 from agentkit.errors import AgentkitError, Invalid, SwarmError
 from agentkit.exchange import Exchange, Frame
 from agentkit.inbox import is_cancelled
@@ -44,6 +44,9 @@ LARGEST_RESULT: Final = 65_536
 
 LEAVING: Final = "the agent is leaving"
 
+Push: TypeAlias = Callable[[str, Mapping[str, Any], str, str], Awaitable[int]]
+"""Sends a task's endpoints a body, a text and a key; returns how many there are."""
+
 
 class Reject(Exception):
     """Raised by a handler: another attempt at the task would not help."""
@@ -60,14 +63,18 @@ class Later(Exception):
 class Job:
     """A task that this agent has claimed."""
 
-    def __init__(self, task: Task, exchange: Exchange) -> None:
+    def __init__(self, task: Task, exchange: Exchange, push: Push) -> None:
         self.task = task
         """Its row, as it was when it was claimed."""
+        self.cancelled = False
+        """It was taken away: what its handler does from now on has no effect."""
         self.lease = task.lease
         """Seconds that its lease lasts from each sign of life."""
         self.due = asyncio.Event()
         """It is to be extended now, rather than with the next heartbeat."""
         self._exchange = exchange
+        self._push = push
+        self._news: Frame = {}
 
     @property
     def id(self) -> str:
@@ -104,12 +111,58 @@ class Job:
         Raises:
             SwarmError: the lease has ended, and with it the job.
         """
-        extended = await self._exchange.ask(
-            "extend", task=self.id, fence=self.fence, lease=lease
-        )
+        news, self._news = self._news, {}
+        try:
+            extended = await self._exchange.ask(
+                "extend", task=self.id, fence=self.fence, lease=lease, **news
+            )
+        except AgentkitError:
+            self._news = {**news, **self._news}
+            raise
         if extended["task"]["lease"] != self.lease:
             self.lease = extended["task"]["lease"]
             self.due.set()  # heartbeats come in another measure
+
+    async def progress(self, share: float | None = None, note: str = "") -> None:
+        """Tell how far it is: to whoever watches the task, and to people.
+
+        It is told at once, or as soon as the hub is there; this waits for neither. Of
+        what could not be told in time the newest is.
+
+        Args:
+            share: how much is done, 0 to 1; else it stays what it was.
+            note: what is being done just now; else it stays what it was.
+
+        Raises:
+            Invalid: the share is none.
+        """
+        if share is not None and not 0 <= share <= 1:
+            raise Invalid(f"the progress is {share:g}: give the share done, 0 to 1")
+        said = {"progress": share, "note": note[:LONGEST_REASON] or None}
+        told = {name: value for name, value in said.items() if value is not None}
+        self._news = {**self._news, **told}
+        self.due.set()
+        await asyncio.sleep(0)
+
+    async def notify(
+        self, body: Mapping[str, Any], *, text: str = "", key: str = ""
+    ) -> int:
+        """Send a message to each push endpoint of the task; return how many there are.
+
+        Returns when it is in the outbox: it arrives, in order.
+
+        Args:
+            body: what it says to programs.
+            text: what it says to people.
+            key: what recognises it among those of the task: another attempt that says
+                it again, with the same content, has no second effect. Without one each
+                attempt sends its own.
+
+        Raises:
+            TypeError, ValueError: the body has no form in JSON that the hub takes.
+            NotStored: the disk is full, or cannot be written.
+        """
+        return await self._push(self.id, body, text, key)
 
 
 Result: TypeAlias = Mapping[str, Any] | None
@@ -130,6 +183,7 @@ class _Run:
         """Stop the handler, once: what it does has no effect any more."""
         if not self.lost:
             self.lost = reason
+            self.job.cancelled = True
             self.handler.cancel()
 
 
@@ -142,6 +196,7 @@ class Worker:
         lease: seconds that a job is ours from each sign of life; else the hub decides.
         exchange: asks the hub.
         said: is called when something was put into the outbox.
+        push: sends what a job has to say to the endpoints of its task.
 
     Raises:
         Invalid: the hub would not give so many slots, or such a lease.
@@ -155,6 +210,7 @@ class Worker:
         lease: float | None,
         exchange: Exchange,
         said: Callable[[], None],
+        push: Push,
     ) -> None:
         if slots not in SLOTS:
             raise Invalid(f"{slots} slots are asked for: choose 1 to {SLOTS[-1]}")
@@ -168,6 +224,7 @@ class Worker:
         self._count = slots
         self._exchange = exchange
         self._said = said
+        self._push = push
         self._outbox = Outbox()
         self._slots: list[asyncio.Task[None]] = []
         self._runs: dict[str, _Run] = {}
@@ -236,7 +293,7 @@ class Worker:
             await older.over.wait()
         try:
             await self._outbox.hold(task.id, task.fence)
-            ending = await self._run(Job(task, self._exchange))
+            ending = await self._run(Job(task, self._exchange, self._push))
             if ending is None:
                 await self._outbox.let_go(task.id, task.fence)
             else:
@@ -278,8 +335,9 @@ class Worker:
     async def _ending(self, run: _Run) -> Frame | None:
         """Wait for the handler, and return what is to be said of the job."""
         try:
-            result = _checked(await run.handler)
-            ending: Frame = {"type": "complete", "result": result}
+            result = await run.handler
+            told = check("the result", {} if result is None else result, LARGEST_RESULT)
+            ending: Frame = {"type": "complete", "result": told}
         except Reject as error:
             ending = {"type": "fail", "reason": _cut(str(error)), "final": True}
         except Later as error:
@@ -306,27 +364,3 @@ def _why(error: Exception) -> str:
 
 def _cut(reason: str) -> str:
     return reason[:LONGEST_REASON]
-
-
-def _checked(result: Result) -> Mapping[str, Any]:
-    """Return a result that the hub will take.
-
-    Raises:
-        TypeError, ValueError: it will not.
-    """
-    if result is None:
-        return {}
-    if not isinstance(result, Mapping):
-        raise TypeError(f"{result!r} was returned: return a mapping or None")
-    text = dumps(result)
-    json.loads(text, parse_constant=_no_number)
-    if (size := len(text.encode())) > LARGEST_RESULT:
-        raise ValueError(
-            f"the result has {size:,} bytes of JSON, more than {LARGEST_RESULT:,}: "
-            "keep it elsewhere and return where it is"
-        )
-    return result
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} has no form in JSON: return a number or None")

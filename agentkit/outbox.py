@@ -71,6 +71,10 @@ class Outbox:
             number += 1
             yield number, self._reports[number]
 
+    def get(self, seq: int) -> Report:
+        """Return a report that the hub has not stored; empty when it has."""
+        return self._reports.get(seq, {})
+
     def drop(self, upto: int) -> None:
         """Forget what the hub has stored."""
         for number in range(self.stored + 1, min(upto, self.last) + 1):

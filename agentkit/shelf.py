@@ -16,6 +16,9 @@ from agentkit.boxes import Box, NotStored, mail_place, reason_place
 from agentkit.codec import decode, dumps
 from agentkit.rows import DeliveryKind
 
+DESKS: Final = {"call": "call", "answers": "reply", "about": "update"}
+"""Who handles a message in which a field is filled."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
@@ -33,12 +36,20 @@ class Mail:
     by: str = ""
     """Who sent it."""
     body: Mapping[str, Any] = field(default_factory=dict)
+    message: Mapping[str, Any] = field(default_factory=dict)
+    """What is told of a message; empty unless it is one (see `agentkit.messages`)."""
 
     @property
     def text(self) -> str:
         """What it says: of a task the title, of a call for help the question."""
         name = {"task": "title", "helper": "question"}.get(self.kind, "text")
-        return str(self.body.get(name, ""))
+        return str((self.message or self.body).get(name, ""))
+
+    @property
+    def desk(self) -> str:
+        """Who handles it: its kind, unless it is a call, a reply or an update."""
+        roles = (name for name in DESKS if self.message.get(name))
+        return DESKS.get(next(roles, ""), self.kind)
 
 
 Key: TypeAlias = tuple[int, datetime]

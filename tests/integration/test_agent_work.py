@@ -134,10 +134,10 @@ async def test_a_handler_that_raises_fails_the_attempt(
 @pytest.mark.parametrize(
     ("result", "reason"),
     [
-        ("a text", "return a mapping or None"),
+        ("a text", "give a mapping or None"),
         ({"set": {1}}, "set has no form in JSON"),
         ({"cost": float("nan")}, "NaN has no form in JSON"),
-        ({"text": "x" * 70_000}, "keep it elsewhere and return where it is"),
+        ({"text": "x" * 70_000}, "keep it elsewhere and tell where it is"),
     ],
     ids=["text", "set", "nan", "large"],
 )
