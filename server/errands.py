@@ -81,7 +81,7 @@ class Errands:
                 wish = Assign(agent=me, id=key, by=me, **frame)
                 return await self._submit(wish, key, size)
             case "watch":
-                return await self._submit(Watch(agent=me, **frame), frame["task"], size)
+                return await self._watch({"agent": me, **frame}, size)
             case "cancel":
                 return await self._cancel(frame["task"], frame.get("reason", ""), size)
             case _:
@@ -96,6 +96,15 @@ class Errands:
 
         outcome = await self._hub.submit(wish, read=read, size=size)
         return outcome.value or await self._look(key)
+
+    async def _watch(self, fields: dict[str, Any], size: int) -> Task:
+        task, agent = await self._look(fields["task"]), fields["agent"]
+        if self._agent not in (agent, task.agent, task.target):
+            raise NotAllowed(
+                f"task {task.id!r} is another agent's: only {agent} itself, and who "
+                "has the task or is to have it, lets it watch"
+            )
+        return await self._submit(Watch(**fields), task.id, size)
 
     async def _cancel(self, key: str, reason: str, size: int) -> Task:
         task = await self._look(key)

@@ -62,11 +62,15 @@ class UndertakeFrame(TypedDict, total=False):
 
 
 class WatchTaskFrame(TypedDict):
-    """An agent wants to be told what becomes of a task, or no longer."""
+    """An agent wants to be told what becomes of a task, or no longer.
+
+    Of a task that it has or is to have it may say so for another `agent`.
+    """
 
     type: Literal["watch"]
     id: RequestId
     task: str
+    agent: NotRequired[str]
     on: NotRequired[bool]
 
 

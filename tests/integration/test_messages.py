@@ -174,6 +174,21 @@ async def test_an_agent_cancels_what_it_watches_and_nothing_else(
     assert unknown["code"] == "not_found"
 
 
+async def test_who_has_a_task_lets_others_watch_it_and_nobody_else(
+    hub: RunningHub, me: str
+) -> None:
+    worker, watcher, task = f"{me}-w", f"{me}-a", f"{me}-t"
+    async with hub.agent(worker) as works, hub.agent(watcher) as line:
+        await ask(works, "undertake", "undertaken", task=task, title="count")
+        refused = await ask(line, "watch", "error", task=task, agent=worker)
+        watched = await ask(works, "watch", "watched", task=task, agent=watcher)
+        told = (await line.hear("mail"))["message"]
+
+    assert (refused["code"], refused["status"]) == ("not_allowed", 403)
+    assert watched["task"]["watchers"] == [watcher]
+    assert told["about"] == task
+
+
 # --- over http -----------------------------------------------------------------------
 
 
