@@ -243,6 +243,7 @@ class Session:
         """Begin something without waiting; the hub keeps the order of what began."""
         answer = self._office.hub.post(wish, size=size)
         self._flying.add(answer)
+        self._office.links.agents.time(answer)
         answer.add_done_callback(partial(self._land, wish, confirm))
 
     def _land(

@@ -97,6 +97,7 @@ class Desk:
 
     def _begin(self, frame: dict[str, Any], size: int) -> None:
         task = asyncio.create_task(self._answer(frame, size))
+        self._office.links.watchers.time(task)
         self._requests.add(task)
         task.add_done_callback(self._requests.discard)
 

@@ -1,8 +1,9 @@
 """The door: finds the route of a request, checks who asks, answers refusals."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Mapping
+from time import perf_counter
+from typing import Any, Final, TypeVar
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -30,6 +31,8 @@ from server.ws import Endpoint, deny, serve_socket
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 SOCKETS: Final[Mapping[str, Endpoint]] = {
     "/v1/agent": agent_socket,
     "/v1/bus": bus_socket,
@@ -43,6 +46,10 @@ class Edge:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._routes = Routes(ROUTES)
+        self._link = office.links.http
+        self._open = 0
+        """Requests that wait for their answer."""
+        self._link.queue = lambda: (self._open, 0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket."""
@@ -51,6 +58,8 @@ class Edge:
             return
         reply = await self._answer(scope, receive)
         if isinstance(reply, Reply):
+            self._link.tally.published += 1
+            self._link.tally.bytes_out += len(reply.body)
             await respond(send, reply.status, reply.body, reply.headers, reply.kind)
         else:
             await reply(scope, receive, send)
@@ -83,13 +92,26 @@ class Edge:
             work = route.run(self._office, call)
             if route.waits:
                 return await self._office.visits.unless_ended(call.principal, work)
-            return await work
+            return await self._timed(call, work)
         except (RequestError, AgentkitError) as error:
             self._note(scope, _name(scope, methods), error)
             return _refuse(door, error)
         except Exception:
             log.exception("a request failed: %s %s", scope["method"], scope["path"])
             return _refuse(door, DEFECT)
+
+    async def _timed(self, call: Call, work: Awaitable[T]) -> T:
+        """Do some work, and count how long it takes."""
+        begun = perf_counter()
+        length = call.head.get(b"content-length")
+        self._link.tally.received += 1
+        self._link.tally.bytes_in += int(length) if length.isdecimal() else 0
+        self._open += 1
+        try:
+            return await work
+        finally:
+            self._open -= 1
+            self._link.tally.took(perf_counter() - begun)
 
     def _enter(self, call: Call, methods: dict[str, Route], door: Door) -> Route:
         """Check that it is us who is meant, what is wanted, and who asks."""

@@ -3,9 +3,11 @@
 The links are kinds of connections, not single ones: agents, watchers, HTTP, the bus.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from time import perf_counter
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -46,6 +48,11 @@ class Link:
         if len(self._seen) >= SEEN:
             self._seen.clear()
         self._seen.add(name)
+
+    def time(self, answer: asyncio.Future[Any]) -> None:
+        """Count how long an answer takes from now."""
+        begun = perf_counter()
+        answer.add_done_callback(lambda _: self.tally.took(perf_counter() - begun))
 
     def metrics(self, url: str) -> Metrics:
         """Return the link in figures."""
@@ -126,14 +133,19 @@ class Links:
             if key[:2] == (via, source) and metrics.state != "closed":
                 self._told[key] = now, replace(metrics, state="closed", since=now)
 
+    def standing(self, url: str) -> list[Metrics]:
+        """Return the hub's own links and its bridges in figures.
+
+        Args:
+            url: of the hub.
+        """
+        bridges = [bridge() for bridge in self.bridges.values()]
+        return [*(link.metrics(url) for link in self.own), *bridges]
+
     def all(self, url: str) -> list[Metrics]:
-        """Return every link in figures; `url` is the hub's."""
+        """Return every link in figures, those too that transports told of."""
         self._forget()
-        return [
-            *(link.metrics(url) for link in self.own),
-            *(bridge() for bridge in self.bridges.values()),
-            *(metrics for _, metrics in self._told.values()),
-        ]
+        return [*self.standing(url), *(metrics for _, metrics in self._told.values())]
 
     def _forget(self) -> None:
         now = self._now()

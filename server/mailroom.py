@@ -56,6 +56,11 @@ class Mailroom:
         self._chores: set[asyncio.Task[Any]] = set()
         self._clerk: asyncio.Task[None] | None = None
 
+    @property
+    def queued(self) -> int:
+        """How many deliveries are about to be handed to connections."""
+        return len(self._letters)
+
     async def open(self) -> None:
         """Begin to hand out what the hub commits."""
         await self.hub.ask(lambda _: self.hub.subscribe(self))

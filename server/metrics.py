@@ -7,8 +7,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from agentkit.protocol import DeliveryDead, TaskDead, TaskDone, TaskLeased
+from agentkit.protocol import DeliveryDead, LetterDead, TaskDead, TaskDone, TaskLeased
 from agentkit.rows import TaskState
+from agentkit.transports.metrics import Metrics
 from server.asgi import Reply
 from server.core import Swarm
 from server.office import Office
@@ -109,6 +110,36 @@ METRICS: Final = (
         "Deliveries that an agent gave up on.",
         lambda o: o.hub.stats.kinds[DeliveryDead],
     ),
+    Metric(
+        COUNTER,
+        "letters_dead",
+        "Messages that a subscription of a transport gave up.",
+        lambda o: o.hub.stats.kinds[LetterDead],
+    ),
+    Metric(
+        COUNTER,
+        "bus_messages",
+        "Messages that were published on the bus.",
+        lambda o: o.bus.published,
+    ),
+    Metric(
+        COUNTER,
+        "bus_delivered",
+        "Messages of the bus, counted for each connection that they were for.",
+        lambda o: o.links.bus.tally.delivered,
+    ),
+    Metric(
+        GAUGE,
+        "bus_connections",
+        "Connections to the bus.",
+        lambda o: len(o.bus.members),
+    ),
+    Metric(
+        GAUGE,
+        "bus_patterns",
+        "Patterns that connections to the bus subscribe to.",
+        lambda o: o.bus.patterns,
+    ),
     Metric(GAUGE, "backlog", "Commands that wait.", lambda o: o.hub.backlog),
     Metric(
         GAUGE,
@@ -127,18 +158,74 @@ METRICS: Final = (
 )
 
 
+class Figure(NamedTuple):
+    """A number that every link has, by name."""
+
+    kind: type[CounterMetricFamily | GaugeMetricFamily]
+    name: str
+    about: str
+    read: Callable[[Metrics], float]
+
+
+FIGURES: Final = (
+    Figure(
+        COUNTER,
+        "link_received",
+        "Frames, requests or messages that came in, by link.",
+        lambda link: link.received,
+    ),
+    Figure(
+        COUNTER,
+        "link_published",
+        "Frames, answers or messages that went out, by link.",
+        lambda link: link.published,
+    ),
+    Figure(
+        COUNTER, "link_in_bytes", "Bytes that came in, by link.", lambda x: x.bytes_in
+    ),
+    Figure(
+        COUNTER,
+        "link_out_bytes",
+        "Bytes that went out, by link.",
+        lambda x: x.bytes_out,
+    ),
+    Figure(
+        COUNTER,
+        "link_dropped",
+        "Messages that were lost because somebody was too slow, by link.",
+        lambda link: link.dropped,
+    ),
+    Figure(
+        COUNTER,
+        "link_reconnects",
+        "Connections of those who had been there before, by link.",
+        lambda link: link.reconnects,
+    ),
+    Figure(GAUGE, "link_queue", "Messages that wait, by link.", lambda x: x.queued),
+    Figure(
+        GAUGE,
+        "link_connected",
+        "Whether a link is connected, by link.",
+        lambda link: link.state == "connected",
+    ),
+)
+"""What is told of the hub's own links and of its bridges."""
+
+
 class Census(NamedTuple):
     """What the swarm counts, at one moment."""
 
     agents: Mapping[str, int]
     tasks: Mapping[str, int]
     dead_letters: int
+    letters: int
 
     @classmethod
     def of(cls, swarm: Swarm) -> Self:
         """Take it."""
         tasks = {state: swarm.task_counts[state] for state in get_args(TaskState)}
-        return cls(dict(swarm.counts), tasks, swarm.dead_deliveries)
+        dead, letters = swarm.dead_deliveries, swarm.dead_letters
+        return cls(dict(swarm.counts), tasks, dead, letters)
 
 
 class HubCollector(Collector):
@@ -161,6 +248,12 @@ class HubCollector(Collector):
             "Dead deliveries that were not retried.",
             self._census.dead_letters,
         )
+        yield GaugeMetricFamily(
+            "swarmtui_letters",
+            "Letters of transports that are dead; 1,000 stands for more, too.",
+            self._census.letters,
+        )
+        yield from self._links()
         yield self._refusals()
         latency = GaugeMetricFamily(
             "swarmtui_latency_seconds",
@@ -172,6 +265,25 @@ class HubCollector(Collector):
             shares, self._office.hub.stats.percentiles(*shares), strict=True
         ):
             latency.add_metric([str(share)], ms / 1000)
+        yield latency
+
+    def _links(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        links = self._office.links.standing(self._office.url)
+        for figure in FIGURES:
+            family = figure.kind(
+                f"swarmtui_{figure.name}", figure.about, labels=["link"]
+            )
+            for link in links:
+                family.add_metric([link.name], figure.read(link))
+            yield family
+        latency = GaugeMetricFamily(
+            "swarmtui_link_latency_seconds",
+            "How long the latest 1,024 messages of a link took, by link and quantile.",
+            labels=["link", "quantile"],
+        )
+        for link in links:
+            latency.add_metric([link.name, "0.5"], link.latency.p50 / 1000)
+            latency.add_metric([link.name, "0.99"], link.latency.p99 / 1000)
         yield latency
 
     def _refusals(self) -> CounterMetricFamily:

@@ -59,6 +59,8 @@ class Office:
 
     def __post_init__(self) -> None:
         self.links = Links(self.hub.now)
+        self.links.agents.queue = lambda: (self.mailroom.queued, 0)
+        self.links.watchers.queue = lambda: (self.watchers.queued, 0)
         self.bus = Bus(self.hub, self.links, self.taps)
         self.dead_letters = DeadLetters(self.hub, self.bus)
         self.claims = Claims(self.hub)

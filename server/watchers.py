@@ -16,7 +16,7 @@ from server.asgi import dumps
 from server.connection import Connection
 from server.core import Swarm
 from server.core.tables import Tables
-from server.hub import FED, Hub, Pushed, count_tasks, encode_turn
+from server.hub import FED, Hub, Pushed, count_tasks, encode_turn, fed
 
 ROWS: Final = 1000
 """Rows in one frame of a snapshot."""
@@ -91,6 +91,11 @@ class Watcher:
         """Whether it has its snapshot and keeps up."""
         return self._mode == "live" and not self.connection.congested
 
+    @property
+    def queued(self) -> int:
+        """How many events and rows wait for it."""
+        return self._weight
+
     async def snapshot(self) -> None:
         """Send everything that is known, then every turn after it."""
         self._mode = "copying"
@@ -132,11 +137,7 @@ class Watcher:
         """Take a picture; what was pushed until now is in it."""
         self.hub.subscribe(self)
         self._clear()
-        rows = {
-            table: list(getattr(swarm, table).values())
-            for table in FED
-            if table != "tasks"
-        }
+        rows = {table: fed(swarm, table) for table in FED if table != "tasks"}
         rows["tasks"] = notable(swarm, TASKS)
         return Picture(swarm.cursor, rows, count_tasks(swarm))
 
@@ -200,6 +201,11 @@ class Watchers:
     def remove(self, watcher: Watcher) -> None:
         """Count one out."""
         self._all.discard(watcher)
+
+    @property
+    def queued(self) -> int:
+        """How many events and rows wait for somebody."""
+        return sum(watcher.queued for watcher in self._all)
 
     def tell(self, text: bytes) -> None:
         """Write a frame to everybody who keeps up."""

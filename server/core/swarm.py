@@ -179,6 +179,11 @@ class Swarm:
         """How many deliveries are dead and were not retried."""
         return self.dead_mail.total()
 
+    @property
+    def dead_letters(self) -> int:
+        """How many letters in memory are dead."""
+        return len(self._settled.get("dead letters", ()))
+
     def waiting(self, agent: str) -> int:
         """Return how many deliveries are neither done nor dead, those to come too."""
         there = len(self.mail.get(agent, ())) - self.dead_mail[agent]

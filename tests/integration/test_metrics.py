@@ -3,9 +3,16 @@
 import re
 from pathlib import Path
 
+from agentkit.settings import Endpoint
+from agentkit.transports import Event
+from agentkit.transports.hub import HubTransport
 from tests.integration.conftest import RunningHub, Start
+from tests.integration.test_letters import told as told_of_letter
 
 OPERATION = Path(__file__).parents[2] / "docs" / "operation.md"
+
+
+async def ignore(_event: Event) -> None: ...
 
 
 def figures(hub: RunningHub) -> dict[str, float]:
@@ -43,6 +50,44 @@ def test_the_queue_is_told_by_state_with_claims_and_dead_ones(
     assert told["swarmtui_tasks_dead_total"] == 1
     assert told["swarmtui_leases_expired_total"] == 0
     assert told["swarmtui_dead_letters"] == 0
+
+
+async def test_the_bus_and_every_link_tell_theirs(fresh: RunningHub) -> None:
+    async with (
+        HubTransport(Endpoint(fresh.url, fresh.token), name="hears") as hears,
+        HubTransport(Endpoint(fresh.url, fresh.token), name="says") as says,
+    ):
+        await hears.subscribe("job.*", ignore)
+        for _ in range(3):
+            await says.publish(Event("job.made"))
+        await says.publish(Event("other.made"))
+        await says.tell(told_of_letter("L1", "works"))
+        told = figures(fresh)
+
+    assert told["swarmtui_bus_messages_total"] == 4
+    assert told["swarmtui_bus_delivered_total"] == 3
+    assert told["swarmtui_bus_connections"] == 2
+    # Each transport subscribes to what is requeued.
+    assert told["swarmtui_bus_patterns"] == 3
+    assert told['swarmtui_link_connected{link="bus"}'] == 1
+    assert told['swarmtui_link_dropped_total{link="bus"}'] == 0
+    assert told['swarmtui_link_received_total{link="bus"}'] >= 10
+    assert told['swarmtui_link_in_bytes_total{link="bus"}'] > 0
+    assert 0 < told['swarmtui_link_latency_seconds{link="bus",quantile="0.5"}'] < 10
+    assert told["swarmtui_letters"] == told["swarmtui_letters_dead_total"] == 1
+
+
+def test_requests_are_a_link(fresh: RunningHub) -> None:
+    before = figures(fresh)
+    fresh.report("a1", "idle")
+
+    told = figures(fresh)
+
+    received = 'swarmtui_link_received_total{link="http"}'
+    # The report, and the figures of before.
+    assert told[received] - before[received] == 2
+    assert told['swarmtui_link_queue{link="http"}'] == 1
+    assert told['swarmtui_link_latency_seconds{link="http",quantile="0.99"}'] > 0
 
 
 def test_the_store_tells_its_size_and_the_time_of_its_commits(start: Start) -> None:

@@ -28,6 +28,7 @@ from server.claims import Claims
 from server.connection import BAD_FRAME, RESTARTING
 from server.core import Rules
 from server.hub import Hub
+from server.links import Links
 from server.mailroom import Mailroom
 from server.office import Office
 from server.revocations import Revocations
@@ -150,6 +151,7 @@ class Machine:
         return SimpleNamespace(
             hub=self.hub,
             settings=SETTINGS,
+            links=Links(self.world.now),
             mailroom=self.mailroom,
             claims=self.claims,
             revocations=self.revocations,
