@@ -144,10 +144,20 @@ def encode_turn(
     if counts:
         frame["counts"] = counts
     for table in FED:
-        changed: Mapping[str, Any] = getattr(rows, table)
-        if changed:
-            frame[table] = list(changed.values())
+        if changed := fed(rows, table):
+            frame[table] = changed
     return orjson.dumps(frame).decode()
+
+
+def fed(rows: Swarm | Tables, table: str) -> list[Any]:
+    """Return the rows of a table that watchers mirror.
+
+    Of messages they get the events alone: there may be any number, with large bodies.
+    """
+    found: Mapping[str, Any] = getattr(rows, table)
+    if table == "broadcasts":
+        return [row for row in found.values() if not row.is_message]
+    return list(found.values())
 
 
 def count_tasks(swarm: Swarm) -> dict[str, int]:

@@ -9,7 +9,7 @@ from agentkit.protocol import AgentReported, Logged
 from agentkit.rows import Agent, Delivery, HelpRequest, Task, presence
 from swarmtui.model import Model
 from swarmtui.orders import why_present
-from swarmtui.telling import tell
+from swarmtui.telling import tell, words_of
 from swarmtui.text import (
     AT_MOST_ONCE,
     GLYPHS,
@@ -21,7 +21,7 @@ from swarmtui.text import (
     plural,
     safe,
 )
-from swarmtui.work import lease_bar
+from swarmtui.work import lease_bar, progress_bar
 
 LABEL = 9
 """How wide the names of facts are."""
@@ -57,6 +57,8 @@ def leases(held: Sequence[Task], now: datetime, width: int) -> Content:
 
 def _lease_line(task: Task, now: datetime, width: int) -> Content:
     left = lease_bar(task, now) or "no lease"
+    if task.progress is not None:
+        left = f"{progress_bar(task)}  {left}"
     name = clip(safe(f"{task.id} {task.title}"), max(width - len(left) - 4, 1))
     return Content.assemble(
         ("● ", "$st-busy"),
@@ -242,9 +244,13 @@ def carried(model: Model, row: Delivery) -> str:
         case "task":
             task = model.tasks.get(row.ref)
             return f"{row.ref} {task.title}" if task else row.ref
-        case "broadcast" | "message":
+        case "broadcast":
             sent = model.broadcasts.get(row.ref)
             return f"“{sent.text}”" if sent else row.ref
+        case "message":
+            said = model.said.get(row.ref)
+            sender = (said.agent or said.by or "hub") if said else ""
+            return f"{sender}: {words_of(said)}" if said else row.ref
         case "answer":
             request = model.helps.get(row.ref)
             return f"“{request.answer}”" if request else row.ref

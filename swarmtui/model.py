@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from agentkit.coordinator import Heard, Link, Stats
+from agentkit.protocol import MessageSent
 from agentkit.rows import Agent, Broadcast, Delivery, HelpRequest, Severity, Task
 from swarmtui.work import group_counts
 
@@ -103,6 +104,8 @@ class Model:
         self.link: Link | None = None
         self.stats: Stats | None = None
         self.traffic: deque[Heard] = deque(maxlen=TRAFFIC)
+        self.said: dict[str, MessageSent] = {}
+        """The newest messages between agents, by id."""
         self.rates: deque[float] = deque(maxlen=BEATS)
         """Messages a second, one figure a second."""
         self.delays: deque[float] = deque(maxlen=BEATS)
@@ -122,6 +125,7 @@ class Model:
         self._put_tasks(batch)
         self.broadcasts.update(batch.broadcasts)
         self.traffic.extend(batch.events)
+        self._listen(batch.events)
         self._beat(batch.beats)
         self.link = batch.link or self.link
         return Delta(
@@ -246,6 +250,16 @@ class Model:
         for key in batch.gone:
             self.tasks.pop(key, None)
         self.task_counts = Counter(batch.task_counts)
+
+    def _listen(self, events: Iterable[Heard]) -> None:
+        """Keep what agents say to each other, as long as the traffic is kept."""
+        for heard in events:
+            if heard.subject != MessageSent.subject:
+                continue  # it need not be decoded
+            if isinstance(said := heard.event, MessageSent):
+                self.said[said.message] = said
+        while len(self.said) > TRAFFIC:
+            del self.said[next(iter(self.said))]
 
     def _put_help(self, request: HelpRequest) -> None:
         self.helps[request.id] = request

@@ -25,6 +25,7 @@ from agentkit.protocol import (
     LetterDead,
     LetterDiscarded,
     LetterRequeued,
+    MessageSent,
     ReportRefused,
     TaskAssigned,
     TaskCancelled,
@@ -33,10 +34,12 @@ from agentkit.protocol import (
     TaskEnqueued,
     TaskExtended,
     TaskLeased,
+    TaskProgressed,
     TaskReady,
     TaskReleased,
     TaskRequeued,
     TaskStarted,
+    TaskWatched,
     TokenCreated,
     TokenRevoked,
 )
@@ -48,8 +51,11 @@ STEPS = frozenset(
         "delivery.acked",
         "delivery.done",
         "hub.started",
+        "message.sent",
         "task.extended",
+        "task.progressed",
         "task.ready",
+        "task.watched",
     }
 )
 """Subjects of mere steps, which deserve no line in the ticker."""
@@ -75,6 +81,11 @@ def tell(event: Event) -> Told:
 def is_news(subject: str) -> bool:
     """Say whether events of a subject deserve the ticker; the rest are mere steps."""
     return subject not in STEPS
+
+
+def is_of_note(subject: str) -> bool:
+    """Say whether events of a subject belong in the history of their agent."""
+    return is_news(subject) or subject == MessageSent.subject
 
 
 def is_call(subject: str) -> bool:
@@ -168,6 +179,16 @@ def _worked(event: TaskStarted | TaskLeased | TaskExtended | TaskReady) -> Told:
             return Told("idle", "ready", event.task)
 
 
+def _followed(event: TaskProgressed | TaskWatched) -> Told:
+    match event:
+        case TaskProgressed():
+            share = "" if event.progress is None else f" {event.progress:.0%}"
+            return Told("busy", "goes on", f"{event.task}{share} {event.note}".strip())
+        case TaskWatched():
+            word = "watches" if event.on else "looks away"
+            return Told("", word, event.task)
+
+
 def _ended(event: Event) -> Told:
     match event:
         case TaskDone():
@@ -177,6 +198,8 @@ def _ended(event: Event) -> Told:
             return Told("blocked", event.cause, f"{event.task}{reason}")
         case TaskDead():
             return Told("help", "dead", f"{event.task}: {event.reason}")
+        case TaskProgressed() | TaskWatched():
+            return _followed(event)
         case _:
             return _linked(event)
 
@@ -224,9 +247,8 @@ def _written_off(event: Event) -> Told:
 
 def _delivered(event: Event) -> Told:
     match event:
-        case BroadcastSent():
-            to = plural(len(event.recipients), "agent")
-            return Told("", "broadcast", f"“{event.text}” to {to}")
+        case BroadcastSent() | MessageSent():
+            return _said(event)
         case DeliverySent():
             return Told("", "sent", plural(len(event.deliveries), "delivery"))
         case DeliveryAcked():
@@ -237,6 +259,22 @@ def _delivered(event: Event) -> Told:
             return _failed(event)
         case _:
             return _let_in(event)
+
+
+def _said(event: BroadcastSent | MessageSent) -> Told:
+    if isinstance(event, BroadcastSent):
+        to = plural(len(event.recipients), "agent")
+        return Told("", "broadcast", f"“{event.text}” to {to}")
+    kind = "call" if event.call else "answer" if event.answers else "message"
+    many = len(event.recipients) != 1
+    to = event.to or ", ".join(event.recipients)
+    reach = f" ({len(event.recipients)})" if many else ""
+    return Told("", kind, f"→ {to}{reach}: {words_of(event)}")
+
+
+def words_of(message: MessageSent) -> str:
+    """Return what a message says, still to be made safe: its text, else its body."""
+    return f"“{message.text}”" if message.text else str(dict(message.body))
 
 
 def _failed(event: DeliveryDead | DeliveryRetried) -> Told:

@@ -43,7 +43,7 @@ SIGNS: Mapping[TaskState, Sign] = {
 """The sign of each state of a task; a word and a colour go with it."""
 
 BAR = 5
-"""Cells of the bar of a lease."""
+"""Cells of the bar of a lease, and of that of progress."""
 
 
 def group_of(row: Letter) -> Group:
@@ -100,6 +100,14 @@ def lease_bar(task: Task, now: datetime) -> str:
     share = left / task.lease if task.lease > 0 else 0.0
     cells = max(0, min(BAR, round(share * BAR)))
     return f"{'━' * cells}{'┄' * (BAR - cells)} {duration(left):>4}"
+
+
+def progress_bar(task: Task) -> str:
+    """Return how much of a task is done as a bar and a share; empty when untold."""
+    if task.progress is None:
+        return ""
+    cells = max(0, min(BAR, int(task.progress * BAR)))
+    return f"{'▰' * cells}{'▱' * (BAR - cells)} {task.progress:>4.0%}"
 
 
 def since(row: Letter) -> datetime:

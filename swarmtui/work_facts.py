@@ -20,7 +20,7 @@ from swarmtui.facts import (
 from swarmtui.model import Model
 from swarmtui.telling import tell, whom
 from swarmtui.text import GLYPHS, ago, clip, clock, duration, fit, plural, safe
-from swarmtui.work import SIGNS, lease_bar, sign, since, wanted
+from swarmtui.work import SIGNS, lease_bar, progress_bar, sign, since, wanted
 
 INKS = {"dim": "ink-dim", "faint": "ink-faint"}
 FIELDS = 12
@@ -66,6 +66,9 @@ def _known(model: Model, task: Task, now: datetime) -> list[tuple[str, str]]:
         ("tries", f"{task.attempts} of {task.max_attempts}"),
         ("made", f"{ago(task.created, now)} ago{_by(task.by)}"),
         ("lease", _lease(task, now)),
+        ("progress", progress_bar(task)),
+        ("note", task.note),
+        ("watched", f"by {', '.join(task.watchers)}" if task.watchers else ""),
         ("fence", f"{task.fence:,}" if task.fence and task.is_held else ""),
     ]
 

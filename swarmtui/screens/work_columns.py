@@ -14,6 +14,7 @@ from swarmtui.work import (
     Letter,
     ink,
     lease_bar,
+    progress_bar,
     sign,
     since,
     tries,
@@ -95,6 +96,25 @@ LEASE: Column[Task] = Column(
     style=lambda task: "busy" if task.lease_until else "faint",
     timed=True,
 )
+PROGRESS: Column[Task] = Column(
+    key="progress",
+    title="PROGRESS",
+    width=10,
+    text=lambda task, _: progress_bar(task),
+    sort=lambda task: (task.progress or 0.0, task.id),
+    style=lambda _: "done",
+    min_width=88,
+)
+NOTE: Column[Task] = words(
+    "note",
+    "NOTE",
+    lambda task: task.note,
+    width=10,
+    flex=2,
+    sorts=False,
+    style=lambda _: "dim",
+    min_width=120,
+)
 HELD: Column[Task] = age("held", "FOR", since, width=4, min_width=72)
 REASON: Column[Task] = words(
     "reason",
@@ -145,7 +165,10 @@ WORK: Mapping[Group, tuple[tuple[Column[Task], ...], Sort]] = {
         (STATE, TASK, TITLE, PRIORITY, NEEDS, TRIES, WAITS, REASON),
         Sort("prio"),
     ),
-    "leased": ((STATE, TASK, TITLE, AGENT, TRIES, HELD, LEASE), Sort("lease")),
+    "leased": (
+        (STATE, TASK, TITLE, AGENT, PROGRESS, NOTE, TRIES, HELD, LEASE),
+        Sort("lease"),
+    ),
     "done": ((STATE, TASK, TITLE, AGENT, AGO, OUTCOME), Sort("ago", falling=True)),
 }
 """What each group of tasks shows, and its order to begin with."""

@@ -1,7 +1,12 @@
 """What the detail pane says of agents and their work."""
 
+from collections import deque
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
+from agentkit.coordinator import Heard
+from agentkit.protocol import MessageSent
 from agentkit.rows import Delivery
 from swarmtui.facts import agent_facts, leases, mailbox
 from swarmtui.model import Batch, Model
@@ -45,6 +50,39 @@ def test_the_leases_of_an_agent_are_told_with_what_is_left() -> None:
 
 def test_dead_mail_is_told_with_its_reason() -> None:
     assert "† KeyError" in mailbox(Model(), [DEAD], 60).plain
+
+
+def test_mail_from_another_agent_is_told_with_who_sent_it_and_what() -> None:
+    model = Model()
+    said: Any = {"at": NOW, "agent": "b", "to": "a", "recipients": ("a",)}
+    messages = (
+        MessageSent(message="x", text="the build\nis red", **said),
+        MessageSent(message="y", body={"method": "add"}, **said),
+    )
+    model.apply(Batch(events=deque(Heard(n, one) for n, one in enumerate(messages))))
+    mail = [replace(DEAD, kind="message", ref=ref, state="done") for ref in "xyz"]
+
+    lines = mailbox(model, mail, 60).plain.splitlines()
+
+    assert lines[0].endswith("b: “the build is red”")
+    assert lines[1].endswith("b: {'method': 'add'}")
+    assert lines[2].endswith("z")
+
+
+def test_a_task_tells_how_far_it_is_and_who_watches() -> None:
+    held = task(
+        "T1", "a", state="leased", progress=0.42, note="4 of 10", watchers=("b", "c")
+    )
+
+    told = task_facts(Model(), held, NOW, 60).plain
+    line = leases([held], NOW, 60).plain
+    untold = task_facts(Model(), task("T2", "a", state="leased"), NOW, 60).plain
+
+    assert "▰▰▱▱▱  42%" in told
+    assert "4 of 10" in told
+    assert "by b, c" in told
+    assert "▰▰▱▱▱  42%" in line
+    assert "progress" not in untold
 
 
 def test_a_dead_delivery_is_told_in_full() -> None:

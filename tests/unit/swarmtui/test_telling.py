@@ -5,8 +5,8 @@ from typing import Any, get_args
 import pytest
 
 from agentkit.codec import EVENTS, decode
-from agentkit.protocol import AgentReported, Event, HelpAsked
-from swarmtui.telling import is_news, tell, whom
+from agentkit.protocol import AgentReported, Event, HelpAsked, MessageSent
+from swarmtui.telling import is_news, is_of_note, tell, whom
 from swarmtui.text import GLYPHS
 from tests.unit.swarmtui.conftest import NOW
 
@@ -39,6 +39,8 @@ FIELDS: dict[str, Any] = {
     "max_attempts": 3,
     "cause": "failed",
     "left_out": 0,
+    "progress": 0.4,
+    "on": True,
 }
 
 OF_THEIR_OWN: dict[str, dict[str, Any]] = {
@@ -93,6 +95,29 @@ def test_what_an_agent_writes_cannot_act_on_the_terminal() -> None:
 
     assert "\x1b" not in tell(hostile).text
     assert whom(hostile) == "a"
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, ("", "message", "→ b: “hello”")),
+        ({"call": "c1"}, ("", "call", "→ b: “hello”")),
+        ({"answers": "c1", "text": ""}, ("", "answer", "→ b: {'n': 1}")),
+        (
+            {"to": "x.*", "recipients": ("b", "c")},
+            ("", "message", "→ x.* (2): “hello”"),
+        ),
+        ({"to": "", "about": "T1"}, ("", "message", "→ b: “hello”")),
+    ],
+)
+def test_a_message_is_told_with_whom_it_is_for(
+    fields: dict[str, Any], told: tuple[str, str, str]
+) -> None:
+    said: dict[str, Any] = {"to": "b", "recipients": ("b",), "text": "hello"}
+    said |= {"body": {"n": 1}, **fields}
+
+    assert tell(MessageSent(at=NOW, message="m1", agent="a", **said)) == told
+    assert is_of_note("message.sent")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from swarmtui.work import (
     group_counts,
     group_of,
     lease_bar,
+    progress_bar,
     tries,
     wanted,
     when,
@@ -58,6 +59,14 @@ def test_a_lease_runs_down_as_a_bar(left: int, drawn: str) -> None:
     row = task("T1", "a", state="leased", lease=60.0, lease_until=until)
 
     assert lease_bar(row, NOW) == drawn
+
+
+@pytest.mark.parametrize(
+    ("progress", "drawn"),
+    [(None, ""), (0.0, "▱▱▱▱▱   0%"), (0.99, "▰▰▰▰▱  99%"), (1.0, "▰▰▰▰▰ 100%")],
+)
+def test_progress_fills_a_bar(progress: float | None, drawn: str) -> None:
+    assert progress_bar(task("T1", "a", state="leased", progress=progress)) == drawn
 
 
 def test_the_time_that_matters_depends_on_the_state() -> None:
