@@ -7,12 +7,13 @@ from agentkit.transports import Event
 from agentkit.transports.nats import NatsTransport
 
 
-async def main(url: str, prefix: str, ack_wait: str) -> None:
-    """Say the number of each event when its handler begins; the third never ends."""
+async def main(url: str, prefix: str, ack_wait: str, stuck: str) -> None:
+    """Say the number of each event when it is handled; one of them never is."""
 
     async def handle(event: Event) -> None:
+        await asyncio.sleep(0.002)
         print(event.data["n"], flush=True)
-        if event.data["n"] == 2:
+        if event.data["n"] == int(stuck):
             await asyncio.Event().wait()
 
     async with NatsTransport(

@@ -4,7 +4,8 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -642,27 +643,77 @@ async def test_who_leaves_gives_back_what_it_holds(made: Made) -> None:
     assert sorted(box.numbers) == list(range(51, 200))
 
 
+Work = Callable[[int], Awaitable[Process]]
+
+
+@pytest.fixture
+async def work(nats_server: NatsServer, prefix: str) -> AsyncIterator[Work]:
+    """Starts processes that share the work, and is rid of them after the test."""
+    started: list[Process] = []
+
+    async def start(stuck: int = -1) -> Process:
+        worker = await asyncio.create_subprocess_exec(
+            *(sys.executable, WORKER, nats_server.url, prefix, "1.0", str(stuck)),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        started.append(worker)
+        return worker
+
+    yield start
+    for worker in started:
+        await kill(worker)
+
+
+async def kill(worker: Process) -> None:
+    if worker.returncode is None:
+        worker.kill()
+        await worker.communicate()
+
+
+async def handled(worker: Process, count: int) -> list[int]:
+    """Return the numbers of the next events that a process says it has handled."""
+    assert worker.stdout
+    async with asyncio.timeout(30):
+        return [int(await worker.stdout.readline()) for _ in range(count)]
+
+
 async def test_what_a_killed_process_had_goes_to_another(
-    made: Made, nats_server: NatsServer, prefix: str
+    made: Made, work: Work
 ) -> None:
     transport, box = made(persistent=True, ack_wait=1.0), Box()
     await transport.connect()
     await numbered(transport, range(6))
-    worker = await asyncio.create_subprocess_exec(
-        *(sys.executable, WORKER, nats_server.url, prefix, "1.0"),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert worker.stdout
-    async with asyncio.timeout(30):
-        handled = [int(await worker.stdout.readline()) for _ in range(3)]
-    worker.kill()
-    await worker.wait()
+    worker = await work(2)
+    first = await handled(worker, 3)
+    await kill(worker)
 
     await transport.subscribe("job.*", box, name="workers")
 
     await box.until(lambda events: {e.data["n"] for e in events} >= {2, 3, 4, 5})
-    assert handled == [0, 1, 2]
+    assert first == [0, 1, 2]
     assert 0 not in box.numbers, "what was acknowledged before is not handled again"
+
+
+async def test_nothing_is_lost_while_processes_are_killed(
+    made: Made, work: Work
+) -> None:
+    transport, box, killed = made(persistent=True, ack_wait=1.0), Box(), 4
+    await transport.connect()
+    publishing = asyncio.create_task(numbered(transport, range(400)))
+    seen: list[int] = []
+
+    for _ in range(killed):
+        worker = await work(-1)
+        seen += await handled(worker, 40)
+        worker.kill()
+        said, _ = await worker.communicate()
+        seen += map(int, said.split())
+    await publishing
+    await transport.subscribe("job.*", box, name="workers")
+
+    await box.until(lambda _: {*seen, *box.numbers} == set(range(400)))
+    twice = len(seen) + len(box.events) - 400
+    assert twice <= killed * 2, "only what was under way is handled again"
 
 
 async def test_an_event_that_ends_every_process_becomes_a_letter(
