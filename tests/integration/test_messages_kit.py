@@ -1,7 +1,7 @@
 """Agents send each other messages and call each other, through a real hub."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from agentkit.errors import CallFailed, CallTimeout, Conflict, Invalid, NotFound
 from agentkit.inbox import CALLS
 from agentkit.remote import current_call
 
-Join = Callable[..., Any]
+Join = Callable[..., Awaitable[Agent]]
 
 
 @pytest.fixture(autouse=True)
@@ -281,7 +281,7 @@ async def test_a_method_may_call_back(join: Join) -> None:
 
     @other.on_call("greet")
     async def greet() -> str:
-        return "hello " + await other.call(current_call().sender, "name")
+        return f"hello {await other.call(current_call().sender, 'name')}"
 
     assert await caller.call(other.id, "greet") == "hello caller"
 
