@@ -6,14 +6,15 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from agentkit.errors import Invalid
 from agentkit.subjects import matches
 from agentkit.transports.errors import ConnectionError, TransportError  # noqa: A004
 from agentkit.transports.events import Event
 from agentkit.transports.jetstream import Stream
-from agentkit.transports.nats_errors import failing_as, is_of_nats
+from agentkit.transports.jetstream_held import ACK, NEVER, Held, Place
+from agentkit.transports.nats_errors import failing_as
 from agentkit.transports.nats_link import Link
 from agentkit.transports.worker import Bury, Delivery, Subscription
 
@@ -40,21 +41,12 @@ STILL_THERE, IN_TIME = "100", "408"
 FULFILLED: Final = ("batch completed", "message size exceeds maxbytes")
 """What the server says of a request that it is done with, as it should be."""
 
-ACK, NAK, WORKING, NEVER = b"+ACK", b"-NAK", b"+WPI", b"+TERM"
-
-
-class Place(NamedTuple):
-    """Where an event stands in the stream; one made anew has other places."""
-
-    sequence: int
-    stored: float
-
 
 class Feed:
     """The events of a subscription that this process has fetched.
 
-    It outlives connections: what came by one and is not acknowledged stays ours over
-    the next, and is handled before what is new.
+    What came by one connection and is not acknowledged is handled over the next before
+    what is new.
 
     It holds about as much as is handled in a second, and begins with one event: who is
     slow leaves the work to others, and an event that ends its process takes few others
@@ -80,7 +72,6 @@ class Feed:
         self._stream = stream
         self._subscription = subscription
         self._bury = bury
-        self._link = link
         self._garbage = garbage
         self._most = min(subscription.limits.messages, FETCHED)
         self._window = 1
@@ -90,12 +81,7 @@ class Feed:
         self._request = 0
         """The number of the latest request."""
         self._waiting: deque[tuple[Place, Msg]] = deque()
-        self._held: dict[Place, str] = {}
-        """The subjects on which the server is told of what is ours."""
-        self._owed: deque[str] = deque(maxlen=FETCHED)
-        """Those on which it is still to be told that an event is done with."""
-        self._touched = 0.0
-        """When it last heard that what is held is."""
+        self._held = Held(link, stream.ack_wait)
         self._trouble = ""
         self._news = asyncio.Event()
 
@@ -115,26 +101,29 @@ class Feed:
         from nats.errors import Error
 
         self._trouble, self._asked = "", 0
-        requests, client = (
-            await self._stream.consumer(link, self._subscription),
-            link.client,
-        )
-        inbox = client.new_inbox()
+        client, inbox = link.client, link.client.new_inbox()
+        requests = await self._stream.consumer(link, self._subscription)
         with failing_as(ConnectionError, f"nothing comes from {self._stream.shown}"):
             listener = await client.subscribe(f"{inbox}.*", cb=self._arrived)
-            await self._resume()
-        keeping = asyncio.create_task(self._keep())
+            if not await self._held.resume():
+                self._waiting.clear()
+        keeping = asyncio.create_task(self._held.keep())
         try:
             while True:
                 place, message = await self._next(client, requests, inbox)
-                if delivery := await self._read(place, message):
-                    yield delivery
+                try:
+                    if delivery := await self._read(place, message):
+                        yield delivery
+                finally:
+                    if place in self._held:
+                        self._waiting.appendleft((place, message))
         finally:
             keeping.cancel()
             if client.is_connected:
                 with suppress(Error):
                     await listener.unsubscribe()
-                await self._give_back()
+                self._waiting.clear()
+                await self._held.give_back()
 
     # --- What comes -----------------------------------------------------------------
 
@@ -186,9 +175,8 @@ class Feed:
             self._asked = max(0, self._asked - 1)
             at = message.metadata
             place = Place(at.sequence.stream, at.timestamp.timestamp())
-            if place not in self._held:
+            if self._held.take(place, message.reply):
                 self._waiting.append((place, message))
-            self._held[place] = message.reply
         elif message.subject.endswith(f".{self._request}"):
             self._heard(message.headers or {})
         self._news.set()
@@ -212,15 +200,15 @@ class Feed:
             event = Event.decode(message.data)
         except Invalid:
             self._garbage()
-            await self._part(place, NEVER)
+            await self._held.part(place, NEVER)
             return None
         if not matches(self._subscription.pattern, event.name):
-            await self._part(place, ACK)
+            await self._held.part(place, ACK)
             return None
         if (times := message.metadata.num_delivered) > DELIVERIES:
             await self._bury(self._subscription, event, _never_ended(times))
             self._subscription.dead += 1
-            await self._part(place, ACK)
+            await self._held.part(place, ACK)
             return None
         now = asyncio.get_running_loop().time()
         return Delivery(event, len(message.data), partial(self._done, place, now))
@@ -232,57 +220,7 @@ class Feed:
         took = asyncio.get_running_loop().time() - since
         fit = int(1 / max(took, 1e-6))
         self._window = max(1, min(self._most, fit, 2 * self._window))
-        await self._part(place, ACK)
-
-    async def _part(self, place: Place, word: bytes) -> None:
-        """Tell the server what became of an event; later if it is away."""
-        if (reply := self._held.pop(place, "")) and not await self._say(reply, word):
-            self._owed.append(reply)
-
-    async def _say(self, reply: str, word: bytes) -> bool:
-        """Tell the server a word on what is held, and say whether that went out."""
-        link = self._link()
-        if link is None:
-            return False
-        try:
-            await link.client.publish(reply, word)
-        except Exception as error:
-            if not is_of_nats(error):
-                raise
-            return False
-        return True
-
-    async def _resume(self) -> None:
-        """Tell a new connection what is done and what is still ours.
-
-        What nothing was said of for too long may be another's, or come again.
-        """
-        for _ in range(len(self._owed)):
-            if not await self._say(reply := self._owed.popleft(), ACK):
-                self._owed.append(reply)
-        now = asyncio.get_running_loop().time()
-        if now - self._touched > self._stream.ack_wait:
-            self._held.clear()
-            self._waiting.clear()
-        await self._touch()
-
-    async def _keep(self) -> None:
-        """Say for ever that what is held is being worked on."""
-        while True:
-            await asyncio.sleep(self._stream.ack_wait / 3)
-            await self._touch()
-
-    async def _touch(self) -> None:
-        for reply in tuple(self._held.values()):
-            if not await self._say(reply, WORKING):
-                return
-        self._touched = asyncio.get_running_loop().time()
-
-    async def _give_back(self) -> None:
-        """Let others have what is held, at once."""
-        self._waiting.clear()
-        for place in tuple(self._held):
-            await self._part(place, NAK)
+        await self._held.part(place, ACK)
 
 
 def _never_ended(times: int) -> TransportError:

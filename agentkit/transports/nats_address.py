@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from agentkit.errors import Invalid
 from agentkit.transports.errors import ConnectionError, TransportError  # noqa: A004
 from agentkit.transports.nats_errors import is_of_nats, said
+from agentkit.transports.nats_tls import tls_context
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -189,7 +190,7 @@ class Address:
         }
         if not self.secure:
             return words
-        context = self._context()
+        context = tls_context(self.shown, self.ca_file, self.cert_file, self.key_file)
         from nats.errors import SecureConnWantedError
 
         def sure(word: str | None) -> Callable[[], str | None]:
@@ -205,22 +206,6 @@ class Address:
         words = words or {"token": None}
         return {"tls": context, **{key: sure(word) for key, word in words.items()}}
 
-    def _context(self) -> "_Context":
-        context = _Context(ssl.PROTOCOL_TLS_CLIENT)
-        try:
-            if self.ca_file:
-                context.load_verify_locations(self.ca_file)
-            else:
-                context.load_default_certs()
-            if self.cert_file:
-                context.load_cert_chain(self.cert_file, self.key_file or None)
-        except OSError as error:
-            raise TransportError(
-                f"the certificates for {self.shown} cannot be read ({said(error)}): "
-                "check ca_file, cert_file and key_file"
-            ) from None
-        return context
-
 
 _OPTIONS: Final[dict[str, Any]] = {
     "allow_reconnect": False,
@@ -232,21 +217,6 @@ _OPTIONS: Final[dict[str, Any]] = {
     "pending_size": UNSENT,
     "flush_timeout": TIMEOUT,
 }
-
-
-class _Context(ssl.SSLContext):
-    """How to talk TLS, and whether that came to pass.
-
-    A server says in the clear whether it wants TLS, and the client takes its word for
-    it: whoever sits between the two could deny it and be told the password.
-    """
-
-    used = False
-
-    def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
-        """Begin to talk TLS."""
-        self.used = True
-        return super().wrap_bio(*args, **options)
 
 
 async def hang_up(client: "Client") -> None:

@@ -593,6 +593,36 @@ async def test_what_is_stored_outlives_a_crash_of_the_server(own: NatsServer) ->
     assert other.numbers == list(range(51))
 
 
+async def test_a_letter_that_cannot_be_stored_is_written_when_it_can(
+    own: NatsServer,
+) -> None:
+    begun, release, box = Box(), asyncio.Event(), Box()
+
+    async def picky(event: Event) -> None:
+        await begun(event)
+        await release.wait()
+        if event.data["n"] == 0:
+            raise ValueError("no such order")
+        await box(event)
+
+    async with NatsTransport(own.url, persistent=True) as transport:
+        once = Retry(attempts=1)
+        await transport.subscribe("job.*", picky, name="box", retry=once)
+        await numbered(transport, range(10))
+        await begun.count(1)
+        own.kill()
+        await eventually(lambda: transport.metrics().state == "reconnecting")
+        release.set()
+        await eventually(lambda: transport.metrics().failed == 1)
+        assert transport.letters() == []
+
+        own.start()
+
+        await box.count(9)
+        assert box.numbers == list(range(1, 10))
+        assert [each.event.data["n"] for each in transport.letters()] == [0]
+
+
 async def test_what_a_handler_takes_long_for_stays_its_own(made: Made) -> None:
     boxes, release = [Box(), Box()], asyncio.Event()
 
