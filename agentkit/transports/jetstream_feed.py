@@ -120,8 +120,9 @@ class Feed:
         finally:
             keeping.cancel()
             if client.is_connected:
-                with suppress(Error):
-                    await listener.unsubscribe()
+                with suppress(Error, TimeoutError):
+                    async with asyncio.timeout(1):  # what is on its way is ours as well
+                        await listener.drain()  # type: ignore[no-untyped-call]
                 self._waiting.clear()
                 await self._held.give_back()
 
