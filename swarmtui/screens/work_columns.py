@@ -103,7 +103,7 @@ PROGRESS: Column[Task] = Column(
     text=lambda task, _: progress_bar(task),
     sort=lambda task: (task.progress or 0.0, task.id),
     style=lambda _: "done",
-    min_width=88,
+    min_width=72,
 )
 NOTE: Column[Task] = words(
     "note",
@@ -115,7 +115,7 @@ NOTE: Column[Task] = words(
     style=lambda _: "dim",
     min_width=120,
 )
-HELD: Column[Task] = age("held", "FOR", since, width=4, min_width=72)
+HELD: Column[Task] = age("held", "FOR", since, width=4, min_width=92)
 REASON: Column[Task] = words(
     "reason",
     "LAST FAILED WITH",

@@ -100,6 +100,7 @@ VIEWS = {
     "help-small": ("3 o", SMALL),
     "tasks": ("5", WIDE),
     "tasks-small": ("5 right", SMALL),
+    "tasks-leased": ("5 right", WIDE),
     "tasks-dead": ("5 left", WIDE),
     "tasks-dead-small": ("5 left enter", SMALL),
     "enqueue": ("5 e G o tab tab r u s t", WIDE),

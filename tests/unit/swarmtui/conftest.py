@@ -14,6 +14,8 @@ from agentkit.protocol import (
     DeliveryRetried,
     HelpAsked,
     HelpTaken,
+    LetterDiscarded,
+    LetterRequeued,
     Logged,
     TaskAssigned,
     TaskCancelled,
@@ -23,8 +25,10 @@ from agentkit.protocol import (
     TaskReleased,
     TaskRequeued,
 )
-from agentkit.rows import Agent, Broadcast, Delivery, HelpRequest, Task
+from agentkit.rows import Agent, Broadcast, Delivery, HelpRequest, Letter, Task
 from agentkit.settings import Endpoint
+from agentkit.traffic import Tapped
+from agentkit.transports.metrics import Metrics
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SKILLS = ("docs", "infra", "ndi", "python", "review", "rust", "sql", "video")
@@ -139,6 +143,10 @@ class StillSwarm(Coordinator):
         self.hub = {"started": (NOW - timedelta(hours=3, minutes=12)).isoformat()}
         self.given: list[tuple[str, ...]] = []
         """The orders that were given, in words."""
+        self.shown_links: list[Metrics] = []
+        """The hub's links."""
+        self.bus_letters: list[Letter] = []
+        """Messages that subscriptions gave up."""
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
 
     @property
@@ -185,6 +193,48 @@ class StillSwarm(Coordinator):
     def hear(self, *heard: Heard) -> None:
         """Let events arrive."""
         self._changes.put_nowait(Change(kind="turn", events=heard))
+
+    def pass_by(self, *messages: Tapped, dropped: int = 0) -> None:
+        """Let messages go by, after some that went too fast."""
+        self._changes.put_nowait(
+            Change(kind="traffic", traffic=messages, dropped=dropped)
+        )
+
+    def relate(self, *links: Metrics) -> None:
+        """Let the links have other figures."""
+        self.shown_links = list(links)
+        self._changes.put_nowait(Change(kind="links", links=links))
+
+    async def tap(self, pattern: str) -> None:
+        """Note what is to be shown."""
+        self.given.append(("tap", pattern))
+
+    async def links(self, *, follow: bool = False) -> list[Metrics]:
+        """Note whether they are followed, and return them."""
+        self.given.append(("links", str(follow)))
+        return self.shown_links
+
+    async def letters(self, **_: Any) -> list[Letter]:
+        """Return the letters that are dead."""
+        return self.bus_letters
+
+    async def unbury(self, letter: str, **_: Any) -> LetterRequeued:
+        """Note the order and let go of the letter."""
+        self.given.append(("unbury", letter))
+        event = LetterRequeued(at=NOW, letter=letter, by="you")
+        self._settle(letter, event)
+        return event
+
+    async def discard(self, letter: str, **_: Any) -> LetterDiscarded:
+        """Note the order and let go of the letter."""
+        self.given.append(("discard", letter))
+        event = LetterDiscarded(at=NOW, letter=letter, by="you")
+        self._settle(letter, event)
+        return event
+
+    def _settle(self, letter: str, event: LetterRequeued | LetterDiscarded) -> None:
+        self.bus_letters = [row for row in self.bus_letters if row.id != letter]
+        self.hear(Heard(301 + len(self.given), event))
 
     def beat(self, rate: float, delay: float) -> None:
         """Let a second of figures arrive."""
@@ -409,6 +459,8 @@ def _work(number: int, name: str, title: str, *rest: Any) -> Task:
         if state == "leased"
         else None,
         result={"pages": 12, "words": 3400} if state == "done" else {},
+        progress=number % 7 / 7 if state == "leased" else None,
+        note=f"{number % 7} of 7 parts" if state == "leased" else "",
         fence=60 + number,
         version=60 + number,
     )
