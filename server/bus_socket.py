@@ -53,7 +53,14 @@ class Session:
     async def run(self) -> None:
         """Welcome the connection, then take its frames until it goes."""
         cursor = await self._office.hub.ask(lambda swarm: swarm.cursor)
-        self._send({"type": "welcome", "name": self._member.name, "cursor": cursor})
+        self._send(
+            {
+                "type": "welcome",
+                "name": self._member.name,
+                "cursor": cursor,
+                "largest": self._office.settings.max_frame,
+            }
+        )
         while (text := await self._next()) is not None:
             frame = parse(BUS_FRAME, text)
             while wait := self._wait():  # noqa: ASYNC110

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from agentkit.errors import AgentkitError, HubError
+from agentkit.errors import AgentkitError
 from agentkit.link import ended, open_link
 from agentkit.settings import Endpoint, KitSettings, endpoint, load
 from agentkit.transports.base import Courier
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 PATIENCE: Final = 2.0
 """Seconds that the hub may take to answer."""
 
-LARGEST: Final = 2**20 - 64
-"""Bytes of an event that a hub takes unless it is set otherwise; the rest is frame."""
+AROUND: Final = 64
+"""Bytes of a frame beside the event in it, at most."""
 
 
 class HubTransport(Courier):
@@ -53,7 +53,6 @@ class HubTransport(Courier):
         url = hub if isinstance(hub, str) else hub.url if hub else ""
         super().__init__(name=name, url=url)
         self._hub = hub
-        self._largest = LARGEST
         self._own = [REQUEUE]
         """The reserved subjects that this transport listens to: no ``**`` has them."""
         self._numbers = count(1)
@@ -77,8 +76,11 @@ class HubTransport(Courier):
         try:
             self._socket = await open_link(hub, "/v1/bus")
             await self._greet(hub, self._socket)
-        except HubError as error:
-            raise ConnectionError(str(error)) from None
+        except BaseException as error:
+            await self._close()
+            if isinstance(error, AgentkitError):
+                raise ConnectionError(str(error)) from None
+            raise
 
     def _find(self) -> Endpoint:
         """Say where the hub is; asked again for each connection.
@@ -99,16 +101,18 @@ class HubTransport(Courier):
 
         Raises:
             HubError: the hub does not want us, or went away.
+            ConnectionError: it does not answer.
         """
-        from orjson import dumps
+        from orjson import dumps, loads
         from websockets.exceptions import ConnectionClosed
 
         try:
             hello = dumps({"type": "hello", "name": self.name})
             await socket.send(hello.decode())
-            await socket.recv(decode=False)
+            welcome = loads(await socket.recv(decode=False))
         except ConnectionClosed as error:
             raise ended(hub, error) from None
+        self._largest = welcome["largest"] - AROUND
         self._reader = asyncio.create_task(self._read(hub, socket))
         await self._listen_to_own()
 
@@ -136,8 +140,10 @@ class HubTransport(Courier):
                     self._hear(frame)
         except ConnectionClosed as error:
             gone = ConnectionError(str(ended(hub, error)))
-            self._give_up(gone)
-            self._lost(gone)
+        except (ValueError, LookupError, TypeError) as error:
+            gone = ConnectionError(f"the hub at {hub.url} said what is none: {error}")
+        self._give_up(gone)
+        self._lost(gone)
 
     def _hear(self, frame: Mapping[str, Any]) -> None:
         """Take an answer, or the news that something was lost."""
