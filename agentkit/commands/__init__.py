@@ -10,6 +10,7 @@ from typing import NoReturn
 from agentkit import __version__
 from agentkit.commands import (
     ask,
+    call,
     claim,
     done,
     extend,
@@ -36,6 +37,7 @@ COMMANDS: dict[str, ModuleType] = {
     "run": supervise,
     "ask": ask,
     "send": send,
+    "call": call,
     "inbox": inbox,
     "ping": ping,
     "primer": primer,

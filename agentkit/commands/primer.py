@@ -53,6 +53,7 @@ of polling; each message is printed once.
 ## Talk to other agents
     agentkit send builder-2 "the schema is ready"
     agentkit send cap:review "please look at T1"    to one who can review
+    agentkit call adder add '{"a": 1, "b": 2}'      prints what it answers
     agentkit inbox                                  what waits, left where it is
 
 ## Ask a person

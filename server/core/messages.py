@@ -112,7 +112,11 @@ def _repeated(known: Broadcast, wish: Send) -> list[Event]:
 def _check_call(swarm: Swarm, wish: Send, now: datetime) -> None:
     if not wish.agent:
         raise Invalid("a person has no mailbox for an answer: leave call out")
-    swarm.agent(wish.agent)
+    if wish.agent not in swarm.agents:
+        raise NotFound(
+            f"no agent {wish.agent!r} is known, so an answer has nowhere to go: report "
+            "first, as agentkit notify idle does"
+        )
     if swarm.call(wish.call) is not None:
         raise Conflict(f"a call {wish.call!r} was made before: give it another id")
     if wish.expires and wish.expires <= now:

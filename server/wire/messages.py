@@ -28,9 +28,11 @@ class SendFrame(MessageFields, total=False):
 
 
 class MessageWish(MessageFields, total=False):
-    """A message over HTTP: of an agent, else of a person."""
+    """A message over HTTP: of an agent, which may call, else of a person."""
 
     agent: str
+    call: str
+    expires: Moment | None
 
 
 def _of_a_person(wish: MessageFields) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """Messages from a shell: send, inbox and the progress of a task."""
 
 import json
+from asyncio import to_thread
 from typing import Any
 
+from agentkit import Agent
+from agentkit.settings import Endpoint
 from tests.integration.shell import Shell
 
 
@@ -64,6 +67,57 @@ def test_a_message_waits_on_disk_for_a_hub_that_is_away(
 
     assert (away.returncode, "1 report waits on disk" in away.stderr) == (0, True)
     assert json.loads(folder.read_text())["path"] == ["messages"]
+
+
+async def test_a_call_prints_what_the_other_agent_answers(
+    run: Shell, hub: Any, me: str
+) -> None:
+    hub.report(me, "idle")
+    where = Endpoint(hub.url, hub.token)
+    async with Agent(f"{me}-b", capabilities=[me], hub=where) as adder:
+
+        @adder.on_call("add")
+        async def add(a: int, b: int) -> int:
+            return a + b
+
+        @adder.on_call("fail")
+        async def fail() -> None:
+            raise ValueError("it is broken")
+
+        @adder.on_call("say")
+        async def say() -> str:
+            return "two words"
+
+        calls = (
+            ("call", f"{me}-b", "add", '{"a": 1, "b": 2}', "--json"),
+            ("call", f"cap:{me}", "say"),
+            ("call", f"{me}-b", "fail"),
+            ("call", f"{me}-b", "add", '{"a": 1}'),
+        )
+        done = [await to_thread(run, *words, "--agent", me) for words in calls]
+
+    added, said, failed, wrong = done
+    assert json.loads(added.stdout)["result"] == 3, added.stderr
+    assert said.stdout == "two words\n"
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert f"{me}-b answered: ValueError: it is broken" in failed.stderr
+    assert wrong.returncode == 1
+    assert not mailbox(hub, me)
+
+
+def test_a_call_that_nobody_answers_ends_with_its_time(
+    run: Shell, hub: Any, me: str
+) -> None:
+    hub.report(me, "idle")
+    hub.report(f"{me}-b", "idle")
+
+    unknown = run("call", f"{me}-nobody", "add", "--agent", me)
+    nowhere = run("call", f"{me}-b", "add", "--agent", f"{me}-new")
+    late = run("call", f"{me}-b", "add", "--agent", me, "--timeout", "0.5")
+
+    assert (unknown.returncode, nowhere.returncode, late.returncode) == (3, 3, 4)
+    assert "an answer has nowhere to go: report first" in nowhere.stderr
+    assert "has not answered within 0.5 s" in late.stderr
 
 
 def test_the_inbox_shows_what_waits_and_takes_nothing(

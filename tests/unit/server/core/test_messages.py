@@ -205,7 +205,7 @@ def test_whoever_sends_was_heard(trio: Any) -> None:
 
 def test_an_agent_that_was_never_heard_of_may_send_but_not_call(trio: Any) -> None:
     assert recipients(trio, "a", sender="new") == ("a",)
-    with pytest.raises(NotFound, match="no agent 'new' is known"):
+    with pytest.raises(NotFound, match="'new' is known, so an answer has nowhere"):
         trio.do(Send(agent="new", to="a", text="x", call="c"))
 
 
