@@ -126,10 +126,10 @@ class Tasks:
     Args:
         agent: asks.
         to: the address of the other one.
-        timeout: seconds that a call may take.
+        timeout: seconds that a call may take; None waits for as long as it takes.
     """
 
-    def __init__(self, agent: Agent, to: str, *, timeout: float = 30.0) -> None:
+    def __init__(self, agent: Agent, to: str, *, timeout: float | None = 30.0) -> None:
         self._agent = agent
         self._remote = agent.remote(to, timeout=timeout)
 

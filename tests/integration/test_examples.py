@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class Terminal:
     def __init__(self, cwd: Path, block: str) -> None:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         kept = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
+        self.lines: list[str] = []
         self.process = subprocess.Popen(
             ["bash", "-c", block],
             cwd=cwd,
@@ -63,9 +64,16 @@ class Terminal:
         """Read to the line that has a text in it; return that line."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
+            self.lines.append(line.rstrip())
             if text in line:
                 return line.rstrip()
         raise AssertionError(f"{text!r} was not said, exit code {self.process.wait()}")
+
+    def kill(self) -> None:
+        """Kill what runs, and read what it still said."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        assert self.process.stdout is not None
+        self.lines += [line.rstrip() for line in self.process.stdout]
 
     def close(self) -> None:
         with suppress(ProcessLookupError):
@@ -139,3 +147,109 @@ def test_the_lines_of_the_page_do_the_same_in_terminals_of_their_own(
         assert supervised.until("simulating") == CRASHED
         assert "python message_agent.py exited with 1" in supervised.until("restart")
         assert supervised.until("successfully") == HANDLED
+
+
+class Pushing:
+    """The example of push notifications, in a folder of its own."""
+
+    def __init__(self, stack: ExitStack, home: Path) -> None:
+        self._stack = stack
+        self._here = home / "push_notifications"
+        shutil.copytree(
+            EXAMPLES / "push_notifications",
+            self._here,
+            ignore=shutil.ignore_patterns("data", "__pycache__"),
+        )
+        page = (self._here / "README.md").read_text()
+        blocks = re.findall(r"```sh\npython (\w+).py\n```", page)
+        assert blocks == ["sentinel", "push_sender", "push_receiver", "client"]
+
+    def begin(self, program: str) -> Terminal:
+        terminal = Terminal(self._here, f"exec python {program}.py")
+        self._stack.callback(terminal.close)
+        return terminal
+
+
+@pytest.fixture
+def pushing(tmp_path: Path) -> Iterator[Pushing]:
+    with ExitStack() as stack:
+        yield Pushing(stack, tmp_path)
+
+
+def sent(task: str) -> list[str]:
+    """Return what the sender says of a task."""
+    said = [f"sent notification {one}" for one in notifications(task)]
+    begun = [f"configured endpoint for task {task}", f"running task {task}"]
+    return [f"PushSender {line}" for line in (*begun, *said, f"completed task {task}")]
+
+
+def got(task: str) -> list[str]:
+    return [f"PushReceiver got notification: {one}" for one in notifications(task)]
+
+
+def notifications(task: str) -> list[dict[str, str]]:
+    return [
+        {"task_id": task, "message": f"Notification #{number}"}
+        for number in range(1, 11)
+    ]
+
+
+def of_task(lines: list[str], task: str) -> list[str]:
+    return [line for line in lines if task in line]
+
+
+def test_ten_notifications_are_pushed_whoever_was_started_first(
+    pushing: Pushing,
+) -> None:
+    client, receiver, sender = map(
+        pushing.begin, ("client", "push_receiver", "push_sender")
+    )
+    pushing.begin("sentinel")
+    task = receiver.until("running task").rpartition(" ")[2]
+    sender.until("completed task")
+    own = receiver.until("completed task").rpartition(" ")[2]
+
+    assert client.process.wait(timeout=30) == 0
+    assert sender.lines == sent(task)
+    assert receiver.lines == [
+        f"PushReceiver running task: {task}",
+        *got(task),
+        f"PushReceiver completed task: {own}",
+    ]
+    assert own != task
+
+
+def test_no_notification_is_lost_when_the_receiver_is_killed_after_the_fourth(
+    pushing: Pushing,
+) -> None:
+    programs = ("sentinel", "push_sender", "push_receiver", "client")
+    _, sender, first, client = map(pushing.begin, programs)
+    first.until("Notification #4")
+    first.kill()
+    task = first.lines[0].rpartition(" ")[2]
+    sender.until("Notification #7")
+    second = pushing.begin("push_receiver")
+    second.until("completed task")
+    sender.until("completed task")
+
+    lives = [of_task(one.lines, "got notification") for one in (first, second)]
+    if lives[0][-1] == lives[1][0]:
+        del lives[1][0]  # it was killed before it could note that it printed this one
+    assert client.process.wait(timeout=30) == 0
+    assert len(lives[0]) in (4, 5)
+    assert lives[0] + lives[1] == got(task)
+    assert sender.lines == sent(task)
+
+
+def test_two_clients_at_once_are_not_mixed_up(pushing: Pushing) -> None:
+    programs = ("sentinel", "push_sender", "push_receiver", "client", "client")
+    _, sender, receiver, *clients = map(pushing.begin, programs)
+    tasks = [receiver.until("running task").rpartition(" ")[2] for _ in clients]
+    for terminal in (sender, sender, receiver, receiver):
+        terminal.until("completed task")
+
+    assert [client.process.wait(timeout=30) for client in clients] == [0, 0]
+    assert len(set(tasks)) == 2
+    for task in tasks:
+        assert of_task(sender.lines, task) == sent(task)
+        assert of_task(receiver.lines, task)[1:] == got(task)
