@@ -88,6 +88,8 @@ class Change:
     """In order; with a snapshot, those since the last turn that came."""
     missed: int = 0
     """With a snapshot: events that came in between and are not among `events`."""
+    anew: bool = False
+    """With a snapshot: what was told before was of another time, so forget it all."""
     agents: tuple[Agent, ...] = ()
     helps: tuple[HelpRequest, ...] = ()
     tasks: tuple[Task, ...] = ()

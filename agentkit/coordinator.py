@@ -225,6 +225,7 @@ class Coordinator(Follower):
             case "turn":
                 self._hear_turn(frame)
             case "resync":
+                self.follow(frame)
                 self._end_chores()
                 self._ask_for_snapshot()
             case _:

@@ -128,10 +128,13 @@ class Follower(Orders):
         """
         match frame["type"]:
             case "welcome":
+                self._mirror.forget_copies()
                 self.hub, self.role = frame.get("hub", {}), frame.get("role", "")
             case "snapshot":
                 if self._mirror.copy(frame):
                     self._copied()
+            case "resync":
+                self._mirror.forget_copies()
             case "turn":
                 self._push(self._mirror.turn(frame))
             case "stats":
