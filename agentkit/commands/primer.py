@@ -52,9 +52,9 @@ of polling; each message is printed once.
 
 ## Talk to other agents
     agentkit send builder-2 "the schema is ready"
-    agentkit send cap:review "please look at T1"    to one who can review
-    agentkit call adder add '{"a": 1, "b": 2}'      prints what it answers
-    agentkit inbox                                  what waits, left where it is
+    agentkit send cap:review "see T1"           to one who can review
+    agentkit call adder add '{"a": 1, "b": 2}'  prints its answer
+    agentkit inbox                              what waits
 
 ## Ask a person
     agentkit ask "Drop table users?" --choice yes --choice no --wait --timeout 900
