@@ -39,7 +39,7 @@ prints one JSON object per line, or exits with 4 when nothing came:
 kind `task`: do it: notify busy REF, work, notify completed REF.
 kind `broadcast`: body.text is for everybody; heed it.
 kind `answer`: body.text answers your body.question.
-kind `message`: message.text and message.body are from agent message.sender.
+kind `message`: message.text and .body come from message.sender.
 kind `helper`: help agent body.agent with body.question.
 After a restart, `agentkit wait --again` shows what you have not finished. Wait instead
 of polling; each message is printed once.
@@ -52,9 +52,9 @@ of polling; each message is printed once.
 
 ## Talk to other agents
     agentkit send builder-2 "the schema is ready"
-    agentkit send cap:review "see T1"           to one who can review
-    agentkit call adder add '{"a": 1, "b": 2}'  prints its answer
-    agentkit inbox                              what waits
+    agentkit send cap:review "see T1"     to one who can
+    agentkit call adder add '{"a": 1}'    prints its answer
+    agentkit inbox                        what waits
 
 ## Ask a person
     agentkit ask "Drop table users?" --choice yes --choice no --wait --timeout 900
