@@ -36,6 +36,10 @@ class Need(Flag):
     """Somebody waits for a person."""
     WORK = auto()
     """The cursor is on a task or a dead delivery, or some are marked."""
+    MESSAGE = auto()
+    """The cursor is on a message."""
+    LETTER = auto()
+    """The cursor is on a dead letter, or some are marked."""
     UNSETTLED = auto()
     """Among these is a task that waits or that somebody works on."""
 
@@ -201,6 +205,10 @@ _TO_AGENT = "Hand the task or the marked ones to one agent"
 _AGAIN = "Requeue the task, or send the delivery again"
 _TASK_TIP = "Show why its agent is in its state"
 
+_PANE_TIP = "Go to links, subjects and letters, or back"
+_UNBURY_TIP = "Give the letter or the marked ones once more"
+_DISCARD_TIP = "Drop the letter or the marked ones for good"
+
 ACTIONS: tuple[Action, ...] = (
     *_EVERYWHERE,
     *_ANY_VIEW,
@@ -226,9 +234,14 @@ ACTIONS: tuple[Action, ...] = (
     ),
     *_view(
         "traffic",
-        ("only", "o", "Only its agent", "Show one agent alone", Need.ROW, True),
-        ("copy", "y", "Copy", "Copy the message as JSON", Need.ROW, True),
+        ("pane", "l,tab", "Links", _PANE_TIP, Need.NOTHING, True),
+        ("next_group", "right", "Next", "Show the next table", Need.NOTHING, False),
+        ("last_group", "left", "Before", "Show the table before", Need.NOTHING, False),
+        ("only", "o", "Only its agent", "Show one agent alone", Need.MESSAGE, False),
+        ("copy", "y", "Copy", "Copy the message or letter as JSON", Need.ROW, True),
         ("export", "e", "Export", "Write what is shown to a file", Need.NOTHING, True),
+        ("requeue", "r", "Requeue", _UNBURY_TIP, Need.HUB | Need.LETTER, True),
+        ("discard", "d", "Discard", _DISCARD_TIP, Need.HUB | Need.LETTER, True),
     ),
     *_view(
         "tasks",

@@ -4,22 +4,23 @@ The coordinator's changes are gathered as they come, of each row only the latest
 dashboard drains ten times a second. So a thousand updates of one agent cost one row.
 """
 
-from agentkit.coordinator import Change, Coordinator
+from agentkit.changes import Change
+from agentkit.follower import Follower
 from swarmtui.model import Batch, Delta, Model
 
 
 class Feed:
     """Gathers changes from a connected coordinator and drains them into a model."""
 
-    def __init__(self, swarm: Coordinator, model: Model) -> None:
+    def __init__(self, swarm: Follower, model: Model) -> None:
         self._swarm = swarm
         self._model = model
         self._batch = Batch()
 
     @property
     def backlog(self) -> int:
-        """How many events wait to be drained."""
-        return self._batch.heard
+        """How many events and messages wait to be drained."""
+        return self._batch.heard + self._batch.tapped
 
     async def run(self) -> None:
         """Gather until cancelled; a hub that goes away is a change like any other.
@@ -37,19 +38,25 @@ class Feed:
         """Add one change to what waits."""
         batch = self._batch
         if change.kind == "snapshot":
-            self._batch = batch = Batch(
-                reset=True, events=batch.events, heard=batch.heard, beats=batch.beats
-            )
+            self._batch = batch = batch.renewed(anew=change.anew)
         batch.agents.update((row.id, row) for row in change.agents)
         batch.helps.update((row.id, row) for row in change.helps)
         self._gather_tasks(batch, change)
         batch.broadcasts.update((row.id, row) for row in change.broadcasts)
         batch.events.extend(change.events)
         batch.heard += len(change.events)
+        self._gather_traffic(batch, change)
         if change.kind in ("link", "snapshot"):
             batch.link = self._swarm.link
-        if change.kind == "stats" and self._swarm.stats is not None:
-            batch.beats.append(self._swarm.stats)
+        if change.kind == "stats" and (stats := change.stats or self._swarm.stats):
+            batch.beats.append(stats)
+
+    def _gather_traffic(self, batch: Batch, change: Change) -> None:
+        batch.passed.extend(change.traffic)
+        batch.tapped += len(change.traffic)
+        batch.left_out += change.dropped
+        if change.kind == "links":
+            batch.links = change.links
 
     def _gather_tasks(self, batch: Batch, change: Change) -> None:
         fresh = {row.id: row for row in change.tasks}

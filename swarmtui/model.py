@@ -14,6 +14,8 @@ from typing import NamedTuple
 from agentkit.coordinator import Heard, Link, Stats
 from agentkit.protocol import MessageSent
 from agentkit.rows import Agent, Broadcast, Delivery, HelpRequest, Severity, Task
+from agentkit.traffic import Tapped
+from agentkit.transports.metrics import Metrics
 from swarmtui.work import group_counts
 
 TRAFFIC = 2_000
@@ -33,6 +35,8 @@ class Batch:
 
     reset: bool = False
     """A snapshot is in it: rows that are not in it are gone."""
+    anew: bool = False
+    """It is of another time: nothing that was heard before is true any more."""
     agents: dict[str, Agent] = field(default_factory=dict)
     helps: dict[str, HelpRequest] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -44,6 +48,14 @@ class Batch:
     events: deque[Heard] = field(default_factory=lambda: deque(maxlen=TRAFFIC))
     heard: int = 0
     """How many events arrived, those that the ring has dropped included."""
+    passed: deque[Tapped] = field(default_factory=lambda: deque(maxlen=TRAFFIC))
+    """Messages of the bus and of bridges, while somebody looks at them."""
+    tapped: int = 0
+    """How many of them arrived, those that the ring has dropped included."""
+    left_out: int = 0
+    """How many came too fast to be shown at all."""
+    links: tuple[Metrics, ...] | None = None
+    """The hub's links, as last told."""
     beats: list[Stats] = field(default_factory=list)
     link: Link | None = None
 
@@ -57,8 +69,31 @@ class Batch:
             or self.tasks
             or self.broadcasts
             or self.gone
+            or self.tapped
+            or self.left_out
+            or self.links is not None
             or self.beats
             or self.link
+        )
+
+    def renewed(self, *, anew: bool = False) -> "Batch":
+        """Return a batch for a snapshot: no rows, but all that is not in one.
+
+        Args:
+            anew: that is gone too.
+        """
+        if anew:
+            return Batch(reset=True, anew=True)
+        return Batch(
+            reset=True,
+            anew=self.anew,
+            events=self.events,
+            heard=self.heard,
+            passed=self.passed,
+            tapped=self.tapped,
+            left_out=self.left_out,
+            links=self.links,
+            beats=self.beats,
         )
 
 
@@ -67,6 +102,8 @@ class Delta:
     """What a screen must look at again; ids of rows that changed."""
 
     reset: bool = False
+    anew: bool = False
+    """The reset leads to another time: what was shown of the one before must go."""
     joined: bool = False
     """Agents were added, so the lists have other members than before."""
     agents: frozenset[str] = frozenset()
@@ -106,6 +143,13 @@ class Model:
         self.traffic: deque[Heard] = deque(maxlen=TRAFFIC)
         self.said: dict[str, MessageSent] = {}
         """The newest messages between agents, by id."""
+        self.passed: deque[Tapped] = deque(maxlen=TRAFFIC)
+        """What went by on the bus and on bridges, while somebody looked."""
+        self.tapped = 0
+        """How many messages that were, in all."""
+        self.left_out = 0
+        """How many came too fast to be among them."""
+        self.links: tuple[Metrics, ...] = ()
         self.rates: deque[float] = deque(maxlen=BEATS)
         """Messages a second, one figure a second."""
         self.delays: deque[float] = deque(maxlen=BEATS)
@@ -115,6 +159,8 @@ class Model:
 
     def apply(self, batch: Batch) -> Delta:
         """Take a batch in and say what changed."""
+        if batch.anew:
+            self._forget()
         if batch.reset:
             self._clear()
         known = len(self.agents)
@@ -126,10 +172,12 @@ class Model:
         self.broadcasts.update(batch.broadcasts)
         self.traffic.extend(batch.events)
         self._listen(batch.events)
+        self._put_passed(batch)
         self._beat(batch.beats)
         self.link = batch.link or self.link
         return Delta(
             reset=batch.reset,
+            anew=batch.anew,
             joined=len(self.agents) != known,
             agents=frozenset(batch.agents),
             helps=frozenset(batch.helps),
@@ -238,6 +286,14 @@ class Model:
         self.calling.clear()
         self.loaded = True
 
+    def _forget(self) -> None:
+        """Forget what was heard, which no snapshot replaces."""
+        for heard in (self.traffic, self.passed, self.rates, self.delays):
+            heard.clear()
+        self.letters.clear()
+        self.links, self.stats = (), None
+        self.tapped = self.left_out = 0
+
     def _put_agent(self, agent: Agent) -> None:
         before = self.agents.get(agent.id)
         if before is not None:
@@ -250,6 +306,13 @@ class Model:
         for key in batch.gone:
             self.tasks.pop(key, None)
         self.task_counts = Counter(batch.task_counts)
+
+    def _put_passed(self, batch: Batch) -> None:
+        self.passed.extend(batch.passed)
+        self.tapped += batch.tapped
+        self.left_out += batch.left_out
+        if batch.links is not None:
+            self.links = batch.links
 
     def _listen(self, events: Iterable[Heard]) -> None:
         """Keep what agents say to each other, as long as the traffic is kept."""

@@ -1,120 +1,55 @@
-"""What goes over the wire, as a person reads it: messages, their filter, their counts.
+"""What goes over the wire, as a person reads it: the hub's events and tapped messages.
 
-Plain Python, no Textual. A message is an event of the hub's log with its direction and
-its two ends; size and milliseconds are those of the request that led to it.
+Plain Python, no Textual. Both are a `Message`: when, on which link, which way, from
+whom to whom, how large, how long it took, and what it says.
 """
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
+import json
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import cached_property
-from operator import ge, gt, le, lt
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final
 
-from agentkit.codec import dumps, encode_event
+from agentkit.codec import dumps, encode
 from agentkit.coordinator import Heard
-from agentkit.errors import Invalid
-from agentkit.filters import BadTerm, Term, parse
-from agentkit.protocol import (
-    AgentConnected,
-    AgentDisconnected,
-    AgentReported,
-    BroadcastSent,
-    DeliveryAcked,
-    DeliveryDead,
-    DeliveryDone,
-    DeliveryRetried,
-    DeliverySent,
-    Event,
-    HelpAnswered,
-    HelperAssigned,
-    Logged,
-    ReportRefused,
-    TaskAssigned,
-    TaskCancelled,
-    TaskDead,
-    TaskDone,
-    TaskEnqueued,
-    TaskExtended,
-    TaskLeased,
-    TaskReleased,
-    TaskRequeued,
-    TaskStarted,
-)
-from agentkit.subjects import Trie
-from swarmtui.text import plural, safe
+from agentkit.traffic import Tapped
+from swarmtui.routes import Way, route
+from swarmtui.text import safe
 
-Way: TypeAlias = Literal["in", "out", "hub"]
-"""From an agent, to agents, or within the hub and its desk."""
+HUB: Final = "hub"
+"""The link of the hub's own events."""
 
-ARROWS: dict[Way, str] = {"in": "→", "out": "←", "hub": "·"}
-
-_FROM_AGENT = (
-    AgentReported,
-    ReportRefused,
-    AgentConnected,
-    AgentDisconnected,
-    DeliveryAcked,
-    DeliveryDone,
-    DeliveryDead,
-    TaskStarted,
-    TaskExtended,
-    TaskDone,
-    TaskReleased,
-    TaskDead,
-)
-_TO_AGENT = (
-    TaskAssigned,
-    TaskLeased,
-    HelpAnswered,
-    DeliveryRetried,
-)
-
-
-def route(event: Event) -> tuple[Way, str, str]:
-    """Return the way an event went, from whom and to whom."""
-    match event:
-        case HelperAssigned():
-            return "out", event.by or "hub", event.helper
-        case BroadcastSent():
-            return "out", event.by or "hub", plural(len(event.recipients), "agent")
-        case DeliverySent():
-            agents = {agent for agent, _ in event.deliveries}
-            one = len(agents) == 1
-            return "out", "hub", agents.pop() if one else plural(len(agents), "agent")
-        case _:
-            return _ends(event)
-
-
-def _ends(event: Event) -> tuple[Way, str, str]:
-    """Return the way of an event that its kind alone tells."""
-    agent, by = getattr(event, "agent", ""), getattr(event, "by", "")
-    if isinstance(event, _FROM_AGENT):
-        return "in", agent, "hub"
-    if isinstance(event, _TO_AGENT):
-        return "out", by or "hub", agent
-    if isinstance(event, TaskEnqueued | TaskCancelled | TaskRequeued):
-        return "hub", by or "hub", agent or "queue"
-    return "hub", by or "hub", "desk" if by == agent else agent or "hub"
+SETTLE: Final = 0.1
+"""Seconds after which everything that was said earlier has arrived as well."""
 
 
 class Message:
-    """One event as it went; compared by identity, worked out when it is looked at."""
+    """Something that went by; worked out when it is looked at."""
 
-    def __init__(self, heard: Heard) -> None:
-        self.heard = heard
+    at: datetime
+    link: str
+    """``hub`` for its own events, ``bus``, or the name of a bridge."""
+    subject: str
+    size: int
+    """Bytes of what came in; 0 for what the hub did by itself."""
+    ms: float
+    """Milliseconds from its arrival until the hub was done with it."""
 
     @property
-    def subject(self) -> str:
-        """The dotted name of the event."""
-        return self.heard.subject
-
-    @cached_property
     def route(self) -> tuple[Way, str, str]:
         """Its way, from whom and to whom."""
-        return route(self.heard.event)
+        raise NotImplementedError
+
+    @property
+    def key(self) -> Mapping[str, Any]:
+        """What it is known by on its link, as a field of the frame."""
+        raise NotImplementedError
+
+    @property
+    def data(self) -> Mapping[str, Any] | str:
+        """What it says; as text, the beginning of the JSON of what is too long."""
+        raise NotImplementedError
 
     @property
     def way(self) -> Way:
@@ -131,26 +66,27 @@ class Message:
         """Whom it was meant for."""
         return self.route[2]
 
-    @property
-    def size(self) -> int:
-        """Bytes of what came in; 0 for what the hub did by itself."""
-        return self.heard.bytes or 0
-
-    @property
-    def ms(self) -> float:
-        """Milliseconds from its arrival to the COMMIT."""
-        return self.heard.ms or 0.0
-
     @cached_property
     def ends(self) -> str:
         """From whom to whom, safe to draw."""
-        return safe(f"{self.sender} → {self.receiver}")
+        return safe(f"{self.sender or '-'} → {self.receiver}")
 
     @cached_property
     def frame(self) -> dict[str, Any]:
-        """The event as it goes over the wire, with size and milliseconds."""
-        logged = Logged(self.heard.cursor, self.heard.event)
-        return encode_event(logged) | {"bytes": self.size, "ms": self.ms}
+        """Everything about it, as an object of JSON: `Tapped`, whatever its link."""
+        way, sender, receiver = self.route
+        return {
+            "at": self.at.isoformat(),
+            "link": self.link,
+            "direction": way,
+            "subject": self.subject,
+            **self.key,
+            "source": sender,
+            "to": receiver,
+            "size": self.size,
+            "ms": self.ms,
+            "data": self.data,
+        }
 
     @cached_property
     def line(self) -> str:
@@ -158,169 +94,115 @@ class Message:
         return dumps(self.frame)
 
     def pretty(self) -> str:
-        """Return the frame as JSON, a line for each field of frame and event.
+        """Return the frame as JSON over many lines.
 
         The lines hold what agents said: each is still to be made safe to draw.
         """
-        outer = [
-            f"  {dumps(name)}: {_field(value)}" for name, value in self.frame.items()
-        ]
-        return "{\n" + ",\n".join(outer) + "\n}"
+        return as_json(self.frame)
 
 
-def _field(value: Any) -> str:
-    """Return a field of a frame as JSON; an event's own fields get a line each."""
-    if not isinstance(value, dict):
-        return dumps(value)
-    inner = [f"    {dumps(name)}: {dumps(one)}" for name, one in value.items()]
-    return "{\n" + ",\n".join(inner) + "\n  }"
+class Told(Message):
+    """An event of the hub's log."""
+
+    link = HUB
+
+    def __init__(self, heard: Heard) -> None:
+        self.heard = heard
+        self.subject = heard.subject
+        self.size = heard.bytes or 0
+        self.ms = heard.ms or 0.0
+
+    @property
+    def at(self) -> datetime:  # type: ignore[override]
+        """When the hub decided it."""
+        return self.heard.event.at
+
+    @cached_property
+    def route(self) -> tuple[Way, str, str]:
+        """Its way, from whom and to whom."""
+        return route(self.heard.event)
+
+    @property
+    def key(self) -> Mapping[str, Any]:
+        """Its place in the log."""
+        return {"cursor": self.heard.cursor}
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The fields of the event."""
+        return encode(self.heard.event)
 
 
-# --- Filter --------------------------------------------------------------------------
+class Passed(Message):
+    """A message of the bus or of a bridge, that went by while somebody looked on."""
 
-Chosen: TypeAlias = Callable[[Message], bool]
+    def __init__(self, tapped: Tapped) -> None:
+        self.tapped = tapped
+        self.at = tapped.at
+        self.link = tapped.link
+        self.subject = tapped.subject
+        self.size = tapped.size
+        self.ms = tapped.ms
 
-KEYS = ("subject", "agent", "way", "size", "ms")
-HINT = "subject:agent.** agent:web-* way:out size>1k ms>5 text"
+    @property
+    def route(self) -> tuple[Way, str, str]:
+        """Its way, from whom and to whom."""
+        return self.tapped.direction, self.tapped.source, self.tapped.to
 
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    ">": gt,
-    ">=": ge,
-    "<": lt,
-    "<=": le,
-}
-_UNITS = {"k": 1e3, "m": 1e6}
+    @cached_property
+    def ends(self) -> str:
+        """From whom to whom, safe to draw."""
+        return super().ends.replace("→ 0 connections", "→ nobody")
+
+    @property
+    def key(self) -> Mapping[str, Any]:
+        """The id that its publisher gave it."""
+        return {"id": self.tapped.id}
+
+    @property
+    def data(self) -> Mapping[str, Any] | str:
+        """What was published."""
+        return self.tapped.data
 
 
-def compile_traffic(text: str) -> Chosen | None:
-    """Read a filter for messages; None lets every message through.
+def as_json(data: Mapping[str, Any] | str) -> str:
+    """Return data as JSON over many lines, in any script; text is only a beginning."""
+    if isinstance(data, str):
+        return f"{data}…"
+    return json.dumps(data, indent=2, ensure_ascii=False)
 
-    Raises:
-        BadFilter: a term cannot be read; the error is a `BadTerm` and says which.
+
+def by_time(message: Message) -> datetime:
+    """Return what messages are put in order by."""
+    return message.at
+
+
+class InOrder:
+    """Puts messages that arrive by several ways into the order of time.
+
+    The hub gathers the messages of a tap for a moment, and sends events at once: so
+    what arrives is kept for `SETTLE` seconds, and passed on with all that came before.
     """
-    tests = [_test(term) for term in parse(text)]
-    if not tests:
-        return None
-    return lambda message: all(test(message) for test in tests)
-
-
-def _test(term: Term) -> Chosen:
-    makers = {"subject": _subject, "agent": _agent, "way": _way, "": _words}
-    maker = makers.get(term.key) or (_number if term.key in ("size", "ms") else None)
-    if maker is None:
-        near = get_close_matches(term.key, KEYS, 1)
-        remedy = f"did you mean {near[0]}?" if near else f"use {', '.join(KEYS)}"
-        raise _bad(term, f"there is no key {term.key!r}; {remedy}")
-    test = maker(term)
-    return (lambda message: not test(message)) if term.negated else test
-
-
-def _subject(term: Term) -> Chosen:
-    patterns: Trie[str] = Trie()
-    for pattern in _values(term):
-        try:
-            patterns.add(pattern, pattern)
-        except Invalid as error:
-            raise _bad(term, str(error)) from error
-    return lambda message: bool(patterns.match(message.subject))
-
-
-def _agent(term: Term) -> Chosen:
-    globs = _values(term)
-    return lambda message: any(
-        fnmatchcase(end, glob)
-        for end in (message.sender, message.receiver)
-        for glob in globs
-    )
-
-
-def _way(term: Term) -> Chosen:
-    ways = set(_values(term))
-    if wrong := ways.difference(ARROWS):
-        raise _bad(term, f"{min(wrong)!r} is no way; use in, out or hub")
-    return lambda message: message.way in ways
-
-
-def _number(term: Term) -> Chosen:
-    compare = _COMPARE.get(term.operator)
-    number, unit = term.value.rstrip("kKmM"), term.value[-1:].lower()
-    try:
-        limit = float(number) * _UNITS.get(unit, 1)
-    except ValueError:
-        raise _bad(term, f"{term.value!r} is not a number; write size>1k") from None
-    if compare is None:
-        raise _bad(term, f"{term.key} is compared; write {term.key}>{term.value}")
-    if term.key == "size":
-        return lambda message: compare(message.size, limit)
-    return lambda message: compare(message.ms, limit)
-
-
-def _words(term: Term) -> Chosen:
-    wanted = term.value.replace('"', "").lower()
-    return lambda message: wanted in message.line.lower()
-
-
-def _values(term: Term) -> list[str]:
-    if term.operator != ":":
-        raise _bad(term, f"{term.key} takes a colon; write {term.key}:{term.value}")
-    values = [value for value in term.value.replace('"', "").split(",") if value]
-    if not values:
-        raise _bad(term, f"there is nothing after {term.key}:; write a word there")
-    return values
-
-
-def _bad(term: Term, reason: str) -> BadTerm:
-    where = f"the filter term {term.text!r} at character {term.start + 1}"
-    return BadTerm(f"{where} cannot be read: {reason}", term.start, term.end)
-
-
-# --- Counts --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """How often something came by."""
-
-    name: str
-    rate: float
-    """A second, over the last few seconds."""
-    total: int
-    """Since the view was first opened."""
-    peers: int = 0
-    """Agents that report this way; for links."""
-
-
-class Tally:
-    """Counts messages by subject, and reports by the way they came."""
-
-    SECONDS = 5
-    """Over how many seconds a rate is told."""
 
     def __init__(self) -> None:
-        self.totals: Counter[str] = Counter()
-        self._seconds: deque[Counter[str]] = deque([Counter()], maxlen=self.SECONDS + 1)
+        self._waiting: deque[tuple[float, Message]] = deque()
 
-    def add(self, messages: Iterable[Message]) -> None:
-        """Count messages, whenever they came."""
-        self.totals.update(message.subject for message in messages)
+    def add(self, messages: Iterable[Message], now: float) -> None:
+        """Take messages in that arrived at `now`, by any clock in seconds."""
+        self._waiting.extend((now, message) for message in messages)
 
-    def pace(self, messages: Iterable[Message]) -> None:
-        """Count messages that came just now, for the rates."""
-        for message in messages:
-            self._seconds[-1][message.subject] += 1
-            if isinstance(message.heard.event, AgentReported):
-                self._seconds[-1][f"via {message.heard.event.via}"] += 1
+    def take(self, now: float) -> list[Message]:
+        """Return the messages before which nothing more can come, in order."""
+        settled = [one.at for came, one in self._waiting if now - came >= SETTLE]
+        if not settled:
+            return []
+        upto = max(settled)
+        ready = [one for _, one in self._waiting if one.at <= upto]
+        self._waiting = deque(pair for pair in self._waiting if pair[1].at > upto)
+        return sorted(ready, key=by_time)
 
-    def second(self) -> None:
-        """Begin the next second."""
-        self._seconds.append(Counter())
-
-    def rate(self, name: str, peers: int = 0) -> Rate:
-        """Return how often something came by."""
-        full = list(self._seconds)[:-1]
-        rate = sum(second[name] for second in full) / max(1, len(full))
-        return Rate(name, rate, self.totals[name], peers)
-
-    def subjects(self) -> dict[str, Rate]:
-        """Return the rate of each subject seen."""
-        return {name: self.rate(name) for name in sorted(self.totals)}
+    def rest(self) -> list[Message]:
+        """Return all that is left, in order."""
+        left = [message for _, message in self._waiting]
+        self._waiting.clear()
+        return sorted(left, key=by_time)

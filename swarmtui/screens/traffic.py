@@ -1,124 +1,49 @@
 """What goes over the wire, as it does."""
 
-from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
-from textual.content import Content
 from textual.widgets import Static
 
-from agentkit.coordinator import Heard, Stats
+from agentkit.codec import encode
+from agentkit.coordinator import Heard
 from agentkit.filters import quote
+from agentkit.rows import Letter
 from agentkit.settings import paths, private_folder
 from swarmtui.actions import Need, bindings
+from swarmtui.links import ALL, LinkRow
+from swarmtui.modals.message import MessageSheet, json_lines
 from swarmtui.model import TRAFFIC, Delta
-from swarmtui.screens.base import SwarmScreen
-from swarmtui.text import clock, count, fit, millis, plural, safe, short
-from swarmtui.traffic import ARROWS, HINT, Message, Rate, Tally, compile_traffic
+from swarmtui.screens.letters import LetterScreen
+from swarmtui.screens.tap import Tap
+from swarmtui.screens.traffic_columns import MESSAGES
+from swarmtui.screens.wire_pane import WirePane
+from swarmtui.text import count, plural, safe
+from swarmtui.traffic import HUB, Message, Passed, Told, as_json, by_time
+from swarmtui.traffic_filter import HINT, compile_traffic, tap_pattern
 from swarmtui.widgets.filter_bar import Unit
-from swarmtui.widgets.histogram import Histogram
 from swarmtui.widgets.line_log import LineLog
-from swarmtui.widgets.line_table import Column, LineTable, Sort
+from swarmtui.widgets.line_table import LineTable
 from swarmtui.widgets.pulse import Pulse
 
-MESSAGES = (
-    Column[Message](
-        key="time",
-        title="TIME",
-        width=12,
-        text=lambda one, _: clock(one.heard.event.at, millis=True),
-        style=lambda _: "dim",
-    ),
-    Column[Message](key="way", title=" ", width=1, text=lambda one, _: ARROWS[one.way]),
-    Column[Message](
-        key="subject",
-        title="SUBJECT",
-        width=17,
-        text=lambda one, _: one.subject,
-        style=lambda one: _ink(one.subject),
-    ),
-    Column[Message](
-        key="ends", title="FROM → TO", width=14, flex=1, text=lambda one, _: one.ends
-    ),
-    Column[Message](
-        key="size",
-        title="SIZE",
-        width=5,
-        right=True,
-        text=lambda one, _: short(one.size) if one.size else "-",
-        style=lambda one: "" if one.size else "faint",
-    ),
-    Column[Message](
-        key="ms",
-        title="MS",
-        width=5,
-        right=True,
-        text=lambda one, _: millis(one.ms) if one.size else "-",
-        style=lambda one: "blocked" if one.ms >= 10 else "" if one.size else "faint",
-    ),
-)
-
-SUBJECTS = (
-    Column[Rate](
-        key="subject",
-        title="SUBJECT",
-        width=18,
-        flex=1,
-        text=lambda rate, _: rate.name,
-        sort=lambda rate: rate.name,
-        style=lambda rate: _ink(rate.name),
-    ),
-    Column[Rate](
-        key="rate",
-        title="MSG/S",
-        width=6,
-        right=True,
-        text=lambda rate, _: _pace(rate.rate),
-        sort=lambda rate: rate.rate,
-        style=lambda rate: "" if rate.rate else "faint",
-        falling=True,
-    ),
-    Column[Rate](
-        key="total",
-        title="SEEN",
-        width=7,
-        right=True,
-        text=lambda rate, _: short(rate.total),
-        sort=lambda rate: rate.total,
-        style=lambda _: "dim",
-        falling=True,
-    ),
-)
-
 KEPT = Unit("kept", "kept")
-LINKS = {"ws": "WebSocket", "http": "HTTP", "cli": "agentkit"}
-"""The ways in which agents report, and their names."""
-
-_INKS = {
-    "agent.idle": "idle",
-    "agent.busy": "busy",
-    "agent.blocked": "blocked",
-    "agent.help": "help",
-    "agent.completed": "done",
-    "agent.lost": "lost",
-    "agent.disconnected": "lost",
-    "report.refused": "blocked",
-    "help.asked": "help",
-    "help.escalated": "blocked",
-    "task.leased": "busy",
-    "task.done": "done",
-    "task.released": "blocked",
-    "task.dead": "help",
-    "delivery.dead": "help",
-}
+TYPING = 0.3
+"""Seconds that a filter rests before the hub is told of its pattern."""
+OWN = ("agents", "watchers", "http")
+"""Links of the hub whose messages are events of its log."""
 
 
-class TrafficScreen(SwarmScreen):
-    """Mode 4: the messages beside subjects, links and latencies."""
+class TrafficScreen(LetterScreen):
+    """Mode 4: the messages, beside links, subjects, letters and latencies.
+
+    The hub is asked to show what goes by only while the view is open.
+    """
 
     scope = "traffic"
     hint = HINT
@@ -131,37 +56,32 @@ class TrafficScreen(SwarmScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._tally = Tally()
-        self._subjects: dict[str, Rate] = {}
         self._cursor = 0
-        self._message: Message | None = None
+        """The place in the log of the newest event that was added."""
+        self._tapped = 0
+        """How many tapped messages were added."""
+        self._looked: Message | Letter | None = None
 
     # --- Body ------------------------------------------------------------------------
 
     def body(self) -> ComposeResult:
         """Build the figures, and the messages with the one that is looked at."""
-        with Vertical(id="figures"):
-            yield LineTable[Rate](
-                SUBJECTS,
-                self._subjects,
-                id="subjects",
-                empty="none yet",
-                version=lambda rate: (rate.rate, rate.total),
-                sort=Sort("subject"),
-            )
-            yield Static(id="links")
-            yield Static(id="pressure")
+        yield WirePane()
         with Vertical(id="wire"):
             yield LineLog[Message](
                 MESSAGES,
                 kept=TRAFFIC,
                 id="messages",
                 empty="no messages since the dashboard opened",
+                order=by_time,
             )
             with VerticalScroll(id="message", can_focus=False):
                 yield Static(id="json")
-            yield Static(id="latency")
-            yield Histogram(id="histogram")
+
+    @cached_property
+    def tap(self) -> Tap:
+        """What the hub is asked to show."""
+        return Tap(self.console)
 
     @property
     def messages(self) -> LineLog[Message]:
@@ -169,13 +89,26 @@ class TrafficScreen(SwarmScreen):
         return self.query_one("#messages", LineLog)
 
     @property
-    def subjects(self) -> LineTable[Rate]:
-        """The subjects."""
-        return self.query_one("#subjects", LineTable)
+    def pane(self) -> WirePane:
+        """The figures."""
+        return self.query_one(WirePane)
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether the pane has the whole width of a small terminal."""
+        return self.has_class("-opened") and self.has_class("-narrow")
+
+    @property
+    def is_in_pane(self) -> bool:
+        """Whether the keys go to the pane."""
+        return isinstance(self.focused, LineTable)
 
     def focus_body(self) -> None:
-        """Give the keys to the messages."""
-        self.messages.focus()
+        """Give the keys to the messages, or back to the pane."""
+        if self.is_opened or self.is_in_pane:
+            self.pane.table.focus()
+        else:
+            self.messages.focus()
 
     def move_to(self, row: str) -> bool:
         """Say that no row can be found by an id here."""
@@ -183,116 +116,191 @@ class TrafficScreen(SwarmScreen):
         return False
 
     def given(self) -> Need:
-        """Say whether there is a message to act on."""
-        return Need.ROW if self._message else Need.NOTHING
+        """Say whether there is a message or a letter to act on."""
+        given = Need.ROW if self._looked is not None else Need.NOTHING
+        if isinstance(self._looked, Message):
+            given |= Need.MESSAGE
+        if self.letters():
+            given |= Need.LETTER
+        return given
+
+    # --- Looking on ------------------------------------------------------------------
+
+    def on_screen_suspend(self) -> None:
+        """Have the hub show nothing more, unless it is only a sheet that lies over."""
+        if self.app.current_mode != self.scope:
+            self.app.run_worker(self.tap.close(), group="tap")
+
+    def _look_on(self, after: float = 0.0) -> None:
+        """Have the hub show what the filter could let through, and its links."""
+        if self.app.current_mode == self.scope:
+            pattern = tap_pattern(self.filter_bar.text)
+            self.run_worker(self.tap.open(pattern, after), exclusive=True, group="tap")
 
     # --- Drawing ---------------------------------------------------------------------
 
     def show(self, delta: Delta) -> None:
         """Add the messages that came."""
-        self._tally.pace(self._add(delta.events))
-        if delta.stats:
-            self._show_latency()
+        self.pane.count(self._add(delta.events), live=True)
+        self.pane.stir(delta)
         if delta.link:
-            self.messages.dim(not self.console.model.live)
+            self._show_link()
 
     def show_all(self) -> None:
-        """Add what came while the view was away."""
-        self._add(self.console.model.traffic)
-        self.messages.dim(not self.console.model.live)
-        self._show_figures()
-        self._show_latency()
+        """Add what came while the view was away, and look on."""
+        self.pane.count(self._add(self.console.model.traffic), live=False)
+        self.pane.stir(Delta(reset=True))
+        self.pane.show()
+        self._show_link()
 
     def age(self) -> None:
         """Let the rates move on."""
-        self._tally.second()
-        self._show_figures()
+        self.pane.second()
         self._show_state()
 
+    def _show_link(self) -> None:
+        """Show whether anything can come; a hub that was away is asked anew."""
+        live = self.console.model.live
+        self.messages.dim(not live)
+        if live:
+            self._look_on()
+        else:
+            self.tap.lost()
+
     def _add(self, events: Iterable[Heard]) -> list[Message]:
-        """Add the events that are newer than those added before, and return them."""
-        new = [Message(heard) for heard in events if heard.cursor > self._cursor]
-        if new:
-            self._cursor = new[-1].heard.cursor
-            self._tally.add(new)
-            self.messages.extend(new)
+        """Add what is newer than what was added before, in order, and return it."""
+        heard = [one for one in events if one.cursor > self._cursor]
+        self._cursor = heard[-1].cursor if heard else self._cursor
+        told: list[Message] = [Told(one) for one in heard]
+        passed = self._fresh()
+        new = (
+            sorted((*told, *passed), key=by_time) if told and passed else told + passed
+        )
+        self.messages.extend(new)
         return new
 
-    def _show_figures(self) -> None:
-        fresh = self._tally.subjects()
-        for name, rate in fresh.items():
-            if self._subjects.get(name) != rate:
-                self.subjects.mark_dirty(name)
-        self._subjects.update(fresh)
-        self.subjects.flush(self.console.now())
-        self.query_one("#links", Static).update(self._links())
-        stats = self.console.model.stats
-        if stats is not None:
-            self.query_one("#pressure", Static).update(pressure(stats))
-
-    def _links(self) -> Content:
-        agents = self.console.model.agents.values()
-        peers = Counter(agent.via for agent in agents)
-        rates = {via: self._tally.rate(f"via {via}", peers[via]) for via in LINKS}
-        return links(rates, sum(agent.linked for agent in agents))
-
-    def _show_latency(self) -> None:
-        stats = self.console.model.stats
-        if stats is None:
-            return
-        self.query_one(Histogram).show(stats.buckets)
-        wide = self.query_one("#latency", Static)
-        wide.update(_latency(stats, wide.size.width))
+    def _fresh(self) -> list[Message]:
+        """Return the tapped messages that were not added yet."""
+        model = self.console.model
+        many = min(model.tapped - self._tapped, len(model.passed))
+        self._tapped = model.tapped
+        newest = islice(model.passed, len(model.passed) - many, None)
+        return [Passed(tapped) for tapped in newest]
 
     def _show_state(self) -> None:
         log = self.messages
         state = "following" if log.following else f"held, {count(log.missed)} newer"
-        self.filter_bar.show(len(log.shown), log.kept, state, unit=KEPT)
+        left_out = self.tap.left_out
+        lost = f"{count(left_out)} left out: too fast" if left_out else ""
+        self.filter_bar.show(len(log.shown), log.kept, state, lost, unit=KEPT)
 
-    # --- Actions ---------------------------------------------------------------------
+    # --- What is looked at -----------------------------------------------------------
+
+    def letters(self) -> list[Letter]:
+        """Return the marked letters, else the one under the cursor."""
+        return self.pane.chosen_letters if self.is_in_pane else []
+
+    def letters_ordered(self) -> None:
+        """Take the marks off."""
+        self.pane.table.clear_marks()
+
+    def on_descendant_focus(self) -> None:
+        """Look at what the keys act on now."""
+        self._look()
+
+    @on(LineLog.Highlighted)
+    @on(LineTable.Highlighted, "#letters")
+    @on(LineTable.MarksChanged, "#letters")
+    def _look(self) -> None:
+        """Show the message or the letter under the cursor."""
+        if not self.ready:
+            return
+        letter = self.pane.table.cursor_row if self.is_in_pane else None
+        following = self.messages.following
+        looked = None if self.is_in_pane or following else self.messages.entry
+        self._looked = letter if isinstance(letter, Letter) else looked
+        self.set_class(self._looked is not None, "-looking")
+        if self._looked is not None:
+            self.query_one("#json", Static).update(json_lines(gist(self._looked)))
+        self._show_state()
+        self.refresh_bindings()
+
+    @on(LineLog.Selected)
+    @on(LineTable.Selected, "#letters")
+    def _open(self) -> None:
+        self._look()
+        if self._looked is not None:
+            sheet = MessageSheet(safe(self._looked.subject), pretty(self._looked))
+            self.app.push_screen(sheet)
+
+    # --- Filter ----------------------------------------------------------------------
 
     def apply_filter(self, compiled: Any) -> None:
         """Show only the messages that the filter lets through."""
         self.messages.show_only(compiled)
+        self._look_on(TYPING)
         self._show_state()
-
-    @on(LineLog.Highlighted)
-    def _look_at(self, event: LineLog.Highlighted) -> None:
-        self._message = event.entry
-        self.set_class(event.entry is not None, "-looking")
-        if event.entry is not None:
-            self.query_one("#json", Static).update(_coloured(event.entry.pretty()))
-        self._show_state()
-        self.refresh_bindings()
 
     @on(LineTable.Selected, "#subjects")
     def _pick_subject(self, event: LineTable.Selected) -> None:
-        self.filter_bar.put(f"subject:{event.id}")
+        self._pick(f"subject:{event.id}")
+
+    @on(LineTable.Selected, "#links")
+    def _pick_link(self) -> None:
+        self._pick(of_link(self.pane.chosen_link))
+
+    def _pick(self, text: str) -> None:
+        """Show what a row of the pane is about, among the messages."""
+        self.filter_bar.put(text)
+        self.remove_class("-opened")
+        self.messages.focus()
 
     @on(Pulse.Pressed)
     def _state_pressed(self, event: Pulse.Pressed) -> None:
         event.prevent_default()
         self.filter_bar.put(f"subject:agent.{event.state}")
 
+    # --- Actions ---------------------------------------------------------------------
+
     def action_back(self) -> None:
-        """Follow the end again, then clear the filter."""
-        if self.messages.following:
+        """Close the pane, else follow the end again, else clear the filter."""
+        if self.is_opened or self.is_in_pane:
+            self.remove_class("-opened")
+            self.messages.focus()
+        elif self.messages.following:
             super().action_back()
         else:
             self.messages.hold(held=False)
 
+    def action_pane(self) -> None:
+        """Give the keys to the pane, and room where it has none; or take them back."""
+        if self.is_opened or self.is_in_pane:
+            self.action_back()
+        else:
+            self.add_class("-opened")
+            self.pane.table.focus()
+
+    def action_next_group(self) -> None:
+        """Show the table to the right."""
+        self.add_class("-opened")
+        self.pane.turn(1)
+
+    def action_last_group(self) -> None:
+        """Show the table to the left."""
+        self.add_class("-opened")
+        self.pane.turn(-1)
+
     def action_only(self) -> None:
         """Show only messages from or to the agent of this one."""
-        message = self._message
-        if message is not None:
+        if isinstance(message := self._looked, Message):
             end = message.receiver if message.way == "out" else message.sender
             self.filter_bar.put(f"agent:{quote(end) if ' ' in end else end}")
 
     def action_copy(self) -> None:
-        """Copy the message as JSON."""
-        if self._message is not None:
-            self.app.copy_to_clipboard(self._message.pretty())
-            self.console.tell("copied the message as JSON")
+        """Copy the message or the letter as JSON."""
+        if self._looked is not None:
+            self.app.copy_to_clipboard(pretty(self._looked))
+            self.console.tell("copied as JSON")
 
     def action_export(self) -> None:
         """Write the messages on show to a file, one line of JSON each."""
@@ -311,66 +319,24 @@ class TrafficScreen(SwarmScreen):
         self.console.tell(f"{plural(len(shown), 'message')} in {path}")
 
 
-def _ink(subject: str) -> str:
-    return _INKS.get(subject, "")
+def pretty(looked: Message | Letter) -> str:
+    """Return a message or a letter as JSON over many lines."""
+    return looked.pretty() if isinstance(looked, Message) else as_json(encode(looked))
 
 
-def _coloured(text: str) -> Content:
-    """Return JSON with its names dimmed; every line safe to draw."""
-    lines = []
-    for line in text.splitlines():
-        name, colon, value = safe(line).partition('": ')
-        parts = (name + colon, "$ink-dim"), value
-        lines.append(Content.assemble(*parts) if colon else Content(name))
-    return Content("\n").join(lines)
+def gist(looked: Message | Letter) -> str:
+    """Return what a message says, or why a letter was given up, as JSON."""
+    if isinstance(looked, Message):
+        return as_json(looked.data)
+    why = {name: getattr(looked, name) for name in ("reason", "subscription")}
+    return as_json({**why, "attempts": looked.attempts, "data": looked.message["data"]})
 
 
-def _pace(rate: float) -> str:
-    """Return a rate, with a digit below one."""
-    if not rate:
-        return "-"
-    return short(rate) if rate >= 10 else f"{rate:.1f}"
-
-
-def links(rates: dict[str, Rate], open_sockets: int) -> Content:
-    """Return a line for each way of reporting: agents, messages a second."""
-    lines = [Content.styled(_row("LINK", "AGENTS", "MSG/S"), "$ink-dim")]
-    for via, rate in rates.items():
-        style = "" if rate.peers else "$ink-faint"
-        text = _row(LINKS[via], short(rate.peers), _pace(rate.rate))
-        lines.append(Content.styled(text, style))
-    lines.append(Content.styled(_row("open now", short(open_sockets), ""), "$ink-dim"))
-    return Content("\n").join(lines)
-
-
-def pressure(stats: Stats) -> Content:
-    """Return how hard the hub works."""
-    rows = (
-        ("hub queue", count(stats.queue), ""),
-        ("last commit", f"{millis(stats.commit_ms)} ms", ""),
-        ("watchers", count(stats.watchers), ""),
-        ("received", f"{short(stats.in_bytes)}B", _pace(stats.in_rate)),
-        ("sent", f"{short(stats.out_bytes)}B", _pace(stats.out_rate)),
-    )
-    head = Content.styled(_row("HUB", "NOW", "MSG/S"), "$ink-dim")
-    return Content("\n").join([head, *(Content(_row(*row)) for row in rows)])
-
-
-def _row(name: str, figure: str, rate: str) -> str:
-    return f"{fit(name, 18)} {fit(rate, 6, right=True)} {fit(figure, 7, right=True)}"
-
-
-def _latency(stats: Stats, width: int) -> Content:
-    figures = "   ".join(
-        f"{name} {millis(figure)}"
-        for name, figure in (
-            ("p50", stats.p50_ms),
-            ("p95", stats.p95_ms),
-            ("p99", stats.p99_ms),
-        )
-    )
-    words = "arrival to commit, last 10 s"
-    gap = max(2, width - len(words) - len(figures) - 3)
-    return Content.assemble(
-        (words, "$ink-dim"), " " * gap, (f"{figures} ms", "$ink-dim")
-    )
+def of_link(link: LinkRow) -> str:
+    """Return the filter for what goes over a link, or comes from a transport."""
+    if link.id == ALL:
+        return ""
+    if link.name in OWN:
+        return f"link:{HUB}"
+    is_bridge = link.name.partition("-")[0] == link.kind
+    return f"link:{link.name}" if is_bridge else f"agent:{link.name}"

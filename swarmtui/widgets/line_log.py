@@ -32,6 +32,8 @@ class LineLog(LineWidget, Generic[T], can_focus=True):
         columns: What is shown of an entry; the time given to `text` means nothing.
         kept: How many entries are kept.
         empty: What stands there while there are no entries.
+        order: What entries are in order by, those that are added at once and, with
+            some that come a little late, all of them; None takes them as they come.
     """
 
     DEFAULT_CSS = "LineLog { height: 1fr; background: $background; }"
@@ -69,10 +71,12 @@ class LineLog(LineWidget, Generic[T], can_focus=True):
         *,
         kept: int = 2000,
         empty: str = "",
+        order: Callable[[T], Any] | None = None,
         id: str | None = None,  # noqa: A002  # Textual's word
     ) -> None:
         super().__init__(id=id)
         self.columns = tuple(columns)
+        self._order = order
         self._empty = empty
         self._all: deque[T] = deque(maxlen=kept)
         self._live: deque[T] = deque(maxlen=kept)
@@ -110,14 +114,25 @@ class LineLog(LineWidget, Generic[T], can_focus=True):
         """Add entries, the newest last, and draw them if the end is followed."""
         new = list(entries)
         matching = [one for one in new if not self._predicate or self._predicate(one)]
-        self._all.extend(new)
-        self._live.extend(matching)
+        self._put(self._all, new)
+        self._put(self._live, matching)
         if not matching:
             return
         if self.following:
             self._to_end()
         else:
             self.missed += len(matching)
+
+    def _put(self, held: deque[T], new: list[T]) -> None:
+        """Add entries that are in order, each behind those that are not later."""
+        order = self._order
+        if order is None or not (held and new) or order(held[-1]) <= order(new[0]):
+            held.extend(new)
+            return
+        later = []
+        while held and order(held[-1]) > order(new[0]):
+            later.append(held.pop())
+        held.extend(sorted((*reversed(later), *new), key=order))
 
     def show_only(self, predicate: Callable[[T], bool] | None) -> None:
         """Show the entries that the predicate holds for, those kept already too."""

@@ -1,5 +1,5 @@
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,10 +17,15 @@ from agentkit.protocol import (
     HelpAnswered,
     HelperAssigned,
     HelpResolved,
+    MessageSent,
     TaskAssigned,
 )
 from agentkit.rows import Report
-from swarmtui.traffic import Message, Tally, compile_traffic, route
+from agentkit.traffic import Tapped
+from swarmtui.rates import SUBJECTS, Tally
+from swarmtui.routes import route
+from swarmtui.traffic import SETTLE, InOrder, Message, Passed, Told, as_json
+from swarmtui.traffic_filter import compile_traffic, tap_pattern
 
 AT = datetime(2026, 11, 21, 20, 41, 7, tzinfo=UTC)
 
@@ -40,7 +45,22 @@ def report(agent: str = "a1", word: Report = "busy", **given: Any) -> AgentRepor
 
 
 def message(event: Event, size: int = 212, ms: float = 0.4) -> Message:
-    return Message(Heard(7, event, size, ms))
+    return Told(Heard(7, event, size, ms))
+
+
+def passed(subject: str = "build.web.done", **given: Any) -> Message:
+    known: dict[str, Any] = {
+        "at": AT,
+        "link": "bus",
+        "direction": "in",
+        "source": "ci",
+        "to": "2 connections",
+        "size": 99,
+        "ms": 0.1,
+        "data": {"n": 1},
+        "id": "9f",
+    }
+    return Passed(Tapped(subject=subject, **(known | given)))
 
 
 @pytest.mark.parametrize(
@@ -68,6 +88,16 @@ def message(event: Event, size: int = 212, ms: float = 0.4) -> Message:
             DeliverySent(at=AT, deliveries=(("a1", 1), ("a2", 1))),
             ("out", "hub", "2 agents"),
         ),
+        (
+            MessageSent(at=AT, message="m", agent="a1", to="a2@x", recipients=("a2",)),
+            ("in", "a1", "a2"),
+        ),
+        (
+            MessageSent(
+                at=AT, message="m", agent="", to="a*", recipients=("a1", "a2"), by="ann"
+            ),
+            ("out", "ann", "a*"),
+        ),
         (AgentLost(at=AT, agent="a1"), ("hub", "hub", "a1")),
         (
             HelpResolved(at=AT, agent="a1", help="h", note="", by="ann"),
@@ -90,16 +120,22 @@ def test_every_message_has_a_way_and_two_ends(
     [
         ("subject:agent.**", ["busy", "help"]),
         ("subject:agent.busy,help.answered", ["busy", "answer"]),
-        ("!subject:agent.*", ["answer"]),
+        ("!subject:agent.*", ["answer", "done"]),
+        ("agent.**", ["busy", "help"]),
+        ("!agent.*", ["answer", "done"]),
+        ('"agent.*"', []),
+        ("link:bus", ["done"]),
+        ("link:hub help.*", ["answer"]),
+        ("agent:ci", ["done"]),
         ("agent:web-*", ["help"]),
         ("agent:ann", ["answer"]),
         ("way:out", ["answer"]),
         ("way:in size>1k", ["help"]),
-        ("size<=212", ["busy", "answer"]),
+        ("size<=212", ["busy", "answer", "done"]),
         ("ms>5", ["help"]),
         ("deadlock", ["help"]),
         ("DEADLOCK way:out", []),
-        ("", ["busy", "help", "answer"]),
+        ("", ["busy", "help", "answer", "done"]),
     ],
 )
 def test_a_filter_chooses_messages(text: str, found: list[str]) -> None:
@@ -111,6 +147,7 @@ def test_a_filter_chooses_messages(text: str, found: list[str]) -> None:
         "answer": message(
             HelpAnswered(at=AT, agent="a1", help="h", text="yes", by="ann"), size=99
         ),
+        "done": passed(),
     }
     chosen = compile_traffic(text)
 
@@ -123,7 +160,8 @@ def test_a_filter_chooses_messages(text: str, found: list[str]) -> None:
     ("text", "reason", "span"),
     [
         ("subjct:agent.*", "did you mean subject?", (0, 14)),
-        ("x colour:red", "use subject, agent, way, size, ms", (2, 12)),
+        ("x colour:red", "use subject, agent, link, way, size, ms", (2, 12)),
+        ("agent.b*", "only for whole segments", (0, 8)),
         ("subject:agent.b*", "only for whole segments", (0, 16)),
         ("way:sideways", "use in, out or hub", (0, 12)),
         ("size>big", "'big' is not a number", (0, 8)),
@@ -142,24 +180,94 @@ def test_a_term_that_cannot_be_read_is_named_with_the_remedy(
     assert (caught.value.start, caught.value.end) == span  # type: ignore[attr-defined]
 
 
-def test_a_message_is_exported_as_the_frame_that_went_over_the_wire() -> None:
-    frame = json.loads(message(report()).line)
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        ("", "**"),
+        ("deadlock", "**"),
+        ("agent.**", "agent.**"),
+        ("size>1k build.*.done deadlock", "build.*.done"),
+        ("subject:agent.busy", "agent.busy"),
+        ("subject:agent.busy,agent.idle", "**"),
+        ("!agent.*", "**"),
+        ("agent.b*", "**"),
+        ("agent.b* help.*", "help.*"),
+        ('"agent.*"', "**"),
+        ('open "quote', "**"),
+    ],
+)
+def test_the_hub_is_asked_for_the_pattern_that_must_match(
+    text: str, pattern: str
+) -> None:
+    assert tap_pattern(text) == pattern
 
-    assert frame["cursor"] == 7
-    assert frame["subject"] == "agent.busy"
-    assert frame["data"]["capabilities"] == ["video"]
-    assert (frame["bytes"], frame["ms"]) == (212, 0.4)
+
+def test_events_and_messages_are_exported_in_one_shape() -> None:
+    event, tapped = json.loads(message(report()).line), json.loads(passed().line)
+
+    assert {*event} - {*tapped} == {"cursor"}
+    assert {*tapped} - {*event} == {"id"}
+    assert (event["link"], event["cursor"], event["subject"]) == (
+        "hub",
+        7,
+        "agent.busy",
+    )
+    assert event["data"]["capabilities"] == ["video"]
+    assert (event["size"], event["ms"]) == (212, 0.4)
+    assert (tapped["link"], tapped["source"], tapped["id"]) == ("bus", "ci", "9f")
+    assert tapped["data"] == {"n": 1}
 
 
-def test_a_message_is_shown_as_json_with_a_line_for_each_field() -> None:
-    shown = message(report(message="line\nbreak")).pretty()
+def test_a_message_is_shown_as_json_over_many_lines() -> None:
+    shown = message(report(message="line\nbreak — ünï")).pretty()
 
-    assert json.loads(shown) == json.loads(message(report(message="line\nbreak")).line)
-    assert '    "capabilities": ["video"],' in shown.splitlines()
+    assert json.loads(shown)["data"]["message"] == "line\nbreak — ünï"
+    assert '    "capabilities": [' in shown.splitlines()
+    assert "ünï" in shown
+
+
+def test_data_in_any_script_is_readable() -> None:
+    assert "ünï" in as_json({"text": "ünï"})
+
+
+def test_of_data_that_is_too_long_the_beginning_is_shown() -> None:
+    assert passed(data='{"text":"xxx').data == '{"text":"xxx'
+    assert as_json('{"text":"xxx') == '{"text":"xxx…'
 
 
 def test_ends_from_agents_are_safe_to_draw() -> None:
     assert message(report("a\x1b[2J1")).ends == "a1 → hub"
+    assert passed(source="", to="a\x1b[2J1").ends == "- → a1"
+
+
+# --- order ---------------------------------------------------------------------------
+
+
+def at(seconds: float) -> Message:
+    return passed(at=AT + timedelta(seconds=seconds))
+
+
+def test_what_arrives_late_is_passed_on_in_the_order_of_time() -> None:
+    order = InOrder()
+    first, second, third = at(0.00), at(0.01), at(0.02)
+    order.add([second], now=0.0)
+    order.add([third, first], now=0.05)
+
+    assert order.take(now=SETTLE / 2) == []
+    assert order.take(now=SETTLE) == [first, second]
+    assert order.take(now=0.05 + SETTLE) == [third]
+
+
+def test_the_rest_is_in_order_as_well() -> None:
+    order = InOrder()
+    late, early = at(1), at(0)
+    order.add([late, early], now=0.0)
+
+    assert order.rest() == [early, late]
+    assert order.rest() == []
+
+
+# --- rates ---------------------------------------------------------------------------
 
 
 def test_rates_are_told_over_the_last_seconds_without_the_running_one() -> None:
@@ -170,8 +278,7 @@ def test_rates_are_told_over_the_last_seconds_without_the_running_one() -> None:
     tally.pace([message(report())] * 100)
 
     assert tally.rate("agent.busy").rate == 15 / 4
-    assert tally.rate("via ws", peers=3).rate == 15 / 4
-    assert tally.rate("via http").rate == 0
+    assert tally.rate("agent.idle").rate == 0
 
 
 def test_what_came_before_the_view_was_opened_counts_but_has_no_rate() -> None:
@@ -184,3 +291,14 @@ def test_what_came_before_the_view_was_opened_counts_but_has_no_rate() -> None:
         (1, 0.0),
         (1, 0.0),
     ]
+
+
+def test_of_very_many_subjects_the_most_heard_are_counted() -> None:
+    tally = Tally()
+    tally.add([passed("heard.often")] * 3)
+    for n in range(5 * SUBJECTS):
+        tally.add([passed(f"once.{n}")])
+
+    assert len(tally.totals) <= 2 * SUBJECTS
+    assert tally.rate("heard.often").total == 3
+    assert len(tally.subjects()) <= SUBJECTS

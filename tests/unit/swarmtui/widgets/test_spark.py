@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.widget import Widget
 
-from swarmtui.widgets.histogram import LABELS, Histogram
+from swarmtui.links import HUB_BUCKETS
+from swarmtui.widgets.histogram import Histogram
 from swarmtui.widgets.spark import LEVELS, Spark, bar, spark
 
 Host = Callable[[Widget], tuple[Any, dict[str, Any]]]
@@ -63,10 +64,10 @@ async def test_a_histogram_has_a_line_for_each_bucket(host: Host, lines: Lines) 
     widget = Histogram()
     app, hook = host(widget)
     async with app.run_test(size=(42, 8), **hook):
-        widget.show([75, 20, 4, 1, 0, 0])
+        widget.show(HUB_BUCKETS, [75, 20, 4, 1, 0, 0])
         drawn = lines(widget)
 
-        assert [line.split()[0] for line in drawn] == list(LABELS)
+        assert [line.split()[0] for line in drawn] == list(HUB_BUCKETS)
         assert drawn[0].endswith("75.0%       75")
         assert drawn[0].count("━") > drawn[1].count("━") > 0
         assert "━" not in drawn[5]
