@@ -1,6 +1,7 @@
 """A NATS server of our own: a process on a free port, which a test may kill."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -101,6 +102,7 @@ class NatsServer:
     def freeze(self) -> None:
         """Let it keep its connections and do nothing any more."""
         self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
 
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)
