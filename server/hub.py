@@ -183,6 +183,8 @@ class _Wish:
     """What it names, when that was settled so long ago that only the store has it."""
     receipt: Receipt | None = None
     """Of its key, when that was used so long ago that only the store has it."""
+    posted: bool = False
+    """Whether nothing was read for it before it came."""
     arrived: float = field(default_factory=perf_counter)
     outcome: Any = None
     first: int = 0
@@ -311,7 +313,7 @@ class Hub:
 
         What goes wrong is in the future that is returned, never raised here.
         """
-        wish = _Wish(command, self._future(), read, size=size)
+        wish = _Wish(command, self._future(), read, size=size, posted=True)
         self.stats.arrived(size)
         try:
             self._enqueue(wish)
@@ -380,6 +382,7 @@ class Hub:
     async def _turn(self, jobs: list[_Wish | _Question]) -> None:
         wishes = [job for job in jobs if isinstance(job, _Wish)]
         if wishes:
+            await self._recall_ids(wishes)
             started = perf_counter()
             turn = await self.store.turn(lambda _: self._decide(wishes))
             self.stats.wrote(turn.events, (perf_counter() - started) * 1000)
@@ -388,6 +391,15 @@ class Hub:
             if isinstance(job, _Question):
                 self._look(job)
         self._schedule()
+
+    async def _recall_ids(self, wishes: list[_Wish]) -> None:
+        """Read what has the ids of posted messages: they may be used, long ago."""
+        posted = [
+            wish for wish in wishes if wish.posted and isinstance(wish.command, p.Send)
+        ]
+        known = await asyncio.gather(*(self._recall(wish.command) for wish in posted))
+        for wish, row in zip(posted, known, strict=True):
+            wish.known = row
 
     def _decide(self, wishes: list[_Wish]) -> Turn:
         events: list[Logged] = []

@@ -15,8 +15,10 @@ from agentkit.protocol import (
     Enqueue,
     Fail,
     Notify,
+    ReportRefused,
     Requeue,
     Resolve,
+    Send,
     SendBroadcast,
     Snooze,
     TaskLeased,
@@ -349,13 +351,18 @@ async def test_a_task_that_memory_let_go_of_is_requeued(forgetful: Hub) -> None:
 
 async def test_an_id_that_memory_let_go_of_is_not_used_again(forgetful: Hub) -> None:
     await fill(forgetful, "T1", "T2", "T3")
-    for key in ("b1", "b2", "b3"):
+    for key in ("x1", "x2", "x3"):
         await forgetful.submit(SendBroadcast(id=key, text="hello", where="nobody"))
 
+    said = Send(agent="b", to="a", id="x1", text="again", spool="s", seq=1)
+    (refused,) = (await forgetful.post(said)).events
+
+    assert isinstance(refused.event, ReportRefused)
+    assert "was another" in refused.event.reason
     with pytest.raises(Conflict, match="task 'T1' is there already and is dead"):
         await forgetful.submit(Enqueue(id="T1"))
-    with pytest.raises(Conflict, match="broadcast 'b1' was sent before"):
-        await forgetful.submit(SendBroadcast(id="b1", text="again"))
+    with pytest.raises(Conflict, match="broadcast 'x1' was sent before"):
+        await forgetful.submit(SendBroadcast(id="x1", text="again"))
 
 
 async def test_what_became_of_a_request_that_memory_let_go_of_is_told(
