@@ -286,6 +286,8 @@ class Delivery:
     """Why it is dead."""
     retried: int = 0
     """The delivery that took the place of a dead one; 0 when none has."""
+    lapsed: bool = False
+    """It is dead, and nobody waits for it any more: it is not tried again."""
     version: int = 0
 
     @property

@@ -182,14 +182,17 @@ def evolve_done(swarm: Swarm, event: DeliveryDone) -> None:
 
 
 def evolve_dead(swarm: Swarm, event: DeliveryDead) -> None:
-    """Mark one delivery as given up."""
+    """Mark one delivery as given up; a call that expired is never tried again."""
     row = swarm.mail[event.agent][event.seq]
+    cast = swarm.broadcasts.get(row.ref) if row.is_cast else None
+    expires = cast.expires if cast else None
     swarm.put_delivery(
         replace(
             row,
             state="dead",
             done=event.at,
             reason=event.reason,
+            lapsed=expires is not None and expires <= event.at,
             version=swarm.cursor,
         )
     )

@@ -278,9 +278,9 @@ class Swarm:
         self._settle("broadcasts", self.broadcasts, new.id, settled=settled)
 
     def put_delivery(self, new: Delivery) -> None:
-        """Store a delivery's row; one that is done or retried leaves the mailbox."""
+        """Store a delivery; what is done, retried or lapsed leaves the mailbox."""
         box = self.mail.setdefault(new.agent, {})
-        leaves = new.state == "done" or new.retried > 0
+        leaves = new.state == "done" or new.retried > 0 or new.lapsed
         old = box.get(new.seq)
         self._carried[new.ref] += (not leaves) - (old is not None)
         self._note_unacked(old, new)

@@ -18,7 +18,7 @@ LIVE: Mapping[type, Callable[[Any], bool]] = {
     HelpRequest: lambda row: row.is_open,
     Task: lambda row: row.state not in ("done", "cancelled"),
     Broadcast: lambda row: row.done + row.dead < row.recipients,
-    Delivery: lambda row: row.state != "done" and not row.retried,
+    Delivery: lambda row: not (row.state == "done" or row.retried or row.lapsed),
 }
 """Whether a row still waits for something, be it for a person, who may try again what
 is dead; kinds not listed always count as live."""

@@ -142,6 +142,7 @@ class MemoryStore:
             row
             for row in self._rows.deliveries.values()
             if row.state == "dead"
+            and not row.lapsed
             and agent in ("", row.agent)
             and (end is None or (row.seq, row.agent) < end)
         ]

@@ -233,7 +233,7 @@ def _parse(text: str) -> Any:
 
 
 def _delivery(row: Delivery) -> Values:
-    live, dead = LIVE[Delivery](row), row.state == "dead"
+    live, dead = LIVE[Delivery](row), row.state == "dead" and not row.lapsed
     key = row.agent, row.seq
     return *key, row.ref, row.version, live, dead, row.is_cast, dump(row)
 

@@ -154,6 +154,17 @@ async def test_dead_mail_is_read_newest_first_page_by_page(store: Store) -> None
     ]
 
 
+async def test_what_nobody_waits_for_is_in_its_ledger_alone(store: Store) -> None:
+    lapsed = delivery_row("a1", 1, state="dead", ref="m1", lapsed=True)
+
+    await write(store, rows=(lapsed,))
+
+    assert await store.deliveries(ref="m1") == [lapsed]
+    assert not await store.deliveries(state="dead")
+    _, rows = await store.load()
+    assert not rows.deliveries
+
+
 @pytest.mark.parametrize("after", ["7", "a1@7", "@a1", "\u0667@a1"])
 async def test_what_is_no_delivery_is_refused(store: Store, after: str) -> None:
     with pytest.raises(Invalid, match="is not a delivery"):

@@ -10,6 +10,7 @@ from agentkit.protocol import (
     Claim,
     Done,
     Enqueue,
+    GiveUp,
     Link,
     MessageSent,
     Notify,
@@ -300,6 +301,30 @@ def test_a_call_that_expired_is_not_handed_out(trio: Any) -> None:
     assert (dead.seq, dead.reason) == (seq, "nobody waits for its answer any more")
     assert trio.swarm.broadcasts["x"].dead == 1
     assert trio.swarm.deadline is None
+
+
+def test_a_call_that_expired_leaves_nothing_behind_in_the_mailbox(trio: Any) -> None:
+    soon = trio.now + timedelta(seconds=5)
+    trio.do(Send(agent="a", to="render.1", text="?", call="c", expires=soon))
+    seq = trio.swarm.cursor
+    trio.wait(seconds=5)
+    trio.do(Tick())
+
+    assert not trio.swarm.mail
+    assert not trio.swarm.dead_deliveries
+    with pytest.raises(NotFound, match="waits or is dead"):
+        trio.do(Retry(agent="render.1", seq=seq))
+
+
+def test_a_call_that_was_given_up_is_not_sent_again_when_it_has_expired(
+    trio: Any,
+) -> None:
+    soon = trio.now + timedelta(seconds=5)
+    trio.do(Send(agent="a", to="render.1", text="?", call="c", expires=soon))
+    seq = trio.swarm.cursor
+    trio.do(GiveUp(agent="render.1", seq=seq, reason="no"))
+    trio.wait(seconds=5)
+
     with pytest.raises(Conflict, match="carries a call that expired"):
         trio.do(Retry(agent="render.1", seq=seq))
 
