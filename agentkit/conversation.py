@@ -15,6 +15,7 @@ from agentkit.exchange import Exchange, error_of
 from agentkit.inbox import Inbox, Mail
 from agentkit.jobs import Worker
 from agentkit.outbox import Outbox
+from agentkit.protocol import REPEATED
 from agentkit.rows import Guarantee
 
 if TYPE_CHECKING:
@@ -187,6 +188,8 @@ class Conversation:
     def _regret(self, frame: Mapping[str, Any]) -> None:
         """Tell whoever waits that the hub refused what was said, else the log."""
         error = error_of(frame)
+        if str(error) == REPEATED:
+            return
         if not self._refused(self.outbox.get(frame["seq"]), error):
             log.error(
                 "the hub refused report %d of %s: %s",

@@ -11,6 +11,7 @@ the past (`TaskAssigned`), and cannot be. `Command` and `Event` are all of each;
 """
 
 from agentkit.protocol.agents import (
+    REPEATED,
     AgentConnected,
     AgentDisconnected,
     AgentLost,
@@ -96,6 +97,7 @@ from agentkit.protocol.work import (
 )
 
 __all__ = [
+    "REPEATED",
     "Ack",
     "AgentCommand",
     "AgentConnected",

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from agentkit.rows import Guarantee, HelpKind, Report, Role, Severity, Status
+
+REPEATED: Final = "it had taken effect before"
+"""Why a numbered report is refused that changes nothing: it need not have been said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from functools import wraps
 from typing import TypeAlias, TypeVar
 
 from agentkit.errors import Conflict, SwarmError
-from agentkit.protocol import Event, Numbered, ReportRefused
+from agentkit.protocol import REPEATED, Event, Numbered, ReportRefused
 from agentkit.rows import Spool
 from server.core.swarm import Swarm
 
@@ -42,7 +42,7 @@ def numbered(decide: Decide[W]) -> Decide[W]:
             return []
         try:
             events = decide(swarm, wish, now)
-            reason, code = "it had taken effect before", Conflict.code
+            reason, code = REPEATED, Conflict.code
         except SwarmError as error:
             events, reason, code = [], str(error), error.code
         return events or [

@@ -87,7 +87,9 @@ async def test_a_message_arrives_as_it_was_sent(join: Join) -> None:
 
 
 @pytest.mark.parametrize("durable", [False, True])
-async def test_messages_arrive_in_order_and_once(join: Join, durable: bool) -> None:
+async def test_messages_arrive_in_order_and_once(
+    join: Join, durable: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     listener = Listener()
     receiver = await join("b", durable=durable)
     sender = await join("a", durable=durable)
@@ -101,6 +103,7 @@ async def test_messages_arrive_in_order_and_once(join: Join, durable: bool) -> N
     await until(lambda: "last" in listener.texts)
 
     assert listener.texts == [*texts, "last"]
+    assert not caplog.records
 
 
 async def test_a_message_goes_to_all_whose_names_match(join: Join, me: str) -> None:
