@@ -7,7 +7,7 @@ succession is written together.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from datetime import datetime
 from heapq import nlargest
@@ -162,6 +162,7 @@ class Bus:
     def __init__(self, hub: Hub, links: Links, taps: Taps) -> None:
         self.members: dict[Member, None] = {}
         self.published = 0
+        self._names: Counter[str] = Counter()
         self._hub = hub
         self._links = links
         self._tally = links.bus.tally
@@ -194,6 +195,7 @@ class Bus:
         """Take in a connection."""
         member = Member(name, connection, self._hub.stats, self._tally)
         self.members[member] = None
+        self._names[name] += 1
         self._links.bus.opened(name)
         return member
 
@@ -204,7 +206,9 @@ class Bus:
         member.patterns.clear()
         member.forget()
         del self.members[member]
-        if not any(other.name == member.name for other in self.members):
+        self._names[member.name] -= 1
+        if not self._names[member.name]:
+            del self._names[member.name]
             self._links.gone("bus", member.name)
 
     def subscribe(self, member: Member, pattern: str) -> None:

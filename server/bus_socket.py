@@ -131,7 +131,13 @@ class Session:
         return self._office.bus.publish(event, size)
 
     async def _bury(self, frame: dict[str, Any], size: int) -> None:
-        """Have a letter stored, and only then published and answered."""
+        """Have a letter stored, and only then published and answered.
+
+        It costs what a report does, and counts against the same rate.
+        """
+        rates = self._office.agent_rates
+        while wait := rates.take(self._member.name, monotonic()):  # noqa: ASYNC110
+            await asyncio.sleep(wait)
         told, data = {"id": frame["id"]}, frame["event"].get("data", {})
         try:
             allow(self._principal, "operator", "agent")

@@ -10,13 +10,18 @@ from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from agentkit.transports.metrics import Metrics, SubscriptionMetrics, Tally
+from server.asgi import dumps
 from server.wire import LINK_TOLD
 
 TOLD: Final = 1000
 """Transports whose figures are kept; those that told theirs longest ago go first."""
+EACH: Final = 16
+"""Transports that one source may tell of."""
+SHOWN: Final = 100
+"""Subscriptions of each that are kept."""
+LARGEST: Final = 1 << 16
+"""Bytes of the figures of one transport."""
 
 GONE: Final = timedelta(seconds=60)
 """How long a transport that is closed is still shown."""
@@ -116,13 +121,15 @@ class Links:
             data: metrics; what is none is counted and left out.
         """
         try:
-            metrics = LINK_TOLD.validate_python(data)
-        except ValidationError:
+            metrics = _fitted(LINK_TOLD.validate_python(data))
+        except ValueError:
             self.garbled += 1
             return
-        key = (via, source, metrics.name)
-        self._told.pop(key, None)
-        self._told[key] = self._now(), metrics
+        self._told.pop((via, source, metrics.name), None)
+        mine = [key for key in self._told if key[:2] == (via, source)]
+        for key in mine[: max(len(mine) - EACH + 1, 0)]:
+            del self._told[key]
+        self._told[via, source, metrics.name] = self._now(), metrics
         if len(self._told) > TOLD:
             del self._told[next(iter(self._told))]
 
@@ -152,3 +159,15 @@ class Links:
         for key, (at, metrics) in tuple(self._told.items()):
             if metrics.state == "closed" and now - at > GONE:
                 del self._told[key]
+
+
+def _fitted(metrics: Metrics) -> Metrics:
+    """Return figures with no more subscriptions than are shown.
+
+    Raises:
+        ValueError: they are too large all the same.
+    """
+    fitted = replace(metrics, subscriptions=metrics.subscriptions[:SHOWN])
+    if len(dumps(fitted)) > LARGEST:
+        raise ValueError("the figures are too large")
+    return fitted

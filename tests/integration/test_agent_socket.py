@@ -349,7 +349,7 @@ async def test_the_first_frame_must_be_hello(hub: RunningHub) -> None:
         assert (await line.closed())[0] == 4400
 
 
-@pytest.mark.parametrize("path", ["/v1/agent", "/v1/coordinator"])
+@pytest.mark.parametrize("path", ["/v1/agent", "/v1/coordinator", "/v1/bus"])
 async def test_whoever_does_not_say_hello_is_not_waited_for(
     start: Start, path: str
 ) -> None:

@@ -278,14 +278,14 @@ def test_any_json_gets_an_answer(hub: RunningHub, path: str, said: Any) -> None:
 
 # --- frames ---
 
-DOORS = ["/v1/agent", "/v1/coordinator"]
+DOORS = ["/v1/agent", "/v1/coordinator", "/v1/bus"]
 
 
 @asynccontextmanager
 async def inside(hub: RunningHub, path: str) -> AsyncIterator[ClientConnection]:
     """Open a WebSocket and say a proper hello."""
     async with hub.open(path) as line:
-        await line.say("hello", agent="x", spool="s")
+        await line.say("hello", agent="x", spool="s", name="x")
         await line.hear("welcome")
         yield line.socket
 
@@ -363,12 +363,32 @@ async def test_a_bad_request_of_a_watcher_is_answered(
     assert is_well(hub)
 
 
+SUBJECTS = st.sampled_from(["a.b", "_dead", "_link", "_requeue", "_x", "a..b", ""])
+
+
+@FEW
+@given(name=SUBJECTS, data=JSON, more=JSON)
+async def test_any_message_on_the_bus_is_answered_or_closes_the_connection(
+    hub: RunningHub, name: str, data: Any, more: Any
+) -> None:
+    event = {"id": "1", "name": name, "data": data if isinstance(data, dict) else {}}
+    async with inside(hub, "/v1/bus") as socket_:
+        for said in (event, {**event, "data": {"letter": data, "event": more}}):
+            frame = json.dumps({"type": "publish", "id": 1, "event": said})
+            with suppress(ConnectionClosed):
+                await socket_.send(frame)
+                answer = json.loads(await socket_.recv())
+                assert answer["type"] in ("published", "error")
+        await socket_.close()
+        assert socket_.close_code in (1000, 4400)
+
+
 @FEW
 @given(path=st.sampled_from(DOORS), said=JSON, text=st.booleans())
 async def test_any_frame_is_survived(
     hub: RunningHub, path: str, said: Any, text: bool
 ) -> None:
-    kinds = ("notify", "ack", "done", "snapshot", "request")
+    kinds = ("notify", "ack", "done", "snapshot", "request", "publish", "subscribe")
     async with inside(hub, path) as socket_:
         for kind in kinds if isinstance(said, dict) else ("",):
             whole = {**said, "type": kind, "seq": 1} if kind else said

@@ -201,10 +201,13 @@ def test_a_foreign_name_or_page_is_refused_everywhere(
 # --- every WebSocket ---
 
 
+HELLOS = {"/v1/agent": {"agent": "you", "spool": "s"}, "/v1/bus": {"name": "you"}}
+
+
 async def knock(house: House, path: str, kind: str) -> int:
     """Return the code that a token is closed with; 0 when it is welcome."""
     async with house.hub.open(path, token=house.tokens[kind]) as line:
-        said = {"agent": "you", "spool": "s"} if path == "/v1/agent" else {}
+        said = HELLOS.get(path, {})
         with suppress(ConnectionClosed):
             await line.say("hello", **said)
             if json.loads(await line.socket.recv())["type"] == "welcome":
@@ -214,14 +217,13 @@ async def knock(house: House, path: str, kind: str) -> int:
 
 @pytest.mark.parametrize("kind", [*STRANGERS, *KNOWN])
 async def test_a_websocket_opens_to_those_it_is_for(house: House, kind: str) -> None:
-    found = [
-        await knock(house, path, kind) for path in ("/v1/agent", "/v1/coordinator")
-    ]
+    found = [await knock(house, path, kind) for path in SOCKETS]
 
     role, own = KNOWN.get(kind), kind in ("agent", "made agent")
     agent = 0 if role == "operator" or own else 4403
     watcher = 4403 if role == "agent" else 0
-    assert found == ([agent, watcher] if role else [4401, 4401])
+    of_role = {"/v1/agent": agent, "/v1/coordinator": watcher, "/v1/bus": 0}
+    assert found == [of_role[path] if role else 4401 for path in SOCKETS]
 
 
 @pytest.mark.parametrize("path", [*SOCKETS, "/v1/elsewhere", "/"])

@@ -48,7 +48,7 @@ def test_files_with_secrets_are_private(hub: RunningHub) -> None:
     assert set(modes.values()) == {0o600}
 
 
-@pytest.mark.parametrize("path", ["/v1/agent", "/v1/coordinator"])
+@pytest.mark.parametrize("path", ["/v1/agent", "/v1/coordinator", "/v1/bus"])
 async def test_a_websocket_without_a_token_is_closed(
     hub: RunningHub, path: str
 ) -> None:
