@@ -16,9 +16,14 @@ def _flags(arguments: list[str]) -> dict[str, object]:
             parser.add_argument(
                 flag, action="store_const", const=True, help=entry.about
             )
+        elif isinstance(getattr(Settings, name), tuple):
+            parser.add_argument(flag, action="append", help=entry.about)
         else:
             parser.add_argument(flag, help=entry.about)
-    return vars(parser.parse_args(arguments))
+    return {
+        name: ",".join(value) if isinstance(value, list) else value
+        for name, value in vars(parser.parse_args(arguments)).items()
+    }
 
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ async def healthz(office: Office, _call: Call) -> Reply:
                 "version": office.hub.version,
                 "started": office.hub.started,
                 "store": office.hub.store.identity,
+                "bridges": {
+                    name: link().state for name, link in office.links.bridges.items()
+                },
             }
         )
     )

@@ -225,6 +225,8 @@ class Health(TypedDict):
     started: str
     store: str
     """Which store it has: another hub has another, and so has one that was restored."""
+    bridges: dict[str, Literal["connected", "reconnecting", "closed"]]
+    """How its bridges to brokers are."""
 
 
 class Readiness(TypedDict):

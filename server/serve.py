@@ -21,6 +21,7 @@ from agentkit.errors import AgentkitError
 from agentkit.settings import paths
 from server.announcement import Announcement
 from server.auth import Gate, Keys
+from server.bridge import bridges_of
 from server.connection import Connection
 from server.edge import Edge
 from server.errors import CannotServeError
@@ -89,9 +90,12 @@ async def run(office: Office, listener: socket.socket, tls: Tls | None) -> None:
         office.settings.keep_size,
     )
     server = Server(office, tls)
+    bridges = bridges_of(office)
     await office.keyring.open(office.hub)
     await office.open()
     try:
+        for bridge in bridges:
+            await bridge.open()
         with (
             _told_to_stop(server),
             _announced(office, tls),
@@ -106,6 +110,7 @@ async def run(office: Office, listener: socket.socket, tls: Tls | None) -> None:
     finally:
         pulse.stop()
         await retention.stop()
+        await asyncio.gather(*(bridge.close() for bridge in bridges))
         await office.mailroom.close()
 
 

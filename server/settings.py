@@ -26,7 +26,6 @@ from agentkit.settings import (
     whole,
     words,
 )
-from agentkit.subjects import as_segment
 from server.core.rules import Rules
 
 WEEK = 7 * 86_400
@@ -46,8 +45,8 @@ def _host(raw: Any) -> str:
 def _swarm(raw: Any) -> str:
     """Read the name of a swarm: one word that can stand in an address."""
     name = text(raw).strip()
-    if not name or "@" in name or not as_segment(name) == name:
-        raise ValueError("is not one word without @, dots and stars")
+    if not name or any(char in "@*" or char.isspace() for char in name):
+        raise ValueError("is not one word without @ and *")
     return name
 
 
@@ -80,6 +79,13 @@ class Settings:
         "Who may use the webhook endpoints: everybody (open), holders of a token, "
         "nobody (off); else open on a loopback address and off on any other.",
         read=one_of("open", "token", "off"),
+    )
+    bridge: tuple[str, ...] = setting(
+        (),
+        "Brokers over which agents report too, redis:// or nats:// with options behind "
+        "a ?; the flag may be given several times.",
+        read=words,
+        personal=True,
     )
     tls_cert: Path | None = setting(None, "The certificate, in PEM.", read=file)
     tls_key: Path | None = setting(None, "Its key, in PEM.", read=file)

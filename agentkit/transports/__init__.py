@@ -27,11 +27,13 @@ from agentkit.transports.worker import Retry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agentkit.transports.broker_agent import BrokerAgent
     from agentkit.transports.hub import HubTransport
     from agentkit.transports.nats import NatsTransport
     from agentkit.transports.redis import RedisTransport
 
 __all__ = [
+    "BrokerAgent",
     "ConnectionError",
     "Event",
     "EventBus",
@@ -53,6 +55,10 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Import a transport on first use (PEP 562)."""
+    if name == "BrokerAgent":
+        from agentkit.transports.broker_agent import BrokerAgent
+
+        return BrokerAgent
     if name not in CLASSES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return load(name)

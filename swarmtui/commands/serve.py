@@ -39,13 +39,20 @@ def _flags(command: C) -> C:
         flag = f"--{item.name.replace('_', '-')}"
         usual = "" if item.default in (None, False, "", ()) else f" [{item.default}]"
         about = known[item.name].about.removesuffix(".") + usual
-        kind: dict[str, Any] = (
-            {"is_flag": True, "default": None}
-            if item.type is bool
-            else {"metavar": STAND_INS.get(item.type, "PATH")}
-        )
+        kind: dict[str, Any] = {"metavar": STAND_INS.get(item.type, "PATH")}
+        if item.type is bool:
+            kind = {"is_flag": True, "default": None}
+        elif item.type == tuple[str, ...]:
+            kind |= {"multiple": True, "callback": _joined}
         command = click.option(flag, help=about, **kind)(command)
     return command
+
+
+def _joined(
+    _context: click.Context, _option: click.Parameter, values: tuple[str, ...]
+) -> str | None:
+    """Return what a flag says that may be given several times; None if it was not."""
+    return ",".join(values) or None
 
 
 @click.command()
