@@ -7,6 +7,7 @@ new one and keeps the indexes right, so that an index cannot disagree with the r
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Self, TypeVar
 
 from agentkit.errors import NotFound
@@ -275,7 +276,12 @@ class Swarm:
         self.calls.add(new)
         self._changes.broadcasts[new.id] = new
         settled = new.done + new.dead == new.recipients
-        self._settle("broadcasts", self.broadcasts, new.id, settled=settled)
+        # Who has handled a call may answer it much later: other mail does not push it
+        # out of memory meanwhile.
+        owed = settled and bool(new.call) and new.done > len(new.answered)
+        keep = partial(self._settle, rows=self.broadcasts, key=new.id)
+        keep("broadcasts", settled=settled and not owed)
+        keep("calls", settled=owed)
 
     def put_delivery(self, new: Delivery) -> None:
         """Store a delivery; what is done, retried or lapsed leaves the mailbox."""

@@ -264,15 +264,38 @@ def test_each_of_several_answers_once(trio: Any) -> None:
     assert len(trio.swarm.mail["a"]) == 2
 
 
-def test_a_call_that_is_forgotten_is_not_answered(make_world: Any) -> None:
+@pytest.fixture
+def forgetful(make_world: Any) -> Any:
     world = make_world(Rules(keep_settled=1))
     world.do(Notify(agent="a", report="idle"))
     world.do(Notify(agent="b", report="idle"))
-    world.do(Send(agent="a", to="b", text="?", call="c1"))
-    world.do(Done(agent="b", seq=world.swarm.cursor))
-    world.do(Send(agent="a", to="b", text="more"))
+    return world
+
+
+def handle(world: Any, **message: Any) -> None:
+    world.do(Send(agent="a", to="b", text="?", **message))
     world.do(Done(agent="b", seq=world.swarm.cursor))
 
+
+def test_a_call_is_known_until_it_is_answered_whatever_else_is_said(
+    forgetful: Any,
+) -> None:
+    handle(forgetful, call="c1")
+    for _ in range(5):
+        handle(forgetful)
+
+    assert forgetful.subjects(answer("b")) == ["message.sent"]
+
+    for _ in range(5):
+        handle(forgetful)
+    assert forgetful.swarm.call("c1") is None
+
+
+def test_of_calls_that_nobody_answers_the_oldest_is_forgotten(forgetful: Any) -> None:
+    handle(forgetful, call="c1")
+    handle(forgetful, call="c2")
+
+    world = forgetful
     with pytest.raises(Conflict, match="no call 'c1' is known"):
         world.do(answer("b"))
 
