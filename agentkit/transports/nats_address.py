@@ -27,6 +27,9 @@ PORT: Final = 4222
 TIMEOUT: Final = 2.0
 """Seconds that a server may take for each step of letting us in, and to answer."""
 
+TRIES: Final = 4
+"""Times that a server may hang up on us while we connect."""
+
 QUIET: Final = 5.0
 """Seconds after which a server is asked whether it is there, and to say so."""
 
@@ -106,6 +109,26 @@ class Address:
             ConnectionError: it does not answer, or refuses us.
             TransportError: nats-py is not installed, or a certificate cannot be read.
         """
+        for _ in range(TRIES - 1):
+            with suppress(ConnectionResetError, BrokenPipeError):
+                return await self._try(name, lost, heard)
+        try:
+            return await self._try(name, lost, heard)
+        except (ConnectionResetError, BrokenPipeError) as error:
+            raise self._explained(error) from None
+
+    async def _try(
+        self,
+        name: str,
+        lost: Callable[[], None],
+        heard: Callable[[Exception], None],
+    ) -> "Client":
+        """Try once to connect.
+
+        Raises:
+            ConnectionResetError, BrokenPipeError: it hung up, and why may be told to
+                who tries again: what it says may be lost over what we say meanwhile.
+        """
         client = self._client()
         from nats.errors import StaleConnectionError
 
@@ -133,10 +156,13 @@ class Address:
             await hang_up(client)
             if not is_of_nats(error):
                 raise
-            raise self._explained(errors[-1] if errors else error) from None
+            cause = errors[-1] if errors else error
+            if isinstance(cause, ConnectionResetError | BrokenPipeError):
+                raise cause from None
+            raise self._explained(cause) from None
         if not client.is_connected:
             await hang_up(client)
-            raise self._explained(ConnectionResetError("it hung up"))
+            raise ConnectionResetError("it hung up")
         live = True
         return client
 
