@@ -91,6 +91,7 @@ class Desk:
                     "started": hub.started,
                     "store": self._office.settings.store,
                     "url": self._office.url,
+                    "swarm": hub.rules.swarm,
                 },
             }
         )

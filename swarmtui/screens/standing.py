@@ -9,6 +9,8 @@ from swarmtui.text import clock, safe, uptime
 from swarmtui.widgets.topbar import Standing
 from swarmtui.work import Group
 
+SWARM = "swarm"
+"""What a swarm is called that was given no name: it is not shown."""
 FIRST_AGENT = 'agentkit notify busy "my first task" --agent first'
 """The command that connects an agent to the hub of this machine."""
 FIRST_TASK = 'swarmtui enqueue "my first task"'
@@ -28,7 +30,7 @@ def standing(console: Console) -> Standing:
     link = console.model.link
     live = console.model.live
     return Standing(
-        hub=safe(console.address),
+        hub=safe(_hub(console)),
         live=live,
         uptime=uptime(now - console.started) if live and console.started else "",
         badge=_badge(console),
@@ -36,6 +38,12 @@ def standing(console: Console) -> Standing:
         trouble="" if live else _trouble(console, link, now),
         connecting=not console.model.loaded and (link is None or not link.error),
     )
+
+
+def _hub(console: Console) -> str:
+    """Return the address of the hub, and the name of its swarm if it was given one."""
+    name = console.swarm.hub.get("swarm", SWARM)
+    return console.address if name == SWARM else f"{name}  {console.address}"
 
 
 def _badge(console: Console) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import Line, RunningHub
+from tests.integration.conftest import Line, RunningHub, Start
 
 
 async def send(line: Line, seq: int, to: str, **fields: Any) -> None:
@@ -252,6 +252,34 @@ def test_a_message_that_will_not_do_is_refused(
     hub: RunningHub, wish: dict[str, Any], status: int
 ) -> None:
     assert hub.post("/v1/messages", wish).status_code == status
+
+
+async def test_a_watcher_gets_the_events_of_messages_and_not_their_rows(
+    hub: RunningHub, me: str
+) -> None:
+    hub.report(me, "idle")
+    hub.post("/v1/messages", {"to": me, "text": "before"}).raise_for_status()
+    async with hub.watch() as line:
+        hub.post("/v1/messages", {"to": me, "text": "after"}).raise_for_status()
+        turn = await line.hear("turn")
+
+    said = [event["data"]["text"] for event in turn["events"]]
+    assert line.welcome["hub"]["swarm"] == "swarm"
+    assert (said, turn.get("broadcasts", [])) == (["after"], [])
+    assert not any(row["to"] for row in line.snapshot["broadcasts"])
+
+
+def test_a_swarm_has_the_name_that_it_is_given(start: Start, me: str) -> None:
+    hub = start("--store", "memory", "--swarm", "fame.fabric")
+    hub.report(me, "idle")
+
+    ours, other = (
+        hub.post("/v1/messages", {"to": f"{me}@{swarm}", "text": "hello"})
+        for swarm in ("fame.fabric", "swarm")
+    )
+
+    assert (ours.status_code, other.status_code) == (201, 404)
+    assert f"send to {me}@fame.fabric" in other.json()["detail"]
 
 
 async def test_a_coordinator_sends_and_lets_agents_watch(
