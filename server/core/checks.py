@@ -42,11 +42,20 @@ def check_text(rules: Rules, what: str, value: str) -> None:
 
 def check_result(rules: Rules, result: Mapping[str, Any]) -> None:
     """Refuse a result that is too large: it stays in memory and goes to watchers."""
-    size = len(dumps(result).encode()) if result else 0
-    if size > rules.result_bytes:
+    _check_size("result", result, rules.result_bytes)
+
+
+def check_body(rules: Rules, body: Mapping[str, Any]) -> None:
+    """Refuse a body of a message that is too large: it goes to all recipients."""
+    _check_size("body of the message", body, rules.message_bytes)
+
+
+def _check_size(what: str, value: Mapping[str, Any], most: int) -> None:
+    size = len(dumps(value).encode()) if value else 0
+    if size > most:
         raise Invalid(
-            f"the result has {size:,} bytes as JSON, at most {rules.result_bytes:,} "
-            f"are allowed; keep it elsewhere and send a link"
+            f"the {what} has {size:,} bytes as JSON, at most {most:,} are allowed; "
+            "keep it elsewhere and send a link"
         )
 
 

@@ -7,7 +7,13 @@ from agentkit.errors import Conflict, Invalid, NotAllowed, NotFound
 from agentkit.protocol import DeliveryDead, Event, MessageSent, Send
 from agentkit.rows import Broadcast
 from server.core.addresses import Chosen, choose
-from server.core.checks import check_id, check_new_id, check_text, require_text
+from server.core.checks import (
+    check_body,
+    check_id,
+    check_new_id,
+    check_text,
+    require_text,
+)
 from server.core.mailbox import EXPIRED, check_room, post
 from server.core.outboxes import accept, numbered
 from server.core.renewal import replace
@@ -83,7 +89,8 @@ def evolve_message(swarm: Swarm, event: MessageSent) -> None:
 
 
 def _check(rules: Rules, wish: Send) -> None:
-    for what, key in (("call", wish.call), ("answered call", wish.answers)):
+    ids = {"agent": wish.agent, "call": wish.call, "answered call": wish.answers}
+    for what, key in ids.items():
         if key:
             check_id(rules, what, key)
     if wish.id:
@@ -92,6 +99,7 @@ def _check(rules: Rules, wish: Send) -> None:
         check_text(rules, "message", wish.text)
     else:
         require_text(rules, "message", wish.text)
+    check_body(rules, wish.body)
     if wish.call and wish.answers:
         raise Invalid("a message is a call or an answer: leave call or answers out")
     if wish.expires and not wish.call:

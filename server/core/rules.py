@@ -34,6 +34,8 @@ class Rules:
     """Characters in a message, question, answer or broadcast."""
     result_bytes: int = 65_536
     """Bytes that the result of a task may have as JSON."""
+    message_bytes: int = 262_144
+    """Bytes that the body of a message may have as JSON."""
     letter_bytes: int = 262_144
     """Bytes that the message of a letter may have as JSON."""
     capabilities: int = 64

@@ -168,6 +168,8 @@ def test_a_numbered_message_is_taken_in_order_and_refused_with_a_code(
     [
         ({}, "the message is empty"),
         ({"text": "x" * 20_000}, "20,000 characters"),
+        ({"body": {"x": "x" * 262_144}}, "262,152 bytes as JSON"),
+        ({"text": "x", "agent": "a\x1b"}, "control characters"),
         ({"text": "x", "id": "m7"}, "the hub itself gives"),
         ({"text": "x", "call": "c", "answers": "d"}, "a call or an answer"),
         ({"text": "x", "call": "c\n"}, "control characters"),
@@ -178,7 +180,7 @@ def test_a_message_that_will_not_do_is_refused(
     trio: Any, fields: Any, text: str
 ) -> None:
     with pytest.raises(Invalid, match=text):
-        trio.do(Send(agent="a", to="render.1", **fields))
+        trio.do(Send(**{"agent": "a", "to": "render.1", **fields}))
 
 
 def test_only_a_call_expires(trio: Any) -> None:
