@@ -10,8 +10,11 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Scope = Literal["app", "view", "table", "fleet", "queue", "help", "traffic", "tasks"]
-"""Who does an action: the app, any view's screen, any table, or one view."""
+Scope = Literal[
+    "app", "view", "table", "fleet", "queue", "help", "traffic", "tasks", "replay"
+]
+"""Who does an action: the app, any view's screen, any table, one view, or the app that
+plays a recording."""
 
 
 VIEWS: tuple[Scope, ...] = ("fleet", "queue", "help", "traffic", "tasks")
@@ -24,6 +27,8 @@ class Need(Flag):
     NOTHING = 0
     HUB = auto()
     """The hub answers and lets this person give orders."""
+    RECORDED = auto()
+    """It is a recording, which takes no orders at all."""
     ANSWERS = auto()
     """The hub answers questions; watching is enough."""
     AGENT = auto()
@@ -209,8 +214,26 @@ _PANE_TIP = "Go to links, subjects and letters, or back"
 _UNBURY_TIP = "Give the letter or the marked ones once more"
 _DISCARD_TIP = "Drop the letter or the marked ones for good"
 
+_REPLAY = [
+    Action(f"replay.{word}", key, label, tip, "replay", f"app.{call}", show=show)
+    for word, key, label, tip, call, show in (
+        ("back", "comma", "5 s back", "Go 5 seconds back", "step(-5)", True),
+        ("on", "full_stop", "5 s on", "Go 5 seconds on", "step(5)", True),
+        ("far_back", "less_than_sign", "Far back", "Go back 30 s", "step(-30)", False),
+        ("far_on", "greater_than_sign", "Far on", "Go on 30 s", "step(30)", False),
+        ("next_call", "n", "Call", "Go to the next call for help", "call(1)", True),
+        ("last_call", "N", "Last", "Go to the last call for help", "call(-1)", False),
+        ("slower", "left_square_bracket", "Slower", "Play slower", "pace(-1)", True),
+        ("faster", "right_square_bracket", "Faster", "Play faster", "pace(1)", True),
+        ("start", "left_parenthesis", "Start", "Go to the start", "edge(0)", False),
+        ("end", "right_parenthesis", "End", "Go to the end", "edge(1)", False),
+    )
+]
+"""What the scrubber of a recording does; `view.pause` pauses and plays it."""
+
 ACTIONS: tuple[Action, ...] = (
     *_EVERYWHERE,
+    *_REPLAY,
     *_ANY_VIEW,
     *_TABLE,
     *_view(
@@ -287,9 +310,9 @@ def bindings(scope: Scope) -> list[BindingType]:
     ]
 
 
-def in_scope(scope: Scope) -> list[Action]:
+def in_scope(scope: Scope, *more: Scope) -> list[Action]:
     """Return what can be done in a view: its own first, what works everywhere last."""
-    scopes = (scope, "view", "table", "app")
+    scopes = (scope, *more, "view", "table", "app")
     return [action for one in scopes for action in ACTIONS if action.scope == one]
 
 
@@ -305,12 +328,17 @@ def by_id(name: str) -> Action:
 def offered(name: str, scope: Scope, given: Need) -> bool | None:
     """Say whether an action is on offer: True, or None to show it as out of reach.
 
+    It is False, and not shown at all, for orders to a recording.
+
     Args:
         name: the action as `check_action` gets it, without namespace or arguments.
         scope: who is asked to do it.
         given: everything that is true just now.
     """
-    return True if _NEEDS.get((scope, name), Need.NOTHING) in given else None
+    needs = _NEEDS.get((scope, name), Need.NOTHING)
+    if Need.HUB in needs and Need.RECORDED in given:
+        return False
+    return True if needs in given else None
 
 
 _BY_ID = {action.id: action for action in ACTIONS}

@@ -1,7 +1,7 @@
 """The dashboard: views over a coordinator's live picture of the swarm."""
 
 import gc
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +12,12 @@ from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 
 from agentkit.errors import AgentkitError
 from agentkit.follower import Follower
 from agentkit.settings import paths
-from swarmtui.actions import Need, Scope, bindings, by_id, offered
+from swarmtui.actions import Action, Need, Scope, bindings, by_id, in_scope, offered
 from swarmtui.alerts import Gate, calls, summary, title
 from swarmtui.crash import last_words, write_crash
 from swarmtui.feed import Feed
@@ -74,6 +75,9 @@ class SwarmApp(App[None], inherit_bindings=False):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide"), (150, "-xwide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
     PAUSE_GC_ON_SCROLL = True
+
+    live_word = "live"
+    """What the first line calls a hub that answers."""
 
     def __init__(
         self,
@@ -237,6 +241,14 @@ class SwarmApp(App[None], inherit_bindings=False):
         """Return the time by which ages are told."""
         return self._clock()
 
+    def foot(self) -> Iterable[Widget]:
+        """Return what stands between the news and the keys of every view."""
+        return ()
+
+    def actions(self) -> list[Action]:
+        """Return what can be done in the view that is open."""
+        return in_scope(self.scope)
+
     def given(self) -> Need:
         """Return what is true of the link and the swarm."""
         given = Need.NOTHING
@@ -328,7 +340,9 @@ class SwarmApp(App[None], inherit_bindings=False):
 
     def action_keys(self) -> None:
         """Show every key; the one that is chosen is pressed."""
-        self.push_screen(KeysSheet(self.scope, dict(self.settings.keymap)), self._press)
+        self.push_screen(
+            KeysSheet(self.actions(), dict(self.settings.keymap)), self._press
+        )
 
     async def _press(self, name: str | None) -> None:
         if name:

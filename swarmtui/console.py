@@ -1,10 +1,11 @@
 """What screens and sheets may ask of the app they are shown in."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from datetime import datetime
 from typing import Protocol, TypeVar, cast
 
 from textual.dom import DOMNode
+from textual.widget import Widget
 
 from agentkit.follower import Follower
 from swarmtui.actions import Need
@@ -27,6 +28,12 @@ class Console(Protocol):
     """The address of the hub, to be shown."""
     started: datetime | None
     """When the hub started."""
+
+    live_word: str
+    """What a hub that answers is called."""
+
+    def foot(self) -> Iterable[Widget]:
+        """Return what stands between the news and the keys of every view."""
 
     def now(self) -> datetime:
         """Return the time by which ages are told."""

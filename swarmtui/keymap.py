@@ -57,7 +57,7 @@ def _check_key(name: str, key: str) -> None:
 
 def _check_clashes(scope: Scope, table: Mapping[str, str]) -> None:
     taken: dict[str, Action] = {}
-    for action in in_scope(scope):
+    for action in in_scope(scope, "replay"):
         for key in map(_named, _split(table.get(action.id, action.key))):
             other = taken.setdefault(key, action)
             if other is not action:

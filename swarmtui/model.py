@@ -102,8 +102,6 @@ class Delta:
     """What a screen must look at again; ids of rows that changed."""
 
     reset: bool = False
-    anew: bool = False
-    """The reset leads to another time: what was shown of the one before must go."""
     joined: bool = False
     """Agents were added, so the lists have other members than before."""
     agents: frozenset[str] = frozenset()
@@ -154,6 +152,8 @@ class Model:
         """Messages a second, one figure a second."""
         self.delays: deque[float] = deque(maxlen=BEATS)
         """The 99th percentile of latency in milliseconds, one figure a second."""
+        self.epoch = 0
+        """Rises when all that was heard before is of another time, and so forgotten."""
         self.loaded = False
         """A snapshot has arrived, so that empty means empty."""
 
@@ -177,7 +177,6 @@ class Model:
         self.link = batch.link or self.link
         return Delta(
             reset=batch.reset,
-            anew=batch.anew,
             joined=len(self.agents) != known,
             agents=frozenset(batch.agents),
             helps=frozenset(batch.helps),
@@ -292,6 +291,7 @@ class Model:
             heard.clear()
         self.letters.clear()
         self.links, self.stats = (), None
+        self.epoch += 1
         self.tapped = self.left_out = 0
 
     def _put_agent(self, agent: Agent) -> None:

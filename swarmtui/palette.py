@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, cast
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from agentkit.rows import Broadcast
-from swarmtui.actions import in_scope
 from swarmtui.modals.ledger_sheet import LedgerSheet
 from swarmtui.text import clip, safe
 from swarmtui.themes import names as theme_names
@@ -29,7 +28,7 @@ class SwarmCommands(Provider):
 
     async def discover(self) -> Hits:
         """Offer what can be done before anything is typed."""
-        for action in in_scope(self._app.scope):
+        for action in self._app.actions():
             yield DiscoveryHit(
                 action.label, partial(self._app.do, action.id), help=action.tip
             )
@@ -42,7 +41,7 @@ class SwarmCommands(Provider):
             yield hit
 
     def _actions(self, typed: str) -> Iterator[Hit]:
-        for action in in_scope(self._app.scope):
+        for action in self._app.actions():
             if typed in f"{action.label} {action.tip}".lower():
                 do = partial(self._app.do, action.id)
                 yield Hit(1.0, action.label, do, help=action.tip)

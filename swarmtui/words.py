@@ -19,6 +19,15 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
+def progress(text: str) -> None:
+    """Show a line that the next one takes the place of, where somebody looks on.
+
+    An empty one takes it away.
+    """
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+
+
 def fail(text: str) -> None:
     """Say in one sentence what went wrong."""
     say(f"swarmtui: {text}")

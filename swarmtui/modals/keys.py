@@ -6,7 +6,7 @@ from typing import ClassVar
 from textual.content import Content
 from textual.keys import format_key
 
-from swarmtui.actions import Action, Scope, in_scope
+from swarmtui.actions import Action
 from swarmtui.modals.pick import Entry, PickSheet
 
 
@@ -17,14 +17,14 @@ class KeysSheet(PickSheet):
     prompt = "what do you want to do?"
     keys: ClassVar = (("↑↓", "Move"), ("enter", "Do it"), ("esc", "Close"))
 
-    def __init__(self, scope: Scope, keymap: Mapping[str, str]) -> None:
+    def __init__(self, actions: Sequence[Action], keymap: Mapping[str, str]) -> None:
         super().__init__()
-        self._scope = scope
+        self._actions = actions
         self._keymap = keymap
 
     def entries(self) -> Sequence[Entry]:
         """List the view's actions, then how to move, then what works everywhere."""
-        return [self._entry(action) for action in in_scope(self._scope)]
+        return [self._entry(action) for action in self._actions]
 
     def _entry(self, action: Action) -> Entry:
         keys = self._keymap.get(action.id, action.key).split(",")

@@ -131,6 +131,7 @@ class SwarmScreen(Screen[None]):
         with Horizontal(id="body"):
             yield from self.body()
         yield Ticker(id="ticker")
+        yield from self.console.foot()
         yield KeysBar("app.keys", id="keys")
         yield Static(id="small")
 

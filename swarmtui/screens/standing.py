@@ -32,6 +32,7 @@ def standing(console: Console) -> Standing:
     return Standing(
         hub=safe(_hub(console)),
         live=live,
+        word=console.live_word,
         uptime=uptime(now - console.started) if live and console.started else "",
         badge=_badge(console),
         clock=clock(now),

@@ -16,6 +16,8 @@ class Standing:
     """The address of the hub."""
     live: bool = False
     """Whether the hub answers."""
+    word: str = "live"
+    """What a hub that answers is called."""
     uptime: str = ""
     """For how long the hub runs."""
     badge: str = ""
@@ -56,7 +58,11 @@ class TopBar(LineWidget):
     def _forms(self) -> tuple[Line, ...]:
         standing = self._standing
         name = Span(" swarmtui", "bold")
-        link = Span("● live", "busy") if standing.live else Span("○ waiting", "blocked")
+        link = (
+            Span(f"● {standing.word}", "busy")
+            if standing.live
+            else Span("○ waiting", "blocked")
+        )
         hub = Span(f"  {standing.hub}  ", "dim")
         up = Span(f"  up {standing.uptime}" if standing.uptime else "", "dim")
         return (name, hub, link, up), (name, hub, link), (name, Span("  "), link)
