@@ -16,6 +16,9 @@ from swarmtui.rates import SECONDS
 ALL: Final = "all"
 """The id of the line for the hub as a whole."""
 
+OWN: Final = ("agents", "watchers", "bus", "http")
+"""The hub's own kinds of connections."""
+
 HUB_BUCKETS: Final = ("<0.5", "<1", "<2", "<5", "<10", "≥10")
 """The buckets of `Stats`, in milliseconds."""
 
@@ -116,6 +119,11 @@ class LinkBook:
             buckets=folded(told.latency.buckets),
             metrics=told,
         )
+
+
+def is_bridge(name: str, kind: str) -> bool:
+    """Say whether a link is a bridge of the hub: ``redis``, ``redis-2``, ``nats``."""
+    return name.partition("-")[0] == kind and kind not in (*OWN, "hub")
 
 
 def whole(stats: Stats | None, links: Sequence[LinkRow]) -> LinkRow:

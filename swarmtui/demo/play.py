@@ -24,6 +24,7 @@ from agentkit.rows import Agent as AgentRow
 from agentkit.rows import HelpRequest
 from agentkit.settings import Endpoint, endpoint
 from swarmtui.demo.cast import MISHAPS, QUEUED
+from swarmtui.demo.programs import converse
 from swarmtui.demo.script import Act, Errand, Part, errands, life, parts
 from swarmtui.limits import lift_file_limit
 
@@ -246,6 +247,7 @@ async def perform(agents: int, seed: int) -> None:
             player = Player(part, life(part, agents, seed), seed, hub)
             group.create_task(player.play(door))
         group.create_task(Director(swarm, seed).direct())
+        group.create_task(converse(hub, seed))
 
 
 class Curtain(asyncio.Protocol):

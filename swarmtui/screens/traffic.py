@@ -17,7 +17,7 @@ from agentkit.filters import quote
 from agentkit.rows import Letter
 from agentkit.settings import paths, private_folder
 from swarmtui.actions import Need, bindings
-from swarmtui.links import ALL, LinkRow
+from swarmtui.links import ALL, OWN, LinkRow, is_bridge
 from swarmtui.modals.message import MessageSheet, json_lines
 from swarmtui.model import TRAFFIC, Delta
 from swarmtui.screens.letters import LetterScreen
@@ -35,8 +35,6 @@ from swarmtui.widgets.pulse import Pulse
 KEPT = Unit("kept", "kept")
 TYPING = 0.3
 """Seconds that a filter rests before the hub is told of its pattern."""
-OWN = ("agents", "watchers", "http")
-"""Links of the hub whose messages are events of its log."""
 
 
 class TrafficScreen(LetterScreen):
@@ -58,6 +56,8 @@ class TrafficScreen(LetterScreen):
         super().__init__()
         self._cursor = 0
         """The place in the log of the newest event that was added."""
+        self._epoch = 0
+        """The time that these are of (see `Model.epoch`)."""
         self._tapped = 0
         """How many tapped messages were added."""
         self._looked: Message | Letter | None = None
@@ -148,10 +148,19 @@ class TrafficScreen(LetterScreen):
 
     def show_all(self) -> None:
         """Add what came while the view was away, and look on."""
+        self._forget_other_times()
         self.pane.count(self._add(self.console.model.traffic), live=False)
         self.pane.stir(Delta(reset=True))
         self.pane.show()
         self._show_link()
+
+    def _forget_other_times(self) -> None:
+        """Drop what was shown when it is not of this time any more."""
+        epoch = self.console.model.epoch
+        if epoch != self._epoch:
+            self._epoch, self._cursor, self._tapped = epoch, 0, 0
+            self.messages.clear()
+            self.pane.forget()
 
     def age(self) -> None:
         """Let the rates move on."""
@@ -337,6 +346,6 @@ def of_link(link: LinkRow) -> str:
     if link.id == ALL:
         return ""
     if link.name in OWN:
-        return f"link:{HUB}"
-    is_bridge = link.name.partition("-")[0] == link.kind
-    return f"link:{link.name}" if is_bridge else f"agent:{link.name}"
+        return "link:bus" if link.name == "bus" else f"link:{HUB}"
+    own = "link" if is_bridge(link.name, link.kind) else "agent"
+    return f"{own}:{link.name}"

@@ -125,7 +125,7 @@ class WirePane(Vertical):
             table = self.query_one(f"#{name}", LineTable)
             table.display = name == self.group
         self.table.rebuild(now)
-        self.query_one("#pressure").display = self.group == "links"
+        self.set_class(self.group == "links", "-links")
         self.show_tabs()
 
     # --- What comes in ---------------------------------------------------------------
@@ -135,6 +135,16 @@ class WirePane(Vertical):
         self._tally.add(messages)
         if live:
             self._tally.pace(messages)
+
+    def forget(self) -> None:
+        """Drop every figure: they are of another time."""
+        self._tally, self._book = Tally(), LinkBook()
+        self.subjects.clear()
+        self.letters.clear()
+        self.links.clear()
+        self.links[ALL] = whole(None, ())
+        for table in self.query(LineTable):
+            table.rebuild(console(self).now())
 
     def stir(self, delta: Delta) -> None:
         """Note that letters have changed."""
