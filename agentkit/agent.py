@@ -116,9 +116,10 @@ class Agent:
             moved=self._waiters.stir,
             came=self._deliver,
             task_failed=self._task_failed,
+            gave_up=self._gave_up,
             refused=self._refused,
         )
-        self._calls = Calls(self._say, self._waiters)
+        self._calls = Calls(self._say)
         self._methods = Methods(self._say)
         self._questions = Questions(self._waiters)
         self.errands = Errands(self._talk.exchange, self._waiters)
@@ -530,6 +531,11 @@ class Agent:
             await self.send(to, text, body=body, id=once)
         return len(addresses)
 
+    async def _gave_up(self, mail: Mail, reason: str) -> None:
+        """Let whoever called know that there will be no other answer."""
+        if mail.desk == "call":
+            await self._methods.give_up(mail, reason)
+
     def _refused(self, said: Mapping[str, Any], error: AgentkitError) -> bool:
         """Note that the hub refused something; say whether somebody waits for it."""
         return self._calls.refuse(said.get("call", ""), error)
@@ -583,6 +589,7 @@ class Agent:
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()):
             log.error("agent %s is no longer connected: %s", self.id, error)
+            self._calls.end(error)
         self._waiters.stir()
 
 

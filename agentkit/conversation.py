@@ -53,6 +53,7 @@ class Conversation:
         moved: is called when something is over that somebody may wait for.
         came: is given mail that is kept and has not come before.
         task_failed: is given a task whose handler failed, and the error.
+        gave_up: is given mail that failed too often, and why.
         refused: is given what the hub refused of the outbox, and the error; it says
             whether somebody waited for that.
 
@@ -75,11 +76,12 @@ class Conversation:
         moved: Callable[[], None],
         came: Callable[[Mail], None],
         task_failed: Callable[[Mail, Exception], Awaitable[None]],
+        gave_up: Callable[[Mail, str], Awaitable[None]],
         refused: Callable[[Mapping[str, Any], AgentkitError], bool],
     ) -> None:
         self.swarm = SWARM
         self.outbox = Outbox()
-        self.inbox = Inbox(self.note, task_failed, guarantee=guarantee)
+        self.inbox = Inbox(self.note, task_failed, guarantee, gave_up)
         self.exchange = Exchange(self.note)
         self.endpoints = Endpoints()
         self.worker: Worker | None = None

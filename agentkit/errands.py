@@ -24,6 +24,9 @@ from agentkit.waiting import Waiters
 
 SETTLED: Final = frozenset({"done", "dead", "cancelled"})
 
+AT_ONCE: Final = 32
+"""How many requests of one agent are on their way; the hub takes twice as many."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
@@ -77,6 +80,7 @@ class Errands:
         self._waiters = waiters
         self._followers: dict[str, list[deque[Told]]] = {}
         self._chores: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def undertake(
         self,
@@ -179,7 +183,8 @@ class Errands:
             chore.cancel()
 
     async def _ask(self, kind: str, **fields: Any) -> Task:
-        answer = await self._exchange.ask(kind, **fields)
+        async with self._room:
+            answer = await self._exchange.ask(kind, **fields)
         return decode(Task, answer["task"])
 
     def _leave(self, task: str, told: deque[Told], *, settled: bool) -> None:
@@ -197,7 +202,7 @@ class Errands:
 
     async def _unwatch(self, task: str) -> None:
         with suppress(AgentkitError):  # the task may be gone, and the watching with it
-            await self._exchange.ask("watch", task=task, on=False)
+            await self._ask("watch", task=task, on=False)
 
 
 def update_of(mail: Mail) -> Update:

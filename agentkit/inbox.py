@@ -50,6 +50,10 @@ def is_cancelled() -> bool:
     return current is not None and current.cancelling() > 0
 
 
+async def _nothing(_mail: Mail, _reason: str) -> None:
+    pass
+
+
 class Inbox:
     """The mailbox, as far as this agent has it.
 
@@ -57,6 +61,7 @@ class Inbox:
         say: tells the hub something, now or when it is there again.
         task_failed: is called when the handler of a task failed, with its error.
         guarantee: whether mail that was being handled in a crash is handled again.
+        gave_up: is told of mail before it is given up, and why.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class Inbox:
         say: Callable[[Frame], None],
         task_failed: Callable[[Mail, Exception], Awaitable[None]],
         guarantee: Guarantee = "at-least-once",
+        gave_up: Callable[[Mail, str], Awaitable[None]] = _nothing,
     ) -> None:
         names = (*get_args(DeliveryKind), *DESKS.values())
         self.desks = {name: Desk(name, self._hand) for name in names}
@@ -71,6 +77,7 @@ class Inbox:
         self.guarantee = guarantee
         self._say = say
         self._task_failed = task_failed
+        self._gave_up = gave_up
         self._shelf = Shelf()
         self._entries: dict[Key, Entry] = {}
         self._unsaid: dict[int, Entry] = {}
@@ -217,7 +224,7 @@ class Inbox:
     async def _try(self, handler: Handler, key: Key) -> None:
         """Count an attempt, then make it; give up when there were too many."""
         if self._entries[key].attempts >= ATTEMPTS:
-            await self._end(key, "dead")
+            await self._give_up(key, self._entries[key].reason)
             return
         mail = await self._begin(key)
         try:
@@ -249,9 +256,13 @@ class Inbox:
             return
         reason = f"{type(error).__name__}: {error}"[:LONGEST_REASON]
         if mail.attempt >= ATTEMPTS:
-            await self._end(key, "dead", reason=reason)
+            await self._give_up(key, reason)
         elif self._entries[key].state == "new":
             await self._change(key, reason=reason)
+
+    async def _give_up(self, key: Key, reason: str) -> None:
+        await self._gave_up(self._entries[key].mail, reason)
+        await self._end(key, "dead", reason=reason)
 
     async def _end(
         self, key: Key, state: Literal["done", "dead"], **changes: Any

@@ -34,7 +34,6 @@ from agentkit.errors import (
 from agentkit.inbox import is_cancelled
 from agentkit.messages import LARGEST_BODY, Message, Say, message_frame
 from agentkit.shelf import Mail
-from agentkit.waiting import Waiters
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +60,10 @@ class Calls:
 
     Args:
         say: puts a message into the outbox.
-        waiters: those who wait for answers.
     """
 
-    def __init__(self, say: Say, waiters: Waiters) -> None:
+    def __init__(self, say: Say) -> None:
         self._say = say
-        self._waiters = waiters
         self._waiting: dict[str, asyncio.Future[Message]] = {}
 
     async def call(
@@ -97,7 +94,6 @@ class Calls:
         if waiting is None or waiting.done():
             return False
         waiting.set_result(Message.of(mail))
-        self._waiters.stir()
         return True
 
     def refuse(self, call: str, error: AgentkitError) -> bool:
@@ -106,8 +102,13 @@ class Calls:
         if waiting is None or waiting.done():
             return False
         waiting.set_exception(error)
-        self._waiters.stir()
         return True
+
+    def end(self, error: BaseException) -> None:
+        """Let everybody know that no answer will come."""
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(error)
 
     async def _answer(
         self,
@@ -135,8 +136,7 @@ class Calls:
         self._waiting[key] = answer
         try:
             await self._say(frame)
-            await self._waiters.until(answer.done)
-            return answer.result()
+            return await answer
         finally:
             del self._waiting[key]
 
@@ -172,7 +172,13 @@ class Methods:
             log.info("call %s of %s came too late", call.call, call.sender)
             return
         _CURRENT.set(call)
-        body = await self._do(call)
+        await self._answer(call, await self._do(call))
+
+    async def give_up(self, mail: Mail, reason: str) -> None:
+        """Answer a call that killed its agent too often."""
+        await self._answer(Message.of(mail), {"error": one_line(reason)})
+
+    async def _answer(self, call: Message, body: Mapping[str, Any]) -> None:
         text = str(body.get("error", ""))
         await self._say(message_frame(call.sender, text, body, answers=call.call))
 

@@ -11,7 +11,14 @@ import pytest
 from agentkit import Agent, Coordinator
 from agentkit.agent import Mail, Message, Update
 from agentkit.background import Background, Job, Tasks
-from agentkit.errors import CallFailed, CallTimeout, Conflict, Invalid, NotFound
+from agentkit.errors import (
+    CallFailed,
+    CallTimeout,
+    Conflict,
+    HubRefused,
+    Invalid,
+    NotFound,
+)
 from agentkit.inbox import CALLS
 from agentkit.remote import current_call
 
@@ -303,6 +310,20 @@ async def test_a_handler_of_messages_may_call(join: Join) -> None:
     await until(lambda: len(sums) == 3)
 
     assert sums == [1, 2, 3]
+
+
+async def test_whoever_waits_for_an_answer_hears_that_none_can_come(
+    join: Join, me: str
+) -> None:
+    caller, _ = await join("a"), await join("b")
+    calling = asyncio.create_task(caller.call(f"{me}-b", "add"))
+    await until(lambda: caller._talk.outbox.taken > 0)
+
+    async with Agent(caller.id):
+        with pytest.raises(HubRefused, match="a newer connection"):
+            await calling
+        with pytest.raises(HubRefused):
+            await caller.send(f"{me}-b", "hello")
 
 
 async def test_methods_have_names_of_their_own_and_are_async(join: Join) -> None:

@@ -14,6 +14,8 @@ import pytest
 from agentkit import Agent
 from agentkit.agent import Message
 from agentkit.background import Tasks
+from agentkit.errors import CallFailed
+from agentkit.inbox import ATTEMPTS
 
 Start = Callable[..., Any]
 ROOT = Path(__file__).parents[2]
@@ -178,6 +180,22 @@ async def test_a_call_is_answered_though_whoever_was_called_was_killed(
             assert await calling == answered
         finally:
             await stop(second)
+
+
+async def test_a_call_that_kills_whoever_is_called_fails_in_the_end(
+    start: Start,
+) -> None:
+    start()
+    async with Agent("b1") as caller:
+        calling = asyncio.create_task(caller.call("a1", "work", timeout=60, number=1))
+        for _ in range(ATTEMPTS):
+            assert await run_until_killed(SERVING, "die", "1") == "working"
+        last = await run(SERVING, "live", "1")
+        try:
+            with pytest.raises(CallFailed, match="the agent crashed at the last of 7"):
+                await calling
+        finally:
+            assert await stop(last) == ""
 
 
 async def test_a_call_is_answered_though_the_hub_was_killed(
