@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from server.bus import PATTERNS, WAITING
+from server.bus import PATTERNS
+from server.bus_member import WAITING
 from tests.integration.conftest import Line, RunningHub, Start
 
 numbers = count(1)
