@@ -59,6 +59,7 @@ class Orders(ABC):
         priority: int = 0,
         not_before: datetime | None = None,
         max_attempts: int | None = None,
+        watchers: Iterable[str] = (),
         key: str = "",
     ) -> TaskAssigned:
         """Hand a task to an agent; the hub makes an id when there is none.
@@ -71,9 +72,11 @@ class Orders(ABC):
             priority: a higher one is claimed first.
             not_before: when it goes to the agent; at once if left out.
             max_attempts: how often it may fail; else as the hub is set.
+            watchers: agents that are told what becomes of it.
             key: an idempotency key.
         """
-        args = {"agent": agent, "id": task, "title": title, "body": body}
+        args: dict[str, Any] = {"agent": agent, "id": task, "title": title}
+        args |= {"body": body, "watchers": list(watchers) or None}
         args |= _when(priority, not_before, max_attempts)
         return await self._order("assign", TaskAssigned, args, key)
 

@@ -38,6 +38,11 @@ async def make(office: Office, call: Call) -> Reply:
             "both agent and needs are given, and a task is either for one agent or for "
             "whoever has the capabilities: send one of them"
         )
+    if "watchers" in said and "agent" not in said:
+        raise Invalid(
+            "watchers are given and no agent: watch the task once it is there, or say "
+            "whose it is"
+        )
     word = "assign" if "agent" in said else "enqueue"
     return await api.submit(office, call, word, body, status=201)
 

@@ -254,6 +254,17 @@ def test_a_message_that_will_not_do_is_refused(
     assert hub.post("/v1/messages", wish).status_code == status
 
 
+def test_watchers_over_http_need_an_agent_to_watch(hub: RunningHub, me: str) -> None:
+    hub.report(me, "idle")
+    task = {"title": "x", "watchers": [me]}
+
+    refused = hub.post("/v1/tasks", task)
+    made = hub.post("/v1/tasks", {**task, "agent": me})
+
+    assert refused.status_code == 422
+    assert made.json()["task"]["watchers"] == [me]
+
+
 async def test_a_watcher_gets_the_events_of_messages_and_not_their_rows(
     hub: RunningHub, me: str
 ) -> None:
