@@ -1,34 +1,42 @@
 """What an agent carries: the words of the protocol and the clients that speak them.
 
 Nothing is imported until it is used, so that ``agentkit notify`` stays as quick as the
-socket it writes to. Public names: `Agent` with `Job`, `Later` and `Reject`,
-`Coordinator`, `notify`.
+socket it writes to. Public names: `Agent` with `Job`, `Later`, `Message` and `Reject`,
+`Background` and `Tasks`, `Coordinator`, `notify`.
 """
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentkit.agent import Agent
+    from agentkit.background import Background, Tasks
     from agentkit.coordinator import Coordinator
     from agentkit.jobs import Job, Later, Reject
+    from agentkit.messages import Message
     from agentkit.oneshot import notify
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Agent": "agentkit.agent",
+    "Background": "agentkit.background",
     "Coordinator": "agentkit.coordinator",
     "Job": "agentkit.jobs",
     "Later": "agentkit.jobs",
+    "Message": "agentkit.messages",
     "Reject": "agentkit.jobs",
+    "Tasks": "agentkit.background",
     "notify": "agentkit.oneshot",
 }
 
 __all__ = [
     "Agent",
+    "Background",
     "Coordinator",
     "Job",
     "Later",
+    "Message",
     "Reject",
+    "Tasks",
     "__version__",
     "notify",
 ]

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from common import RECEIVER_AGENT_ADDR, joined, run
 
-from agentkit.background import Tasks
+from agentkit import Tasks
 
 
 async def main() -> None:

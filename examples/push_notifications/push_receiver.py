@@ -4,9 +4,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from common import HOME, RECEIVER_AGENT_ADDR, SENDER_AGENT_ADDR, TASKS, joined, run
 
-from agentkit import Agent
-from agentkit.agent import Message
-from agentkit.background import Background, Job, Tasks
+from agentkit import Agent, Background, Job, Message, Tasks
 
 PRINTED = HOME / "printed"
 """Which notification was printed last, for whoever goes on after a crash."""

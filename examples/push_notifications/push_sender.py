@@ -4,8 +4,7 @@ import asyncio
 
 from common import NOTIFICATIONS, PAUSE, TASKS, joined, run
 
-from agentkit import Agent
-from agentkit.background import Background, Job
+from agentkit import Agent, Background, Job
 
 
 class PushSender(Background):
