@@ -7,10 +7,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from time import perf_counter
 from typing import Any, Final
 
-from agentkit.transports.metrics import Metrics, SubscriptionMetrics, Tally
+from agentkit.transports.metrics import BOUNDS, Metrics, SubscriptionMetrics, Tally
 from server.asgi import dumps
 from server.wire import LINK_TOLD
 
@@ -117,11 +118,11 @@ class Links:
 
         Args:
             via: the link that it came by: ``bus``, or the name of a bridge.
-            source: who told it.
+            source: who told it; it stands before a name that is not its own.
             data: metrics; what is none is counted and left out.
         """
         try:
-            metrics = _fitted(LINK_TOLD.validate_python(data))
+            metrics = _fitted(LINK_TOLD.validate_python(data), source)
         except ValueError:
             self.garbled += 1
             return
@@ -161,13 +162,24 @@ class Links:
                 del self._told[key]
 
 
-def _fitted(metrics: Metrics) -> Metrics:
-    """Return figures with no more subscriptions than are shown.
+def _fitted(metrics: Metrics, source: str) -> Metrics:
+    """Return figures with no more subscriptions than are shown, under who told them.
 
     Raises:
-        ValueError: they are too large all the same.
+        ValueError: they are too large all the same, or cannot be told on.
     """
-    fitted = replace(metrics, subscriptions=metrics.subscriptions[:SHOWN])
-    if len(dumps(fitted)) > LARGEST:
+    latency = metrics.latency
+    if len(latency.buckets) != len(BOUNDS) + 1:
+        raise ValueError("the buckets of the latency are others")
+    if not isfinite(latency.p50 + latency.p99):
+        raise ValueError("a latency is no number")
+    own = metrics.name == source
+    name = source if own else f"{source}: {metrics.name}"
+    fitted = replace(metrics, name=name, subscriptions=metrics.subscriptions[:SHOWN])
+    try:
+        size = len(dumps(fitted))
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+    if size > LARGEST:
         raise ValueError("the figures are too large")
     return fitted

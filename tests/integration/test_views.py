@@ -3,13 +3,15 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
+
+import pytest
 
 from agentkit import Coordinator
 from agentkit.changes import Change
 from agentkit.settings import Endpoint
-from agentkit.transports import Event
+from agentkit.transports import Event, PublishError
 from agentkit.transports.hub import HubTransport
 from server.taps import SHOWN, WAITING
 from tests.integration.conftest import Line, RunningHub, Start
@@ -188,12 +190,36 @@ async def test_a_transport_is_a_link_while_it_lasts(hub: RunningHub) -> None:
     assert closed["published"] == 1
 
 
-async def test_figures_that_cannot_be_are_left_out(hub: RunningHub) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"published": "many"},
+        {"published": 10**30},
+        {"latency": {"p50": 0, "p99": 0, "buckets": [1, 2]}},
+    ],
+    ids=["text", "a number of 100 bits", "too few buckets"],
+)
+async def test_figures_that_cannot_be_are_left_out(
+    hub: RunningHub, said: dict[str, Any]
+) -> None:
     async with hub.watch() as line, transport(hub, "lies") as lies:
-        await lies.tell(Event("_link", {"name": "made up", "published": "many"}))
+        figures = {**lies.metrics().as_data(), "name": "made up", **said}
+        with suppress(PublishError):
+            await lies.tell(Event("_link", figures))
         reply = await request(line, "links", follow=False)
 
-    assert "made up" not in {each["name"] for each in reply["result"]}
+    assert not [each for each in reply["result"] if "made up" in each["name"]]
+
+
+async def test_who_tells_of_a_link_under_another_name_is_named(hub: RunningHub) -> None:
+    async with hub.watch() as line, transport(hub, "lies") as lies:
+        figures = {**lies.metrics().as_data(), "kind": "bus", "name": "bus"}
+        await lies.tell(Event("_link", figures))
+        reply = await request(line, "links", follow=False)
+
+    names = [each["name"] for each in reply["result"]]
+    assert names.count("bus") == 1
+    assert "lies: bus" in names
 
 
 # --- as the coordinator's client has it ----------------------------------------------
