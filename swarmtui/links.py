@@ -127,18 +127,26 @@ def is_bridge(name: str, kind: str) -> bool:
 
 
 def whole(stats: Stats | None, links: Sequence[LinkRow]) -> LinkRow:
-    """Return the line for the hub as a whole."""
+    """Return the line for the hub as a whole: its own links together.
+
+    What transports tell of themselves went over one of these.
+    """
+    own = [
+        link for link in links if link.kind in OWN or is_bridge(link.name, link.kind)
+    ]
+    measured = stats is not None and any(stats.buckets)
     return LinkRow(
         id=ALL,
         name=ALL,
-        rate_in=stats.in_rate if stats else 0.0,
-        rate_out=stats.out_rate if stats else 0.0,
-        queue=stats.queue if stats else 0,
-        p50=stats.p50_ms if stats else None,
-        p99=stats.p99_ms if stats else None,
-        reconnects=sum(link.reconnects for link in links),
-        dropped=sum(link.dropped for link in links),
-        is_losing=any(link.is_losing for link in links),
+        rate_in=sum(link.rate_in for link in own),
+        rate_out=sum(link.rate_out for link in own),
+        queue=sum(link.queue for link in own) + (stats.queue if stats else 0),
+        is_pressed=any(link.is_pressed for link in own),
+        p50=stats.p50_ms if stats and measured else None,
+        p99=stats.p99_ms if stats and measured else None,
+        reconnects=sum(link.reconnects for link in own),
+        dropped=sum(link.dropped for link in own),
+        is_losing=any(link.is_losing for link in own),
         buckets=stats.buckets if stats else (),
     )
 

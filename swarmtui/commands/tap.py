@@ -26,6 +26,9 @@ BUS: Final = "bus"
 PAUSE: Final = SETTLE / 2
 """Seconds between two looks at what has arrived."""
 
+AGAIN: Final = 1.0
+"""Seconds before it is said again that something was left out."""
+
 
 @click.command()
 @click.argument("pattern", default="**")
@@ -144,6 +147,9 @@ class Listener:
         self._link = link
         self._printer = printer
         self._order = InOrder()
+        self._left_out = 0
+        """How many came too fast, since that was said last."""
+        self._said = 0.0
 
     async def run(self, seconds: float | None) -> None:
         """Listen for so long, or until enough was printed."""
@@ -154,6 +160,7 @@ class Listener:
         reader.cancel()
         for message in self._order.rest():
             self._printer.write(message)
+        self._say_left_out(0.0)
 
     async def _print(self, reader: "asyncio.Task[None]") -> None:
         loop = asyncio.get_running_loop()
@@ -174,10 +181,16 @@ class Listener:
         if self._link != HUB:
             await self._swarm.tap(self._pattern)
         async for change in changes:
-            if change.dropped:
-                words.say(f"{change.dropped:,} left out: too fast")
             now = asyncio.get_running_loop().time()
             self._order.add(self._wanted(change), now)
+            self._left_out += change.dropped
+            if now - self._said >= AGAIN:
+                self._say_left_out(now)
+
+    def _say_left_out(self, now: float) -> None:
+        if self._left_out:
+            words.say(f"{self._left_out:,} left out: too fast")
+            self._left_out, self._said = 0, now
 
     def _wanted(self, change: Change) -> list[Message]:
         told: list[Message] = [

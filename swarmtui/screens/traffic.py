@@ -201,7 +201,8 @@ class TrafficScreen(LetterScreen):
         state = "following" if log.following else f"held, {count(log.missed)} newer"
         left_out = self.tap.left_out
         lost = f"{count(left_out)} left out: too fast" if left_out else ""
-        self.filter_bar.show(len(log.shown), log.kept, state, lost, unit=KEPT)
+        notes = (lost, state) if log.following else (state, lost)
+        self.filter_bar.show(len(log.shown), log.kept, *notes, unit=KEPT)
 
     # --- What is looked at -----------------------------------------------------------
 

@@ -15,11 +15,13 @@ from textual.widgets import Input, Static
 
 from agentkit.errors import BadFilter
 from swarmtui.text import clip, count, safe, width
-from swarmtui.widgets.lines import Inks, Line, LineWidget, Span
+from swarmtui.widgets.lines import Inks, Line, LineWidget, Span, line_width
 
 REMEMBERED = 50
 STATUS = 44
-"""The cells of the status."""
+"""The cells of the status, at least."""
+MOST = 0.6
+"""The share of the line that the status may take."""
 
 
 class Unit(NamedTuple):
@@ -194,6 +196,7 @@ class FilterBar(Horizontal):
         spans += [Span(f"   {note}", "dim") for note in notes if note]
         self._status = spans
         if not self.has_class("-wrong"):
+            self._fit_status()
             self._say(spans)
 
     def _say(self, spans: Line) -> None:
@@ -212,7 +215,7 @@ class FilterBar(Horizontal):
         if error is not None:
             self._explain(str(error), event.value)
         else:
-            self._status_width(STATUS)
+            self._fit_status()
             self._say(self._status)
         self.post_message(self.Changed(self, event.value, compiled))
 
@@ -233,6 +236,11 @@ class FilterBar(Horizontal):
         room = self.content_size.width - width(value) - 6
         self._status_width(max(room, STATUS))
         self._say((Span(clip(safe(reason), max(room, STATUS)), "blocked"),))
+
+    def _fit_status(self) -> None:
+        """Give the status the room it takes, as long as there is room to type."""
+        room = round(self.content_size.width * MOST)
+        self._status_width(max(STATUS, min(line_width(self._status), room)))
 
     def _status_width(self, cells: int) -> None:
         self.query_one(_Status).styles.width = cells
