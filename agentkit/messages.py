@@ -24,6 +24,9 @@ from agentkit.shelf import Frame, Mail
 LARGEST_BODY: Final = 262_144
 """Bytes of JSON that a message carries: four of them fit into a frame."""
 
+LONGEST_TEXT: Final = 16_384
+"""Characters that the hub takes."""
+
 Say: TypeAlias = Callable[[Frame], Awaitable[None]]
 """Puts a frame into the outbox."""
 
@@ -85,13 +88,18 @@ def message_frame(
         role: ``call`` and ``expires``, or ``answers``.
 
     Raises:
-        Invalid: no address is given, or nothing is said.
+        Invalid: no address is given, or nothing is said, or too much.
         TypeError, ValueError: the body has no form in JSON that the hub takes.
     """
     if not to:
         raise Invalid(f"a message is sent to {to!r}: name an agent, or cap:CAPABILITY")
     if not text.strip() and not body:
         raise Invalid(f"an empty message is sent to {to!r}: give it a text or a body")
+    if len(text) > LONGEST_TEXT:
+        raise Invalid(
+            f"a message of {len(text):,} characters is sent to {to!r}, at most "
+            f"{LONGEST_TEXT:,} are allowed: send a shorter one, or a link"
+        )
     check("the body of a message", body or {}, LARGEST_BODY)
     said = {"text": text, "body": body, **role}
     return {

@@ -156,6 +156,8 @@ async def test_what_cannot_be_told_is_refused_before_it_is_said(join: Join) -> N
         await agent.send("", "hello")
     with pytest.raises(Invalid, match="give it a text or a body"):
         await agent.send("b")
+    with pytest.raises(Invalid, match="at most 16,384 are allowed"):
+        await agent.send("b", "x" * 16_385)
     await agent.flush()
 
 
