@@ -8,8 +8,9 @@ from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from heapq import nlargest
 from secrets import token_hex
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from agentkit.errors import Invalid
 from agentkit.subjects import matches
@@ -18,10 +19,13 @@ from agentkit.transports.dispatch import Dispatch
 from agentkit.transports.errors import TransportError
 from agentkit.transports.events import DEAD, LINK, REQUEUE, Event
 from agentkit.transports.letters import Letter, Letters, in_one_line
-from agentkit.transports.metrics import Metrics, Tally
+from agentkit.transports.metrics import Metrics, SubscriptionMetrics, Tally
 from agentkit.transports.worker import Fetch, Subscription
 
 log = logging.getLogger(__name__)
+
+TOLD: Final = 100
+"""Subscriptions that are told of, of more those in the most trouble."""
 
 
 class Correspondent(Connection):
@@ -173,7 +177,7 @@ class Correspondent(Connection):
         Raises:
             PublishError: the broker did not take them.
         """
-        figures = self.metrics().as_data()
+        figures = _in_short(self.metrics()).as_data()
         if figures != self._told:
             event = Event(LINK, figures, source=self.name)
             await self._send(event, event.encode())
@@ -213,3 +217,15 @@ class Correspondent(Connection):
         else:
             await self._dispatch.give(event, len(payload))
         self._letters.forget(letter.id)
+
+
+def _in_short(metrics: Metrics) -> Metrics:
+    """Return metrics that a broker takes, however many subscriptions there are."""
+    each = metrics.subscriptions
+    if len(each) <= TOLD:
+        return metrics
+    return replace(metrics, subscriptions=tuple(nlargest(TOLD, each, key=_trouble)))
+
+
+def _trouble(one: SubscriptionMetrics) -> tuple[int, int, int, int]:
+    return one.queued, one.dropped, one.dead, one.delivered

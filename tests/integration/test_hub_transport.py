@@ -11,6 +11,7 @@ import pytest
 
 from agentkit.settings import Endpoint
 from agentkit.transports import ConnectionError, Event, PublishError  # noqa: A004
+from agentkit.transports.correspondence import TOLD
 from agentkit.transports.hub import HubTransport
 from tests.integration.conftest import RunningHub, Start
 from tests.integration.test_tls import Site, mutual
@@ -41,6 +42,22 @@ async def transport(
     there = Endpoint(hub.url, token or hub.token)
     async with HubTransport(there, name=name) as made:
         yield made
+
+
+async def test_ten_thousand_subscriptions_are_told_of_in_short(hub: RunningHub) -> None:
+    told: list[Event] = []
+    many = HubTransport(Endpoint(hub.url, hub.token), name="many")
+    for number in range(10_000):
+        await many.subscribe("a.*", Box(), name=f"{number} {'x' * 100}")
+
+    async with transport(hub) as hears:
+        await hears.overhear(told.append)
+        async with many:
+            await until(lambda: any(event.source == "many" for event in told))
+            assert many.metrics().reconnects == 0
+
+    figures = next(event.data for event in told if event.source == "many")
+    assert len(figures["subscriptions"]) == TOLD
 
 
 # --- who one is ----------------------------------------------------------------------
