@@ -5,6 +5,7 @@ One task for all connections, instead of timers for each.
 
 import asyncio
 import gc
+import logging
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
@@ -13,6 +14,8 @@ from agentkit.errors import HubUnavailable
 from server.asgi import dumps
 from server.connection import sweep
 from server.office import Office
+
+log = logging.getLogger("swarmtui.hub")
 
 WAVE: Final = 500
 """New connections after which the survivors are taken from the collector's rounds."""
@@ -52,16 +55,26 @@ class Pulse:
         while True:
             second += 1.0
             await asyncio.sleep(max(0.0, second - loop.time()))
-            self._office.hub.stats.tick()
-            await self._tell()
-            self._tell_of_links()
-            await self._office.mailroom.settle()
-            self._office.visits.expire(self._office.hub.now())
-            self._office.refusals.settle(monotonic())
-            self._calm_down()
-            if loop.time() - ping >= self._office.settings.ping_interval:
-                ping = loop.time()
-                await sweep(self._office.connections)
+            due = loop.time() - ping >= self._office.settings.ping_interval
+            ping = loop.time() if due else ping
+            try:
+                await self._second(ping=due)
+            except Exception:
+                # A defect in one figure must not end the pings of all connections.
+                log.exception("the hub's pulse stumbled")
+
+    async def _second(self, *, ping: bool) -> None:
+        """Do what is due once a second."""
+        office = self._office
+        office.hub.stats.tick()
+        office.visits.expire(office.hub.now())
+        office.refusals.settle(monotonic())
+        self._calm_down()
+        if ping:
+            await sweep(office.connections)
+        await office.mailroom.settle()
+        await self._tell()
+        self._tell_of_links()
 
     async def _tell(self) -> None:
         if not len(self._office.watchers):
