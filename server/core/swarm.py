@@ -4,7 +4,7 @@ Only `evolve` writes here, through `put_*`. Each `put_*` compares the old row wi
 new one and keeps the indexes right, so that an index cannot disagree with the rows.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
@@ -50,7 +50,7 @@ class Swarm:
         self.dead_mail: Counter[str] = Counter()
         """Deliveries that are dead and were not retried, by agent."""
         self.spools: dict[tuple[str, str], Spool] = {}
-        self.receipts: dict[str, Receipt] = {}
+        self.receipts: OrderedDict[str, Receipt] = OrderedDict()
         self.tokens: dict[str, Token] = {}
         self.letters: dict[str, Letter] = {}
         """The newest dead ones, and the newest of the others."""
@@ -335,7 +335,7 @@ class Swarm:
         """Store an idempotency key that was used."""
         self.receipts[new.key] = new
         if len(self.receipts) > self.rules.keep_receipts:
-            del self.receipts[next(iter(self.receipts))]
+            self.receipts.popitem(last=False)
         self._changes.receipts[new.key] = new
 
     def put_token(self, new: Token) -> None:
