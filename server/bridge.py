@@ -7,6 +7,7 @@
     agent.<id>.fetch      up: what is not done above ``after`` is wanted once more
     mailbox.<id>          down: a delivery, as the WebSocket has it
     refused.<id>          down: what was sent up and not taken, and why
+    hub.here              down: the hub has come to the broker, or back
 
 The id is one segment, by `agentkit.subjects.as_segment`. Whoever may publish at the
 broker under an agent's subjects is that agent: the broker sees to that.
@@ -29,6 +30,7 @@ from agentkit.subjects import as_segment
 from agentkit.traffic import Tapped
 from agentkit.transports import Event, Limits, Retry, TransportError, open_transport
 from agentkit.transports.base import Courier
+from agentkit.transports.broker_agent import HERE
 from agentkit.transports.events import DEAD, LINK, Direction, read_event
 from agentkit.transports.metrics import Metrics, State
 from server.bridge_intake import PATTERN, Intake, code_of
@@ -145,6 +147,7 @@ class Bridge:
             if state != (now := self.metrics().state):
                 state = now
                 log.info("the bridge %s is %s", self.name, state)
+                self._say_here()
             self._mail.remind()
             with suppress(TransportError):
                 await self._look_if_wanted()
@@ -175,6 +178,12 @@ class Bridge:
         """
         event = Event(f"mailbox.{as_segment(agent)}", data, source="hub")
         await self._transport.publish(event)
+
+    def _say_here(self) -> None:
+        """Have agents say how they are, if nobody kept it for us."""
+        if self.metrics().state == "connected" and not self._transport.persistent:
+            swarm = {"swarm": self._office.hub.rules.swarm}
+            self._run(self._transport.publish(Event(HERE, swarm, source="hub")))
 
     def _refuse(self, event: Event, refusal: AgentkitError) -> None:
         """Tell an agent what was not taken of what it published."""

@@ -5,6 +5,7 @@ import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from random import random
 from typing import Any, Final, Self, TypeAlias, get_args
 
 from agentkit.backoff import delays
@@ -15,8 +16,12 @@ from agentkit.shelf import Key, Mail
 from agentkit.subjects import as_segment
 from agentkit.transports.errors import TransportError
 from agentkit.transports.events import Event
+from agentkit.transports.events import Handler as EventHandler
 from agentkit.transports.letters import in_one_line
 from agentkit.transports.protocol import Transport
+
+HERE: Final = "hub.here"
+"""What a hub publishes when it has come to the broker, if that keeps nothing."""
 
 ATTEMPTS: Final = 3
 """How often a handler gets the same mail before the agent gives it up."""
@@ -40,8 +45,9 @@ class BrokerAgent:
             agent.on_task(handle)
             await agent.busy("T1")
 
-    Guarantee: a report reaches the hub as the transport promises it: at most once, or
-    with a persistent one at least once and with effect once. Mail reaches the handler
+    Guarantee: a report reaches the hub as the transport promises it: with a persistent
+    one at least once and with effect once, else at most once, and the latest again when
+    the hub comes to the broker. Mail reaches the handler
     at least once, whatever the transport: the hub hands out again what was not
     acknowledged, and, when the agent starts, what was not done. Within a process each
     is handled once, those of one kind one after the other.
@@ -74,6 +80,8 @@ class BrokerAgent:
         self._owed: deque[_Receipt] = deque()
         """Receipts that were not published yet."""
         self._owes = asyncio.Event()
+        self._last: tuple[Report, dict[str, Any]] | None = None
+        """What it reported last."""
         self._teller: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -84,11 +92,15 @@ class BrokerAgent:
             PublishError: it went away at once.
         """
         transport, mine = self._transport, self._segment
+        wanted: dict[str, EventHandler] = {
+            f"mailbox.{mine}": self._take,
+            f"refused.{mine}": _warn,
+        }
+        if not transport.persistent:
+            wanted[HERE] = self._say_again
         self._subscriptions = [
-            await transport.subscribe(
-                f"mailbox.{mine}", self._take, name=f"mail {mine}"
-            ),
-            await transport.subscribe(f"refused.{mine}", _warn, name=f"refused {mine}"),
+            await transport.subscribe(subject, handler, name=f"{subject} for {mine}")
+            for subject, handler in wanted.items()
         ]
         await transport.connect()
         for desk in self._desks.values():
@@ -162,6 +174,7 @@ class BrokerAgent:
             "tasks_completed": completed,
         }
         data = {name: value for name, value in said.items() if value is not None}
+        self._last = (report, data)
         await self._publish(report, data)
 
     # --- what it hears ----------------------------------------------------------------
@@ -201,6 +214,16 @@ class BrokerAgent:
         if key not in self._mail:
             self._mail[key] = mail
             self._desks[mail.kind].put(key)
+
+    async def _say_again(self, _: Event) -> None:
+        """Tell a hub that was away how things are; it may have heard so or not."""
+        if self._last is None:
+            return
+        await asyncio.sleep(random())  # noqa: S311 - not all agents at the same moment
+        report, data = self._last
+        # It must not count once more.
+        await self._publish("idle" if report == "completed" else report, data)
+        await self._publish("fetch", {})
 
     async def _hand(self, handler: Handler, key: Key) -> None:
         """Let a handler have mail until it returns, or has failed too often."""

@@ -45,16 +45,15 @@ def hub(
 ) -> Iterator[RunningHub]:
     flags = [flag for url in brokers.values() for flag in ("--bridge", url)]
     running = launch(tmp_path_factory.mktemp("hub"), "--store", "memory", *flags)
-    wait_for_bridges(running)
+    asyncio.run(bridged(running))
     yield running
     running.stop()
 
 
-def wait_for_bridges(hub: RunningHub) -> None:
-    asyncio.run(
-        eventually(
-            lambda: {*hub.get("/healthz").json()["bridges"].values()} == {"connected"}
-        )
+async def bridged(hub: RunningHub) -> None:
+    """Wait until a hub has found its brokers."""
+    await eventually(
+        lambda: {*hub.get("/healthz").json()["bridges"].values()} == {"connected"}
     )
 
 
@@ -380,7 +379,7 @@ async def test_each_bridge_is_a_link_and_a_detail_of_the_hubs_health(
     hub: RunningHub,
 ) -> None:
     async with hub.watch() as line:
-        told = (await line.request("links"))["value"]["links"]
+        told = (await line.request("links", follow=False))["result"]
 
     links = {link["name"]: link for link in told if link["name"] in KINDS}
     assert hub.get("/healthz").json()["bridges"] == dict.fromkeys(KINDS, "connected")
@@ -432,6 +431,18 @@ async def test_mail_that_comes_while_the_broker_is_away_goes_down_later(
     assert [mail.text for mail in box] == ["later"]
 
 
+async def test_an_agent_that_was_there_before_the_hub_is_found(
+    start: Start, brokers: dict[str, str], name: str
+) -> None:
+    url = brokers["nats"].replace("prefix=plain", f"prefix={name}")
+    async with BrokerAgent(open_transport(url), name) as agent:
+        await agent.busy("T7")
+        hub = start("--store", "memory", "--bridge", url)
+        row = await status(hub, name, "busy")
+
+    assert row["task"] == "T7"
+
+
 @pytest.mark.parametrize("kind", ["redis-2", "nats-2"], indirect=True)
 async def test_a_persistent_broker_keeps_reports_for_a_hub_that_was_killed(
     start: Start, brokers: dict[str, str], kind: str, name: str
@@ -463,6 +474,7 @@ async def test_mail_that_a_killed_hub_had_handed_out_comes_again(
         return transport
 
     async with outsider(dial, name) as (transport, mail, _):
+        await bridged(hub)
         await transport.publish(Event(f"agent.{name}.idle"))
         await status(hub, name, "idle")
         hub.post(f"/task/assign?session_id={name}", {"id": name}).raise_for_status()
