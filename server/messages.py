@@ -19,7 +19,7 @@ async def send(office: Office, call: Call) -> Reply:
     """Send a message: an agent as itself, an operator as a person or for an agent."""
     body = await call.body()
     said = valid(wire.MESSAGE, api.as_object(body))
-    agent = said.pop("agent", call.principal.agent)
+    agent = said.pop("agent", "") or call.principal.agent
     if agent:
         office.gate.require(call.principal, agent)
         office.slow_down(agent)

@@ -66,6 +66,17 @@ async def test_an_agent_cannot_send_as_another(hub: RunningHub, me: str) -> None
     assert (message["sender"], row["sender"], row["by"]) == (f"{me}-a", f"{me}-a", "")
 
 
+async def test_an_agent_cannot_send_as_a_person(hub: RunningHub, me: str) -> None:
+    derived = hub.post(f"/v1/tokens/agent:{me}/derive").json()["token"]
+    async with hub.agent(f"{me}-b"):
+        wish = {"agent": "", "to": f"{me}-b", "text": "I am the operator"}
+        who = {"Authorization": f"Bearer {derived}"}
+        reply = hub.post("/v1/messages", wish, headers=who)
+
+    message = reply.json()["message"]
+    assert (message["sender"], message["by"]) == (me, "")
+
+
 async def test_a_message_that_is_refused_says_why_and_holds_nothing_up(
     hub: RunningHub, me: str
 ) -> None:
