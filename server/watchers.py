@@ -36,7 +36,9 @@ RECENT: Final = 500
 FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 
 LARGEST: Final = 32 << 20
-"""Bytes of a turn that a watcher is sent; after a larger one it takes a snapshot."""
+"""Bytes of a turn that a watcher is sent; after a larger one it takes a snapshot.
+
+Nor does more wait for it, by what came over the wire."""
 
 PENDING: Final = 20_000
 """Events and rows that wait for one watcher before it must take a new snapshot."""
@@ -64,6 +66,7 @@ class Watcher:
 
     __slots__ = (
         "_batch",
+        "_bytes",
         "_mode",
         "_pending",
         "_timer",
@@ -82,7 +85,7 @@ class Watcher:
         self._batch = batch_ms / 1000
         self._mode: Literal["copying", "live", "behind"] = "copying"
         self._pending: list[Pushed] = []
-        self._weight = 0
+        self._weight = self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         connection.on_writable = self._flush
 
@@ -153,9 +156,9 @@ class Watcher:
         rows = pushed.turn.rows
         self._weight += len(pushed.turn.events)
         self._weight += sum(len(getattr(rows, table)) for table in FED)
-        if self._weight <= PENDING:
-            return
-        self._fall_behind()
+        self._bytes += sum(meta.bytes for meta in pushed.meta.values())
+        if self._weight > PENDING or self._bytes > LARGEST:
+            self._fall_behind()
 
     def _fall_behind(self) -> None:
         """Send no more turns until a new snapshot is asked for."""
@@ -179,7 +182,7 @@ class Watcher:
 
     def _clear(self) -> None:
         self._pending = []
-        self._weight = 0
+        self._weight = self._bytes = 0
         if self._timer:
             self._timer.cancel()
             self._timer = None

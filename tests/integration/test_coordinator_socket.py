@@ -5,6 +5,7 @@ import json
 from itertools import count
 from typing import Any
 
+from server.watchers import LARGEST
 from tests.integration.conftest import Line, RunningHub, Start
 
 
@@ -123,6 +124,22 @@ async def test_a_turn_that_nobody_could_take_is_a_resync(start: Start) -> None:
             hub.post("/v1/tasks", {"id": f"T{number}", "body": body})
 
         assert (await line.hear("resync"))["type"] == "resync"
+
+
+async def test_no_more_bytes_wait_for_a_watcher_than_it_is_sent(start: Start) -> None:
+    hub = start("--store", "memory")
+    body = {"text": "x" * 900_000}
+    async with hub.watch(batch_ms=10_000) as line:
+        for number in range(LARGEST // 900_000 + 1):
+            hub.post("/v1/tasks", {"id": f"T{number}", "body": body})
+        await line.say("request", id=1, do="ping")
+
+        kinds = []
+        while "reply" not in kinds:
+            kinds.append(json.loads(await line.socket.recv())["type"])
+
+    assert "resync" in kinds
+    assert "turn" not in kinds
 
 
 async def test_a_turn_that_changes_tasks_counts_them_all(start: Start) -> None:
