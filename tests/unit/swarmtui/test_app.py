@@ -51,6 +51,7 @@ async def shown(
     *,
     embedded: bool = False,
     clock: Callable[[], datetime] = lambda: NOW,
+    size: tuple[int, int] = (120, 36),
     **settings: Any,
 ) -> AsyncIterator[tuple[SwarmApp, Pilot[None]]]:
     """Show a swarm and wait until it is drawn."""
@@ -60,7 +61,7 @@ async def shown(
         settings=Preferences(**({"bell": False} | settings)),
         embedded=embedded,
     )
-    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         await until(lambda: app.model.link and app.view and app.view.ready, pilot)
         yield app, pilot
 

@@ -114,3 +114,49 @@ async def test_an_empty_log_says_so(
 
         assert lines(log)[2] == " nothing yet"
         assert log.entry is None
+
+
+async def test_what_comes_late_is_put_where_it_belongs(host: Host) -> None:
+    log = LineLog(COLUMNS, kept=6, order=lambda n: n)
+    app, hook = host(log)
+    async with app.run_test(size=SIZE, **hook):
+        log.show_only(lambda n: n != 5)
+        log.extend([1, 4, 7])
+        log.extend([2, 5, 6, 9])
+
+        assert list(log.shown) == [1, 2, 4, 6, 7, 9]
+        assert log.kept == 6
+
+        log.show_only(None)
+
+        assert list(log.shown) == [2, 4, 5, 6, 7, 9]
+
+
+async def test_what_comes_late_does_not_move_a_picture_that_is_held(host: Host) -> None:
+    log = LineLog(COLUMNS, kept=20, order=lambda n: n)
+    app, hook = host(log)
+    async with app.run_test(size=SIZE, **hook) as pilot:
+        log.extend([1, 4, 7])
+        await pilot.press("up")
+        log.extend([2, 9])
+
+        assert list(log.shown) == [1, 4, 7]
+        assert log.entry == 4
+        assert log.missed == 2
+
+        log.hold(held=False)
+
+        assert list(log.shown) == [1, 2, 4, 7, 9]
+
+
+async def test_what_comes_at_the_same_time_stays_as_it_came(host: Host) -> None:
+    pairs: list[Column[tuple[int, str]]] = [
+        Column(key="n", title="N", width=6, text=lambda pair, _: pair[1])
+    ]
+    log = LineLog(pairs, order=lambda pair: pair[0])
+    app, hook = host(log)
+    async with app.run_test(size=SIZE, **hook):
+        log.extend([(1, "a"), (3, "b")])
+        log.extend([(1, "c"), (3, "d")])
+
+        assert [name for _, name in log.shown] == ["a", "c", "b", "d"]
