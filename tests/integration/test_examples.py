@@ -71,7 +71,8 @@ class Terminal:
 
     def kill(self) -> None:
         """Kill what runs, and read what it still said."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         assert self.process.stdout is not None
         self.lines += [line.rstrip() for line in self.process.stdout]
 
@@ -253,3 +254,35 @@ def test_two_clients_at_once_are_not_mixed_up(pushing: Pushing) -> None:
     for task in tasks:
         assert of_task(sender.lines, task) == sent(task)
         assert of_task(receiver.lines, task)[1:] == got(task)
+
+
+@pytest.mark.parametrize("victim", ["sentinel", "push_sender"])
+def test_each_notification_arrives_once_though_another_program_was_killed(
+    pushing: Pushing, victim: str
+) -> None:
+    programs = ("sentinel", "push_sender", "push_receiver", "client")
+    running = {program: pushing.begin(program) for program in programs}
+    receiver, client = running["push_receiver"], running["client"]
+    receiver.until("Notification #4")
+    running[victim].kill()
+    pushing.begin(victim)
+    receiver.until("completed task")
+    task = receiver.lines[0].rpartition(" ")[2]
+
+    assert client.process.wait(timeout=30) == 0
+    assert of_task(receiver.lines, "got notification") == got(task)
+
+
+def test_programs_end_without_a_word_when_somebody_presses_ctrl_c(
+    pushing: Pushing,
+) -> None:
+    programs = ("sentinel", "push_sender", "push_receiver", "client")
+    _, *agents = [pushing.begin(program) for program in programs]
+    agents[1].until("Notification #2")
+    for terminal in agents:
+        os.killpg(terminal.process.pid, signal.SIGINT)
+
+    for terminal in agents:
+        assert terminal.process.wait(timeout=30) == 0
+        terminal.kill()
+        assert not [line for line in terminal.lines if not line.startswith("Push")]
