@@ -401,7 +401,8 @@ class Agent:
         """Let other agents call a method by this name, with parameters by name.
 
         What it returns is the answer, and so is what it raises, in one line. Calls are
-        handled several at once, and hold up no other mail. At least once: see `Mail`.
+        handled several at once, and hold up no other mail. After a crash a call is
+        handled again.
 
         Raises:
             Conflict: there is one of that name.
