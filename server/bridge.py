@@ -188,7 +188,7 @@ class Bridge:
     def _refuse(self, event: Event, refusal: AgentkitError) -> None:
         """Tell an agent what was not taken of what it published."""
         self.refused += 1
-        log.info("%s was not taken over %s: %s", event.name, self.name, refusal)
+        log.debug("%s was not taken over %s: %s", event.name, self.name, refusal)
         _, agent, _ = event.name.split(".")
         data = {
             "subject": event.name,
@@ -205,9 +205,9 @@ class Bridge:
         """Take in letters and figures of the transports at the broker."""
         if event.name == DEAD:
             bury = self._office.dead_letters.bury
-            self._run(bury(self.name, event.source, event.data))
+            self._run(bury(self.name, _named(event.source), event.data))
         elif event.name == LINK and event.source != self._transport.name:
-            self._office.links.tell(self.name, event.source, event.data)
+            self._office.links.tell(self.name, _named(event.source), event.data)
 
     def _give_back(self, event: Mapping[str, Any]) -> None:
         """Publish that a letter is requeued."""
@@ -223,8 +223,8 @@ class Bridge:
             link=self.name,
             direction=direction,
             subject=event.name,
-            id=event.id,
-            source=event.source,
+            id=_named(event.id),
+            source=_named(event.source),
             to=rest if direction == "out" and top in ("mailbox", "refused") else "",
             size=size,
             data=_shown(event.data),
@@ -277,6 +277,11 @@ def bridges_of(office: Office) -> list[Bridge]:
 
 async def _pass_by(_: Event) -> None:
     """Do nothing: it was looked at as it arrived."""
+
+
+def _named(said: str) -> str:
+    """Return what somebody at the broker calls something, as it can be told on."""
+    return said[:256].encode(errors="replace").decode()
 
 
 def _shown(data: Mapping[str, Any]) -> Mapping[str, Any] | str:

@@ -5,17 +5,19 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from typing import Any, Final, get_args
 
-from agentkit.errors import AgentkitError, Invalid, NotFound, SwarmError
+from agentkit.errors import AgentkitError, Invalid, NotFound
 from agentkit.protocol import Ack, Command, Done, GiveUp
 from agentkit.rows import Report
 from agentkit.subjects import from_segment
 from agentkit.transports import Event
+from server.asgi import CODES, RequestError
 from server.hub import Outcome
 from server.office import Office
 from server.store.base import StoreError
-from server.wire import NOTIFICATION, notify_of, valid
+from server.wire import NOTIFICATION, is_plain, notify_of, valid
 from server.wire.bridge import FETCH, RECEIPT, REFUSAL
 
 PATTERN: Final = "agent.*.*"
@@ -25,6 +27,11 @@ REPORTS: Final[dict[str, Report]] = {report: report for report in get_args(Repor
 
 IN_FLIGHT: Final = 256
 """Wishes that may wait for their COMMIT before more are taken."""
+
+UNTELLABLE: Final = (
+    "what this says cannot be told on: leave out numbers beyond 64 bits, halves of "
+    "surrogate pairs and more than 200 levels"
+)
 
 Refuse = Callable[[Event, AgentkitError], None]
 """Tells that an event was not taken; must not block or raise."""
@@ -75,6 +82,8 @@ class Intake:
         _, segment, word = event.name.split(".")
         try:
             agent = from_segment(segment)
+            if not is_plain([agent, event.data]):
+                raise Invalid(UNTELLABLE)
             if word == "fetch":
                 await self._hand_out(agent, event)
             elif wish := self._wish(agent, word, event):
@@ -126,7 +135,7 @@ class Intake:
             )
 
     async def _finish(self, wish: Command, event: Event) -> None:
-        key = f"{self._name} {event.key}"
+        key = f"{self._name} {sha256(event.key.encode(errors='replace')).hexdigest()}"
         await self._hub.submit(wish, key=key, size=len(event.encode()))
 
     async def _begin(self, wish: Command, event: Event) -> None:
@@ -150,4 +159,4 @@ class Intake:
 
 def code_of(refusal: AgentkitError) -> str:
     """Return the word for a refusal on the wire."""
-    return refusal.code if isinstance(refusal, SwarmError) else "unavailable"
+    return CODES[refusal.status] if isinstance(refusal, RequestError) else refusal.code

@@ -1,6 +1,7 @@
 """The hub's bridges: agents that report over a broker, and get their mail there."""
 
 import asyncio
+import json
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from agentkit.shelf import Mail
 from agentkit.transports import BrokerAgent, Event, Retry, open_transport
 from agentkit.transports.base import Courier
+from agentkit.transports.events import as_data
 from tests.contract.nats_server import NatsServer
 from tests.contract.redis_server import RedisServer
 from tests.contract.test_transports import Box, eventually
@@ -166,6 +168,8 @@ async def test_an_id_that_is_more_than_one_word_is_one_segment(
         ("ack", {"seq": "one"}, "seq"),
         ("ack", {"seq": 1}, "unknown|no agent|not known"),
         ("done", {}, "seq is missing"),
+        ("busy", {"message": "half of a pair: \ud83d"}, "surrogate"),
+        ("busy", {"last_task": "T", "more": 2**70}, "64 bits"),
         ("fetch", {"after": -1}, "after"),
         ("fetch", {}, "report under agent"),
     ],
@@ -179,12 +183,41 @@ async def test_what_is_not_taken_is_answered_with_the_reason(
     word, data, reason = case
     async with outsider(dial, name) as (transport, _, refused):
         event = Event(f"agent.{name}.{word}", data)
-        await transport.publish(event)
+        await transport._send(event, json.dumps(as_data(event)).encode())
         (told,) = await refused.count(1)
 
     assert (told.data["subject"], told.data["event"]) == (event.name, event.id)
     assert re.search(reason, told.data["detail"])
     assert agent_row(hub, name) == {}
+
+
+async def test_whatever_comes_over_a_broker_the_hub_lives(
+    hub: RunningHub, dial: Callable[[], Courier], name: str
+) -> None:
+    half = "\ud83d"
+    said: list[tuple[str, dict[str, Any], dict[str, str]]] = [
+        ("agent.%ED%A0%BD.idle", {}, {}),
+        (f"agent.{name}.idle", {}, {"id": half, "source": half}),
+        (f"agent.{name}.idle", {}, {"id": "x" * 100_000}),
+        (f"agent.{name}.idle", {"capabilities": [half]}, {}),
+        (f"agent.{name}.dead", {"seq": 1, "reason": half}, {}),
+        ("_dead", {"id": half}, {"source": half}),
+        ("_link", {"name": half}, {"source": half}),
+        ("_requeue", {"letter": half}, {}),
+    ]
+
+    async with dial() as transport, hub.watch() as line:
+        await line.request("tap", pattern="**")
+        for subject, data, fields in said:
+            event = Event(subject, data)
+            payload = json.dumps({**as_data(event), **fields}).encode()
+            await transport._send(event, payload)
+        for payload in (b"", b"[]", b"\xff", b"{" * 10_000):
+            await transport._send(Event(f"agent.{name}.idle"), payload)
+        await transport.publish(Event(f"agent.{name}.busy", {"last_task": "end"}))
+        row = await status(hub, name, "busy")
+
+    assert row["task"] == "end"
 
 
 # --- mail -----------------------------------------------------------------------------
