@@ -57,6 +57,9 @@ def _in_swarm(swarm: Swarm, to: str) -> str:
 
 def _able(swarm: Swarm, capability: str, sender: str) -> str:
     """Return who of the able waits longest for work, else who has least to read."""
+    for agent in swarm.idle.having(capability):
+        if agent != sender and has_room(swarm, agent):
+            return agent
     able = [agent for agent in swarm.able.get(capability, ()) if agent != sender]
     if not able:
         raise NotFound(
@@ -69,12 +72,7 @@ def _able(swarm: Swarm, capability: str, sender: str) -> str:
             f"the mailboxes of all who have the capability {capability!r} are full: "
             "wait until they have read"
         )
-    return min(with_room, key=lambda agent: _rank(swarm, agent))
-
-
-def _rank(swarm: Swarm, agent: str) -> tuple[bool, int, str]:
-    ticket = swarm.agents[agent].ticket
-    return not ticket, ticket or swarm.waiting(agent), agent
+    return min(with_room, key=lambda agent: (swarm.waiting(agent), agent))
 
 
 def _matching(swarm: Swarm, pattern: str, sender: str) -> Chosen:

@@ -44,6 +44,12 @@ class IdleQueue:
         """Return the agent's place, counted from 1; 0 is not in the queue."""
         return bisect_left(self._tickets, agent.ticket) + 1 if agent.ticket else 0
 
+    def having(self, capability: str) -> Iterator[str]:
+        """Yield, in order of waiting, who has a capability."""
+        holders = self._by_capability.get(capability)
+        if holders:
+            yield from (self._agents[at] for at in self._tickets if at in holders)
+
     def covering(self, wanted: Iterable[str], share: float) -> Iterator[str]:
         """Yield, in order of waiting, who covers at least `share` of `wanted`.
 

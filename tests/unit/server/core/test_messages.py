@@ -87,6 +87,16 @@ def test_a_capability_means_the_idle_agent_that_waits_longest(trio: Any) -> None
     assert recipients(trio, "cap:video") == ("render.2",)
 
 
+def test_of_the_idle_one_that_has_no_room_is_passed_over(make_world: Any) -> None:
+    world = make_world(Rules(max_mailbox=1))
+    for agent in ("first", "second"):
+        world.do(Notify(agent=agent, report="idle", capabilities=("video",)))
+
+    found = [recipients(world, "cap:video", sender="") for _ in range(2)]
+
+    assert found == [("first",), ("second",)]
+
+
 def test_of_busy_agents_the_one_with_the_least_mail_gets_it(trio: Any) -> None:
     for agent in ("render.1", "render.2"):
         trio.do(Notify(agent=agent, report="busy"))
