@@ -73,7 +73,9 @@ def record(
     force: bool,
     form: Form,
 ) -> None:
-    """Write down all that the hub tells watchers, until Ctrl-C.
+    """Write down all that the hub tells watchers.
+
+    It goes on until Ctrl-C. A hub that goes away is waited for.
 
     FILE is for swarmtui replay; compressed if its name ends with .gz. It holds what
     agents and people said, and no token.

@@ -9,6 +9,7 @@ from textual.keys import format_key
 from swarmtui.actions import ACTIONS, VIEWS, Action, Need, bindings, in_scope, offered
 from swarmtui.app import SwarmApp
 from swarmtui.keymap import RESERVED, read_keymap
+from swarmtui.replay_app import ReplayApp
 from swarmtui.screens.fleet import FleetScreen
 from swarmtui.screens.help import HelpScreen
 from swarmtui.screens.queue import QueueScreen
@@ -23,6 +24,7 @@ DOERS = {
     "fleet": FleetScreen,
     "queue": QueueScreen,
     "help": HelpScreen,
+    "replay": ReplayApp,
     "traffic": TrafficScreen,
     "tasks": TasksScreen,
 }
@@ -87,6 +89,13 @@ def test_assigning_needs_a_hub_and_an_agent(given: Need, answer: bool | None) ->
     assert offered("assign", "fleet", given) is answer
 
 
+def test_a_recording_is_not_offered_any_order() -> None:
+    given = Need.HUB | Need.AGENT | Need.RECORDED
+
+    assert offered("assign", "fleet", given) is False
+    assert offered("why", "fleet", given | Need.ANSWERS) is True
+
+
 def test_the_same_word_may_need_other_things_elsewhere() -> None:
     assert offered("assign", "help", Need.HUB | Need.CALL) is True
     assert offered("assign", "help", Need.HUB | Need.AGENT) is None
@@ -103,7 +112,7 @@ def test_the_page_on_the_dashboard_lists_every_action() -> None:
 
     assert rows == [
         f"| {keys(action)} | {action.tip} | `{action.id}` |"
-        for scope in (*VIEWS, "view", "table", "app")
+        for scope in (*VIEWS, "view", "table", "app", "replay")
         for action in ACTIONS
         if action.scope == scope
     ]

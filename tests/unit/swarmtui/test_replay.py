@@ -107,7 +107,7 @@ class Story:
         self.add(second, gone)
         none: dict[str, Any] = {table: [] for table in TABLES}
         part = {"type": "snapshot", "cursor": self.cursor, "more": True, **none}
-        self.add(second, part)
+        self.add(second, part | {"agents": [encode(agent("never there"))]})
         self.add(
             second, {"type": "welcome", "role": "operator", "hub": {"version": "9"}}
         )
