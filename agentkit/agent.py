@@ -36,7 +36,7 @@ from agentkit.endpoints import Endpoints, FileEndpoints
 from agentkit.errands import Errands, Update, update_of
 from agentkit.errors import AgentkitError, Conflict, HubUnavailable
 from agentkit.inbox import Handler, Mail
-from agentkit.jobs import Job, Later, Reject, Worker, WorkHandler
+from agentkit.jobs import BOTH, Job, Later, Reject, Worker, WorkHandler
 from agentkit.link import Keeper, Link
 from agentkit.messages import Message, MessageHandler, key_of, message_frame
 from agentkit.outbox import FileOutbox
@@ -50,11 +50,6 @@ from agentkit.waiting import Waiters
 __all__ = ["Agent", "Job", "Later", "Mail", "Message", "Reject", "Remote", "Update"]
 
 log = logging.getLogger(__name__)
-
-BOTH = (
-    "this agent has a handler for tasks or for work already: use on_work alone, which "
-    "is given the tasks that are assigned too, or on_task alone"
-)
 
 GOODBYE = 2.0
 """Seconds that leaving waits for the hub to store what was said."""
@@ -588,9 +583,10 @@ class Agent:
             raise error
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and (error := task.exception()):
+        error = None if task.cancelled() else task.exception()
+        if error:
             log.error("agent %s is no longer connected: %s", self.id, error)
-            self._calls.end(error)
+        self._calls.end(error or HubUnavailable(f"agent {self.id} has left"))
         self._waiters.stir()
 
 

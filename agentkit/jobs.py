@@ -42,6 +42,11 @@ LONGEST_REASON: Final = 2000
 LARGEST_RESULT: Final = 65_536
 """Bytes of JSON that a handler may return: the hub takes no more."""
 
+BOTH: Final = (
+    "this agent has a handler for tasks or for work already: use on_work alone, which "
+    "is given the tasks that are assigned too, or on_task alone"
+)
+
 LEAVING: Final = "the agent is leaving"
 
 Push: TypeAlias = Callable[[str, Mapping[str, Any], str, str], Awaitable[int]]

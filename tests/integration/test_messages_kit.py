@@ -16,6 +16,7 @@ from agentkit.errors import (
     CallTimeout,
     Conflict,
     HubRefused,
+    HubUnavailable,
     Invalid,
     NotFound,
 )
@@ -326,6 +327,16 @@ async def test_whoever_waits_for_an_answer_hears_that_none_can_come(
             await calling
         with pytest.raises(HubRefused):
             await caller.send(f"{me}-b", "hello")
+
+
+async def test_who_leaves_waits_for_no_answer(join: Join, me: str) -> None:
+    await join("b")
+    async with Agent(f"{me}-a") as caller:
+        calling = asyncio.create_task(caller.call(f"{me}-b", "add", timeout=None))
+        await until(lambda: caller._talk.outbox.taken > 0)
+
+    with pytest.raises(HubUnavailable, match="has left"):
+        await calling
 
 
 async def test_methods_have_names_of_their_own_and_are_async(join: Join) -> None:
