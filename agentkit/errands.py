@@ -184,8 +184,13 @@ class Errands:
 
     async def _ask(self, kind: str, **fields: Any) -> Task:
         async with self._room:
-            answer = await self._exchange.ask(kind, **fields)
-        return decode(Task, answer["task"])
+            asked = asyncio.ensure_future(self._exchange.ask(kind, **fields))
+            asked.add_done_callback(lambda _: self._waiters.stir())
+            try:
+                await self._waiters.until(asked.done)
+                return decode(Task, asked.result()["task"])
+            finally:
+                asked.cancel()
 
     def _leave(self, task: str, told: deque[Told], *, settled: bool) -> None:
         """Follow a task no longer; the last to leave has the watching ended."""

@@ -319,12 +319,18 @@ async def test_whoever_waits_for_an_answer_hears_that_none_can_come(
     join: Join, me: str
 ) -> None:
     caller, _ = await join("a"), await join("b")
+    await caller.errands.undertake(f"{me}-t")
     calling = asyncio.create_task(caller.call(f"{me}-b", "add"))
+    following = asyncio.create_task(caller.errands.wait(f"{me}-t"))
     await until(lambda: caller._talk.outbox.taken > 0)
 
     async with Agent(caller.id):
         with pytest.raises(HubRefused, match="a newer connection"):
             await calling
+        with pytest.raises(HubRefused, match="a newer connection"):
+            await following
+        with pytest.raises(HubRefused):
+            await caller.errands.look(f"{me}-t")
         with pytest.raises(HubRefused):
             await caller.send(f"{me}-b", "hello")
 
