@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
@@ -489,7 +490,8 @@ async def test_a_persistent_broker_keeps_reports_for_a_hub_that_was_killed(
         for number in range(5):
             await agent.completed(f"T{number}")
 
-        hub = start("--bridge", url)
+        # What has piled up meanwhile comes faster than an agent may report otherwise.
+        hub = start("--bridge", url, "--agent-rate", "0.1", "--agent-burst", "1")
         await eventually(lambda: agent_row(hub, name).get("completed") == 5)
 
     assert agent_row(hub, name)["task"] == "T4"
@@ -544,3 +546,46 @@ def test_a_bridge_that_leads_nowhere_is_refused(
     assert reason in ended.stderr
     assert "hush" not in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_the_flag_may_be_given_several_times(tmp_path: Path) -> None:
+    urls = ("redis://:hush@127.0.0.1:1", "nats://127.0.0.1:1?prefix=x")
+    flags = [word for url in urls for word in ("--bridge", url)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "swarmtui", "serve", "--port", "0", *flags],
+        env={**os.environ, "SWARMTUI_HOME": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr
+    said = ""
+    while '"ready"' not in said:
+        said += process.stderr.readline()
+    hub = RunningHub(process, tmp_path)
+    asyncio.run(eventually(lambda: "reconnecting" in hub.get("/healthz").text))
+
+    bridges = hub.get("/healthz").json()["bridges"]
+    hub.http.close()
+    process.terminate()
+    said += process.communicate()[1]
+
+    assert bridges == {"redis": "reconnecting", "nats": "reconnecting"}
+    assert "the bridge redis has no broker" in said
+    assert "hush" not in said
+
+
+def test_the_urls_of_bridges_are_not_shown_with_the_settings(tmp_path: Path) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "swarmtui", "paths", "--sources", "--json"],
+        env={
+            **os.environ,
+            "SWARMTUI_HOME": str(tmp_path),
+            "SWARMTUI_BRIDGE": "redis://:hush@h,nats://n",
+        },
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert '"bridge"' in shown.stdout
+    assert "hush" not in shown.stdout
