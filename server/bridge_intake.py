@@ -66,6 +66,7 @@ class Intake:
         self._office = office
         self._hub = office.hub
         self._name = name
+        self._persistent = persistent
         self._submit: Callable[[Command, Event], Awaitable[None]] = (
             self._finish if persistent else self._begin
         )
@@ -114,7 +115,8 @@ class Intake:
                 return None
 
     def _notify(self, agent: str, report: Report, event: Event) -> Command:
-        self._office.slow_down(agent)
+        if not self._persistent:  # else the broker holds what the hub cannot take yet
+            self._office.slow_down(agent)
         said = {"session_id": agent, "status": report, "timestamp": event.at}
         said = valid(NOTIFICATION, {**said, **event.data})
         if said.session_id != agent:
