@@ -15,6 +15,7 @@ class Endpoints:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[str, ...]] = {}
+        self._count = 0
 
     def of(self, task: str) -> tuple[str, ...]:
         """Return the endpoints of a task, in the order of registration."""
@@ -27,10 +28,21 @@ class Endpoints:
         return is_new
 
     def _take(self, task: str, address: str) -> None:
-        if address not in self.of(task):
-            self._known[task] = (*self.of(task), address)
-        if len(self._known) > KEPT:
-            del self._known[next(iter(self._known))]
+        if address in self.of(task):
+            return
+        self._known[task] = (*self.of(task), address)
+        self._count += 1
+        if self._count > KEPT:
+            self._forget(next(iter(self._known)))
+
+    def _forget(self, task: str) -> None:
+        """Forget the oldest endpoint of a task."""
+        _, *left = self._known[task]
+        self._count -= 1
+        if left:
+            self._known[task] = tuple(left)
+        else:
+            del self._known[task]
 
 
 class FileEndpoints(Endpoints):

@@ -46,6 +46,17 @@ async def test_endpoints_are_known_by_task_in_order_and_once(
     assert endpoints.of("T3") == ()
 
 
+async def test_no_more_endpoints_of_one_task_are_kept_than_of_all(
+    endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEPT", 3)
+
+    for number in range(5):
+        await endpoints.add("T", f"a{number}")
+
+    assert endpoints.of("T") == ("a2", "a3", "a4")
+
+
 async def test_the_oldest_go_first(
     endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
