@@ -214,19 +214,20 @@ _PANE_TIP = "Go to links, subjects and letters, or back"
 _UNBURY_TIP = "Give the letter or the marked ones once more"
 _DISCARD_TIP = "Drop the letter or the marked ones for good"
 
+_KEYS = ("back", "on", "next_call", "slower", "faster")
 _REPLAY = [
-    Action(f"replay.{word}", key, label, tip, "replay", f"app.{call}", show=show)
-    for word, key, label, tip, call, show in (
-        ("back", "comma", "5 s back", "Go 5 seconds back", "step(-5)", True),
-        ("on", "full_stop", "5 s on", "Go 5 seconds on", "step(5)", True),
-        ("far_back", "less_than_sign", "Far back", "Go back 30 s", "step(-30)", False),
-        ("far_on", "greater_than_sign", "Far on", "Go on 30 s", "step(30)", False),
-        ("next_call", "n", "Call", "Go to the next call for help", "call(1)", True),
-        ("last_call", "N", "Last", "Go to the last call for help", "call(-1)", False),
-        ("slower", "left_square_bracket", "Slower", "Play slower", "pace(-1)", True),
-        ("faster", "right_square_bracket", "Faster", "Play faster", "pace(1)", True),
-        ("start", "left_parenthesis", "Start", "Go to the start", "edge(0)", False),
-        ("end", "right_parenthesis", "End", "Go to the end", "edge(1)", False),
+    Action(f"replay.{word}", key, label, tip, "replay", call, show=word in _KEYS)
+    for word, key, label, tip, call in (
+        ("back", "comma", "-5 s", "Go back 5 seconds", "app.step(-5)"),
+        ("on", "full_stop", "+5 s", "Go on 5 seconds", "app.step(5)"),
+        ("far_back", "less_than_sign", "-30 s", "Go back 30 seconds", "app.step(-30)"),
+        ("far_on", "greater_than_sign", "+30 s", "Go on 30 seconds", "app.step(30)"),
+        ("next_call", "n", "Call", "Go on to the next call for help", "app.call(1)"),
+        ("last_call", "N", "Call before", "Go back to a call for help", "app.call(-1)"),
+        ("slower", "left_square_bracket", "Slower", "Play slower", "app.pace(-1)"),
+        ("faster", "right_square_bracket", "Faster", "Play faster", "app.pace(1)"),
+        ("start", "left_parenthesis", "Start", "Go to the start", "app.edge(0)"),
+        ("end", "right_parenthesis", "End", "Go to the end", "app.edge(1)"),
     )
 ]
 """What the scrubber of a recording does; `view.pause` pauses and plays it."""

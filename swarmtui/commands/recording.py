@@ -201,12 +201,21 @@ def _inform(reel: Reel, form: Form) -> None:
     facts = _facts(reel)
     if form == "table":
         for name, fact in facts.items():
-            text = count(fact) if isinstance(fact, int) else str(fact)
-            output.line(f"{name.replace('_', ' '):<16} {text}")
+            output.line(f"{name.replace('_', ' '):<16} {_in_words(fact)}")
     elif form == "json":
         output.as_json(**facts)
     else:
         output.as_jsonl(facts)
+
+
+def _in_words(fact: Any) -> str:
+    match fact:
+        case bool():
+            return "yes" if fact else "no, it was cut off"
+        case int():
+            return count(fact)
+        case _:
+            return str(fact)
 
 
 def _facts(reel: Reel) -> dict[str, Any]:
