@@ -136,11 +136,11 @@ class Session:
         It costs what a report does, and counts against the same rate.
         """
         rates = self._office.agent_rates
-        while wait := rates.take(self._member.name, monotonic()):  # noqa: ASYNC110
-            await asyncio.sleep(wait)
         told, data = {"id": frame["id"]}, frame["event"].get("data", {})
         try:
             allow(self._principal, "operator", "agent")
+            while wait := rates.take(self._member.name, monotonic()):  # noqa: ASYNC110
+                await asyncio.sleep(wait)
             await self._office.dead_letters.bury("bus", self._member.name, data, size)
             reached = self._publish(frame["event"], size)
         except AgentkitError as refusal:
