@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -122,6 +122,12 @@ class Replay(Follower):
                 await self._task
         self._wake()
         self.reel.close()
+
+    def changes(self) -> AsyncIterator[Change]:
+        """Return what changes from now on: first everything as it is here."""
+        iterator = super().changes()
+        self._tell_all(self._next)
+        return iterator
 
     # --- the hand on the scrubber ---
 
