@@ -69,7 +69,8 @@ class Message:
     @cached_property
     def ends(self) -> str:
         """From whom to whom, safe to draw."""
-        return safe(f"{self.sender or '-'} → {self.receiver}")
+        sender = self.sender or "-"
+        return safe(f"{sender} → {self.receiver}" if self.receiver else sender)
 
     @cached_property
     def frame(self) -> dict[str, Any]:

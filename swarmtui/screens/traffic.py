@@ -135,7 +135,11 @@ class TrafficScreen(LetterScreen):
         """Have the hub show what the filter could let through, and its links."""
         if self.app.current_mode == self.scope:
             pattern = tap_pattern(self.filter_bar.text)
-            self.run_worker(self.tap.open(pattern, after), exclusive=True, group="tap")
+            self.run_worker(self._open_tap(pattern, after), exclusive=True, group="tap")
+
+    async def _open_tap(self, pattern: str, after: float) -> None:
+        await self.tap.open(pattern, after)
+        self.pane.show()
 
     # --- Drawing ---------------------------------------------------------------------
 
@@ -237,7 +241,7 @@ class TrafficScreen(LetterScreen):
 
     @on(LineLog.Selected)
     @on(LineTable.Selected, "#letters")
-    def _open(self) -> None:
+    def _open_sheet(self) -> None:
         self._look()
         if self._looked is not None:
             sheet = MessageSheet(safe(self._looked.subject), pretty(self._looked))

@@ -45,6 +45,8 @@ def link_facts(row: LinkRow, told: Metrics) -> Content:
 def latency(row: LinkRow, width: int) -> Content:
     """Return what the histogram is of, and its percentiles."""
     words = "arrival to commit" if row.metrics is None else safe(row.name)
+    if row.metrics is not None and row.reconnects:
+        words += f", {plural(row.reconnects, 'reconnect')}"
     if row.p50 is None or row.p99 is None:
         return Content.styled(clip(f"{words}: no latencies", width), "$ink-dim")
     figures = f"p50 {millis(row.p50)}  p99 {millis(row.p99)} ms"

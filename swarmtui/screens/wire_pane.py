@@ -186,6 +186,7 @@ class WirePane(Vertical):
 
     def show(self) -> None:
         """Draw what is known."""
+        self._book.take(console(self).model.links)
         rows = self._book.rows(console(self).model.stats)
         self._replace("#links", self.links, rows)
         self._replace("#subjects", self.subjects, self._tally.subjects())
@@ -197,12 +198,15 @@ class WirePane(Vertical):
         self, name: str, held: dict[str, Any], fresh: Mapping[str, Any]
     ) -> None:
         """Put fresh rows in the place of those of a table."""
-        table = self.query_one(name, LineTable)
+        table, now = self.query_one(name, LineTable), console(self).now()
         for id_ in _changed(held, fresh):
             table.mark_dirty(id_)
+        others = held.keys() != fresh.keys()
         held.clear()
         held.update(fresh)
-        table.flush(console(self).now())
+        if others:
+            table.rebuild(now)
+        table.flush(now)
 
     def show_tabs(self) -> None:
         """Draw the tabs, each with how much is in it."""

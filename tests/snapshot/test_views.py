@@ -16,7 +16,9 @@ from agentkit.coordinator import Link
 from swarmtui.app import SwarmApp
 from swarmtui.preferences import Preferences
 from swarmtui.screens.tables import TableScreen
+from swarmtui.screens.traffic import TrafficScreen
 from tests.unit.swarmtui.conftest import NOW, StillSwarm, lively
+from tests.unit.swarmtui.wire import links, traffic, wired
 
 WIDE = (120, 36)
 SMALL = (80, 24)
@@ -132,6 +134,64 @@ async def test_views_and_sheets(name: str, svg: SnapshotAssertion) -> None:
 @pytest.mark.parametrize("theme", ["swarm-day", "swarm-clear", "ansi-dark"])
 async def test_themes(theme: str, svg: SnapshotAssertion) -> None:
     assert await picture(theme=theme) == svg
+
+
+TRAFFIC = {
+    "traffic": ("", WIDE, "swarm-night"),
+    "traffic-day": ("l j j j", WIDE, "swarm-day"),
+    "traffic-small": ("", SMALL, "swarm-night"),
+    "traffic-small-day": ("up up up", SMALL, "swarm-day"),
+    "traffic-links-small": ("l j j j", SMALL, "swarm-night"),
+    "traffic-subjects": (
+        "slash b u i l d . * * enter right right",
+        WIDE,
+        "swarm-night",
+    ),
+    "traffic-letters": ("left j", WIDE, "swarm-night"),
+    "traffic-letters-small": ("left space j", SMALL, "swarm-day"),
+    "traffic-message": ("up enter", WIDE, "swarm-night"),
+    "traffic-discard": ("left space space d", WIDE, "swarm-night"),
+}
+"""The keys that lead to pictures of the wire, and how they are drawn."""
+
+
+@pytest.mark.parametrize("name", TRAFFIC)
+async def test_the_wire(
+    name: str, svg: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, size, theme = TRAFFIC[name]
+    monkeypatch.setattr(SwarmApp, "_second", lambda _self: None)
+
+    assert await wire_picture(keys, size, theme) == svg
+
+
+async def wire_picture(keys: str, size: tuple[int, int], theme: str) -> str:
+    """Let messages go by for some seconds, press keys, and return the screen."""
+    swarm = wired()
+    settings = Preferences(theme=theme, bell=False)
+    app = SwarmApp(swarm, clock=lambda: NOW, settings=settings)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(lambda: app.model.loaded and settled(app), pilot)
+        await pilot.press("4")
+        await until(lambda: app.scope == "traffic" and settled(app), pilot)
+        view = app.view
+        assert isinstance(view, TrafficScreen)
+        await until(lambda: app.model.links and view.pane.letters, pilot)
+        for step in range(1, 6):
+            swarm.relate(*links(step))
+            await until(lambda: app.model.links[1].received == 2 * step, pilot)  # noqa: B023
+            view.second()
+        told, passed = traffic()
+        swarm.hear(*told)
+        swarm.pass_by(*passed, dropped=1203)
+        await until(lambda: view.messages.kept == len(told) + len(passed), pilot)
+        for key in keys.split():
+            await pilot.press(key)
+            await pilot.pause()
+        view.pane.show()
+        view.second()
+        await pilot.pause()
+        return app.export_screenshot(title="swarmtui", simplify=True)
 
 
 async def test_an_empty_fleet_says_how_to_begin(svg: SnapshotAssertion) -> None:

@@ -273,7 +273,6 @@ async def test_enter_on_a_link_shows_its_messages(name: str, text: str) -> None:
         await until(lambda: app.model.links, pilot)
         view.second()
         await press(pilot, "l")
-        view.query_one("#links", LineTable).rebuild(app.now())
         assert view.query_one("#links", LineTable).move_to(name)
         await press(pilot, "enter")
 
