@@ -1,6 +1,7 @@
 """Events over a Redis server: pub/sub, and streams where they must not be lost."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 from functools import partial
@@ -14,9 +15,12 @@ from agentkit.transports.errors import ConnectionError, PublishError  # noqa: A0
 from agentkit.transports.events import DEAD, Event, is_reserved
 from agentkit.transports.redis_address import Address, is_of_redis, said
 from agentkit.transports.redis_consumer import Consumer
-from agentkit.transports.redis_link import Commands, Listener, Words
+from agentkit.transports.redis_link import Commands, Words
+from agentkit.transports.redis_listener import Listener
 from agentkit.transports.redis_streams import BELL, NEW, Entry, Shelf
 from agentkit.transports.worker import Delivery, Subscription
+
+log = logging.getLogger(__name__)
 
 KEEP: Final = 100_000
 """Events that are kept unless told otherwise."""
@@ -107,7 +111,11 @@ class RedisTransport(Courier):
         self._commands = Commands(self._address.connect)
         self._receiving = asyncio.create_task(self._receive(self._listener))
         if self.persistent:
-            await self._listen(BELL)
+            try:
+                await self._listen(BELL)
+            except BaseException:
+                await self._close()
+                raise
 
     async def _close(self) -> None:
         if self._listener and self._receiving:
@@ -129,6 +137,9 @@ class RedisTransport(Courier):
                         await self._arrived(payload, way.decode())
         except ConnectionError as error:
             self._lost(error)
+        except Exception:
+            log.exception("what Redis sends to %s is not understood", self.name)
+            self._lost(ConnectionError("it sent what is not understood"))
 
     async def _listen(self, pattern: str) -> None:
         if self._listener:

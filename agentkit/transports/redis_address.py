@@ -1,5 +1,6 @@
 """Where a Redis server is, how to get in, and what it means when that fails."""
 
+import asyncio
 import os
 import ssl
 from dataclasses import dataclass, field
@@ -78,9 +79,10 @@ class Address:
         self._try_files()
         connection = self._connection()
         try:
-            await connection.connect()  # type: ignore[no-untyped-call]
-            await connection.send_command("PING")
-            await connection.read_response()
+            async with asyncio.timeout(TIMEOUT):
+                await connection.connect()  # type: ignore[no-untyped-call]
+                await connection.send_command("PING")
+                await connection.read_response()
         except BaseException as error:
             await hang_up(connection)
             if is_of_redis(error):
@@ -129,7 +131,7 @@ class Address:
         options: dict[str, Any] = {
             **parse_url(urlsplit(self.url)._replace(query="").geturl()),
             "protocol": 2,
-            "socket_timeout": TIMEOUT,
+            "socket_timeout": None,
             "socket_connect_timeout": TIMEOUT,
         }
         options.pop("connection_class", None)

@@ -145,11 +145,12 @@ class Consumer:
                 await self._mark(idle=0)
 
     async def _give_back(self) -> None:
-        """Let others have at once what we hold."""
+        """Let others have at once what we hold, and go."""
         from redis.exceptions import RedisError
 
         with suppress(RedisError, OSError):
             await self._mark(idle=self._lease)
+            await self._group.leave()
             if self._held:
                 await self._commands.ask(*self._shelf.ringing(BACK))
 

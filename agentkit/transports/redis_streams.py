@@ -102,6 +102,11 @@ class Group:
             if not str(refusal).startswith("BUSYGROUP"):
                 raise
 
+    async def leave(self) -> None:
+        """Be no consumer of the group any more, if we have nothing of it."""
+        if not await self.mine(1):
+            await self._ask("XGROUP", "DELCONSUMER", self._key, self._name, self._me)
+
     async def new(self, count: int) -> list[Entry]:
         """Take entries that nobody has had yet."""
         words: Words = ("COUNT", count, "STREAMS", self._key, ">")

@@ -22,7 +22,7 @@ from agentkit.transports import (
     RedisTransport,
     Retry,
     TransportError,
-    redis_link,
+    redis_listener,
 )
 from agentkit.transports import redis as transport_module
 from tests.contract.redis_server import RedisServer
@@ -325,7 +325,7 @@ async def test_a_file_that_is_not_there_is_named() -> None:
 async def test_a_server_that_hangs_fails_who_publishes_and_is_found_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_link, "QUIET", 0.2)
+    monkeypatch.setattr(redis_listener, "QUIET", 0.2)
     box = Box()
     with RedisServer(tmp_path) as server:
         async with RedisTransport(server.url) as transport:
