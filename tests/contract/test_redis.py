@@ -344,6 +344,23 @@ async def test_a_server_that_hangs_fails_who_publishes_and_is_found_again(
             await box.last("a.b")
 
 
+async def test_a_subscription_at_a_server_that_hangs_is_made_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    box = Box()
+    with RedisServer(tmp_path) as server:
+        async with RedisTransport(server.url) as transport:
+            server.freeze()
+            async with asyncio.timeout(5):
+                await transport.subscribe("a.*", box)
+            await eventually(lambda: transport.metrics().state == "reconnecting")
+            server.kill()
+            server.start()
+            await eventually(lambda: transport.metrics().state == "connected")
+            await transport.publish(Event("a.b"))
+            await box.count(1)
+
+
 async def test_what_the_server_refuses_to_store_is_not_published(
     made: Made, raw: Redis
 ) -> None:
@@ -433,6 +450,21 @@ async def test_a_server_that_forgot_everything_is_begun_anew(
 
     await box.count(6)
     assert box.numbers == list(range(6))
+
+
+async def test_who_ends_in_order_is_no_consumer_any_more(
+    made: Made, raw: Redis, prefix: str
+) -> None:
+    transport, box = made(persistent=True), Box()
+    await transport.connect()
+    await transport.subscribe("job.*", box, name="workers")
+    await numbered(transport, range(3))
+    await box.count(3)
+    await eventually_none_pending(raw, prefix)
+
+    await transport.disconnect()
+
+    assert await raw.xinfo_consumers(f"{prefix}:events", "workers job.*") == []
 
 
 async def worker(server: RedisServer, prefix: str) -> asyncio.subprocess.Process:
