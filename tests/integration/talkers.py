@@ -33,7 +33,7 @@ async def send(agent: Agent, to: list[str], life: int, journal: Journal) -> None
         peer = to[number % len(to)]
         await agent.send(peer, f"{life} {number}")
         journal.write("said", peer, life, number)
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(2 * PAUSE)
 
 
 async def call(

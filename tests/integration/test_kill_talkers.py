@@ -96,6 +96,15 @@ class Company:
         return self._home / f"{name}.journal"
 
 
+async def introduce(hub: Hub) -> None:
+    """Let the hub know all of them: a message to nobody is refused, not kept."""
+    async with hub.client() as client:
+        for name in AGENTS:
+            said = {"report": "idle"}
+            reply = await client.post(f"/v1/agents/{name}/status", json=said)
+            assert reply.status_code == 200, reply.text
+
+
 async def kill_at_random(hub: Hub, company: Company, dice: random.Random) -> None:
     for _ in range(KILLS):
         await asyncio.sleep(dice.uniform(0.02, 0.3))
@@ -168,6 +177,7 @@ async def test_killed_agents_and_hubs_lose_and_double_no_word(tmp_path: Path) ->
         hub, company = Hub(hubs, tmp_path), Company(agents, tmp_path)
         try:
             await hub.start()
+            await introduce(hub)
             for name in AGENTS:
                 company.start(name)
             await kill_at_random(hub, company, random.Random(seed))
