@@ -47,10 +47,10 @@ class BrokerAgent:
 
     Guarantee: a report reaches the hub as the transport promises it: with a persistent
     one at least once and with effect once, else at most once, and the latest again when
-    the hub comes to the broker. Mail reaches the handler
-    at least once, whatever the transport: the hub hands out again what was not
-    acknowledged, and, when the agent starts, what was not done. Within a process each
-    is handled once, those of one kind one after the other.
+    the hub comes to the broker. Mail reaches the handler at least once, whatever the
+    transport: the hub hands out again what was not acknowledged, and, when the agent
+    starts, what was not done. Within a process each is handled once, those of one kind
+    one after the other: in the order of the mailbox, but for what comes again.
 
     Args:
         transport: to the broker; it is connected and disconnected with the agent.

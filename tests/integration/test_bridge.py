@@ -315,6 +315,39 @@ async def test_what_is_not_done_is_handed_out_again_when_it_is_asked_for(
     assert first["body"]["id"] == f"{name}-0"
 
 
+async def test_what_an_agent_did_not_finish_comes_again_and_what_it_has_does_not(
+    hub: RunningHub, dial: Callable[[], Courier], name: str
+) -> None:
+    begun, told = asyncio.Event(), []
+
+    async def hang(_: Mail) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def hear(mail: Mail) -> None:
+        told.append(mail.text)
+
+    async with BrokerAgent(dial(), name, [name]) as agent:
+        agent.on_broadcast(hang)
+        await status(hub, name, "idle")
+        casts = [
+            hub.post("/v1/broadcasts", {"text": text, "where": f"cap:{name}"}).json()
+            for text in ("one", "two")
+        ]
+        await begun.wait()
+
+    async with BrokerAgent(dial(), name, [name]) as agent, dial() as other:
+        agent.on_broadcast(hear)
+        await eventually(lambda: _cast(hub, casts[1]["broadcast"]["id"])["done"] == 1)
+        await other.publish(Event(f"agent.{name}.fetch"))
+        more = {"text": "three", "where": f"cap:{name}"}
+        last = hub.post("/v1/broadcasts", more).json()["broadcast"]["id"]
+        await eventually(lambda: _cast(hub, last)["done"] == 1)
+
+    # What a persistent broker kept comes before what the hub hands out again.
+    assert (sorted(told[:2]), told[2:]) == (["one", "two"], ["three"])
+
+
 async def test_a_handler_that_fails_for_good_ends_the_delivery(
     hub: RunningHub, dial: Callable[[], Courier], name: str
 ) -> None:
