@@ -54,7 +54,7 @@ class Recorder(Coordinator):
     it is back, what happened meanwhile is asked for and written too.
 
     Args:
-        hub: where it is.
+        hub: where it is; None is the one of this machine, wherever it comes back.
         path: of the file; ``.gz`` is compressed.
         force: replace a file that is there.
 
@@ -62,7 +62,9 @@ class Recorder(Coordinator):
         Conflict: there is a file already.
     """
 
-    def __init__(self, hub: Endpoint, path: Path, *, force: bool = False) -> None:
+    def __init__(
+        self, hub: Endpoint | None, path: Path, *, force: bool = False
+    ) -> None:
         super().__init__(hub, batch_ms=50)
         self._path = path
         self._force = force

@@ -82,7 +82,8 @@ def record(
     """
     size = int(max_size * MEBIBYTE) if max_size is not None else None
     hub = answering(hub_meant())
-    recorder = Recorder(hub, file, force=force)
+    is_named = bool(click.get_current_context().ensure_object(dict))
+    recorder = Recorder(hub if is_named else None, file, force=force)
     words.say(f"recording {hub.url} to {file}; Ctrl-C ends it")
     done = asyncio.run(_record(recorder, seconds, size, _teller(form)))
     words.progress("")
