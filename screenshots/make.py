@@ -27,6 +27,9 @@ from agentkit.settings import Endpoint
 from swarmtui.app import SwarmApp
 from swarmtui.demo.stage import private_hub, stage
 from swarmtui.preferences import Preferences
+from swarmtui.reel import Reel
+from swarmtui.replay import Replay
+from swarmtui.replay_app import ReplayApp
 
 FOLDER = Path(__file__).parent
 WIDE, SMALL = (120, 36), (80, 24)
@@ -52,6 +55,8 @@ VIEWS = (
     Shot("queue", ("2",)),
     Shot("help", ("3",), rest=1.8),
     Shot("traffic", ("4",), rest=3.0),
+    Shot("links", ("l", "j", "j", "j"), ("escape",), rest=2.2),
+    Shot("letters", ("left", "j"), ("right", "escape"), rest=1.8),
     Shot("message", ("4", *["up"] * 6), ("escape",)),
     Shot("tasks", ("5",), rest=1.8),
     Shot("tasks-leased", ("right",), rest=1.8),
@@ -194,8 +199,24 @@ async def disconnected() -> None:
                 await take(app, pilot, (Shot("disconnected", rest=3.0),), suffix)
 
 
+async def replay() -> None:
+    """A recording that is played."""
+    film = FOLDER.parent / "tests" / "snapshot" / "demo.rec.gz"
+    for size, suffix in ((WIDE, ""), (SMALL, "-80x24")):
+        app = ReplayApp(Replay(Reel(film), at=17), settings=Preferences(bell=False))
+        async with app.run_test(size=size) as pilot:
+            while not app.model.loaded:
+                await pilot.pause(0.05)
+            shot = Shot("replay", ("j", "j", "right_square_bracket"), rest=2.2)
+            await take(app, pilot, (shot,), suffix)
+
+
 async def main() -> None:
     """Make every picture that is wanted."""
+    if wanted("replay"):
+        await replay()
+    if sys.argv[1:] == ["replay"]:
+        return
     with stage(AGENTS, SEED) as hub:
         await asyncio.sleep(LIVELY)
         if any(wanted(shot.name) for shot in VIEWS + SHEETS):
