@@ -17,7 +17,7 @@ class Tap:
     @property
     def left_out(self) -> int:
         """How many messages of this pattern came too fast to be shown."""
-        return self._console.model.left_out - self._left_out
+        return max(0, self._console.model.left_out - self._left_out)
 
     def lost(self) -> None:
         """Note that the hub is away, and has forgotten the wish."""
