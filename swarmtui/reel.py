@@ -37,12 +37,13 @@ class Reel:
         self.events = 0
         self.calls: list[float] = []
         """The seconds at which somebody called for a person."""
-        self.gaps: list[float] = []
-        """The seconds at which the hub went away."""
+        self.gaps: list[tuple[float, float]] = []
+        """From when until when the hub was away."""
         self._shots: list[Shot] = []
         self._first_part = -1
         """Where the snapshot begins that is not complete yet."""
-        self._live = True
+        self._away: float | None = None
+        """When the hub went away, while it is."""
         self._seen = 0
         self._turns = array("Q")
         """The frames with events, and the cursor of the last event in each."""
@@ -50,6 +51,8 @@ class Reel:
         self._about: defaultdict[str, list[int]] = defaultdict(list)
         """The frames with events about an agent, a task, a broadcast, …"""
         self.recording = Recording.open(path, self._look)
+        if self._away is not None:
+            self.gaps.append((self._away, self.length))
 
     @property
     def length(self) -> float:
@@ -126,10 +129,14 @@ class Reel:
             case "snapshot" | "welcome" | "resync":
                 self._snap(number, frame)
             case "link":
-                live = frame["state"] == "live"
-                if self._live and not live:
-                    self.gaps.append(second)
-                self._live = live
+                self._relink(second, live=frame["state"] == "live")
+
+    def _relink(self, second: float, *, live: bool) -> None:
+        if not live:
+            self._away = second if self._away is None else self._away
+        elif self._away is not None:
+            self.gaps.append((self._away, second))
+            self._away = None
 
     def _index(self, second: float, number: int, event: Frame) -> None:
         self.events += 1

@@ -1,5 +1,6 @@
 """Standard error is for words: what a person should know, or is asked."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -24,8 +25,11 @@ def progress(text: str) -> None:
 
     An empty one takes it away.
     """
+    from swarmtui.text import clip, safe
+
     if sys.stderr.isatty():
-        click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+        room = os.get_terminal_size(sys.stderr.fileno()).columns - 1
+        click.echo(f"\r\x1b[K{clip(safe(text), room)}", nl=False, err=True)
 
 
 def fail(text: str) -> None:

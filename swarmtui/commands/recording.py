@@ -115,7 +115,7 @@ def _teller(form: Form) -> Callable[[Progress], None]:
 
 
 def _told(progress: Progress) -> str:
-    away = "" if progress.live or not progress.error else f"  {progress.error}"
+    away = "" if progress.live or not progress.error else f"  away: {progress.error}"
     agents, events = plural(progress.agents, "agent"), plural(progress.events, "event")
     time, size = timecode(progress.seconds), f"{short(progress.bytes)}B"
     return f"{time}  {events}  {agents}  {size}{away}"

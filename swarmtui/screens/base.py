@@ -60,6 +60,8 @@ class SwarmScreen(Screen[None]):
     _news: Heard | None = None
     _calls = False
     """What is kept for the news is a call for help."""
+    _news_epoch = 0
+    """The time that the news are of (see `Model.epoch`)."""
     ready = False
     """Everything is in place, so that there is something to draw on."""
     hint: ClassVar[str] = "state:busy cap:video cost>5 age>10m !lost text"
@@ -205,6 +207,9 @@ class SwarmScreen(Screen[None]):
 
     def _report(self, events: Sequence[Heard]) -> None:
         """Keep the newest event worth it for the news, a call for help first."""
+        if self._news_epoch != self.console.model.epoch:
+            self._news_epoch, self._news = self.console.model.epoch, None
+            self.query_one(Ticker).clear()
         calls = [heard for heard in events if is_call(heard.subject)]
         news = [heard for heard in events if is_news(heard.subject)]
         if calls or (news and not self._calls):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from agentkit.coordinator import Link
+from swarmtui.actions import Need
 from swarmtui.console import Console
 from swarmtui.text import clock, safe, uptime
 from swarmtui.widgets.topbar import Standing
@@ -73,6 +74,8 @@ def no_agents(console: Console) -> str:
         return "waiting for the hub\nits agents appear here"
     if model.agents:
         return "no agent matches\nesc clears the filter"
+    if Need.RECORDED in console.given():
+        return "no agents at this time of the recording"
     return (
         "no agents yet\n"
         "\n"
@@ -91,8 +94,11 @@ def no_tasks(console: Console, group: Group, *, filtered: bool) -> str:
         return "waiting for the hub\nits tasks appear here"
     if filtered:
         return "no task matches\nesc clears the filter"
+    recorded = Need.RECORDED in console.given()
     if model.tasks or model.letters:
-        return _NOTHING[group]
+        return _NOTHING[group].partition("\n")[0] if recorded else _NOTHING[group]
+    if recorded:
+        return "no tasks at this time of the recording"
     return (
         "no tasks yet\n"
         "\n"

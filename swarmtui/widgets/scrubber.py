@@ -1,6 +1,5 @@
 """Where in a recording one is, and a click to be elsewhere."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -11,6 +10,7 @@ from swarmtui.widgets.lines import Line, LineWidget, Span, line_width
 
 FASTER = "app.pace(1)"
 CALL = ("▲", "help")
+HEAD = "╸"
 GAP = ("┄", "blocked bold")
 TIMES = "×"  # noqa: RUF001  # the sign that is meant
 FRACTIONS = {0.25: "¼", 0.5: "½"}
@@ -26,14 +26,14 @@ class Place:
     playing: bool = False
     calls: tuple[float, ...] = ()
     """When somebody called for a person."""
-    gaps: tuple[float, ...] = ()
-    """When the hub went away."""
+    gaps: tuple[tuple[float, float], ...] = ()
+    """From when until when the hub was away."""
 
 
 class Scrubber(LineWidget):
     """One line: whether it plays, the time, the way, the length, the speed.
 
-    The way shows calls as ``▲`` and where the hub went away as ``┄``. A click on it
+    The way shows calls as ``▲`` and where the hub was away as ``┄``. A click on it
     posts `Sought`; one on the sign at the left or on the speed does what its key does.
     """
 
@@ -94,16 +94,18 @@ class Scrubber(LineWidget):
         """Return the way: what lies behind heavy, what is to come light."""
         place = self._place
         here = _cell(place.second, place.length, cells)
-        marks = dict.fromkeys(self._cells(place.gaps, cells), GAP)
-        marks |= dict.fromkeys(self._cells(place.calls, cells), CALL)
+        marks: dict[int, tuple[str, str]] = {}
+        for start, end in place.gaps:
+            first, last = (_cell(at, place.length, cells) for at in (start, end))
+            marks |= dict.fromkeys(range(first, last + 1), GAP)
+        marks |= {_cell(at, place.length, cells): CALL for at in place.calls}
+        at_call = marks.get(here) == CALL
+        marks[here] = (CALL[0] if at_call else HEAD, "primary bold")
         signs = [marks.get(cell) or _rail(cell, here) for cell in range(cells)]
         return [
             Span("".join(sign for sign, _ in run), ink)
             for ink, run in groupby(signs, key=lambda sign: sign[1])
         ]
-
-    def _cells(self, seconds: Sequence[float], cells: int) -> set[int]:
-        return {_cell(second, self._place.length, cells) for second in seconds}
 
 
 def timecode(seconds: float) -> str:
@@ -118,6 +120,4 @@ def _cell(second: float, length: float, cells: int) -> int:
 
 
 def _rail(cell: int, here: int) -> tuple[str, str]:
-    if cell == here:
-        return "╸", "primary bold"
     return ("━", "primary") if cell < here else ("─", "faint")

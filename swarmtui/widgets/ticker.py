@@ -24,6 +24,11 @@ class Ticker(LineWidget):
         self._news = [(at, tuple(spans)), *self._news[: self.KEPT - 1]]
         self.refresh()
 
+    def clear(self) -> None:
+        """Drop the news: they are of another time."""
+        self._news = []
+        self.refresh()
+
     def line(self, _y: int, cells: int, /) -> Line:
         """Return the news that fit, the latest cut if it must be."""
         line: list[Span] = []
