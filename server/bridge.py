@@ -86,6 +86,7 @@ class Bridge:
         )
         self._looking = ""
         """The subscription to everything, while somebody taps."""
+        self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
         self._chores: set[asyncio.Task[None]] = set()
 
@@ -108,6 +109,7 @@ class Bridge:
 
     async def close(self) -> None:
         """End; what a broker keeps and was not taken in stays there."""
+        self._closing = True
         tasks, self._tasks = [*self._tasks, *self._chores], []
         for task in tasks:
             task.cancel()
@@ -127,9 +129,14 @@ class Bridge:
     # --- the connection ---------------------------------------------------------------
 
     async def _connect(self) -> None:
-        """Connect as soon as the broker is there; the transport stays connected."""
+        """Connect as soon as the broker is there; the transport stays connected.
+
+        To be cancelled need not end it (see `Connection._reconnect`).
+        """
         told = ""
         for pause in delays():
+            if self._closing:
+                return
             try:
                 await self._transport.connect()
             except TransportError as error:

@@ -303,6 +303,7 @@ class Courier(Correspondent):
     async def _wind_up(self) -> None:
         self._become("closed")
         await self._end_errands()
+        self._become("closed")  # what was cancelled may have opened it once more
         await self._dispatch.stop()
         if self.tells:
             with suppress(TransportError):

@@ -153,9 +153,16 @@ class Connection(ABC):
             self._up.clear()
 
     async def _reconnect(self) -> None:
+        """Open the connection again.
+
+        To be cancelled need not end it: before Python 3.12 `asyncio.wait_for`, which a
+        broker's client may use, forgets that when it has a result in the same moment.
+        """
         for pause in delays():
             await self._close()
             await asyncio.sleep(pause)
+            if self._state == "closed":
+                return
             try:
                 await self._establish()
             except TransportError as error:
