@@ -57,7 +57,7 @@ def tap(
     seconds: float | None,
     form: Form,
 ) -> None:
-    r"""Print what goes over the wire, on every link, as it does.
+    r"""Print what goes over the wire, on every link.
 
     PATTERN chooses subjects: * is one segment, ** one or more. On a terminal a line
     for each message, elsewhere JSON lines.
