@@ -95,7 +95,10 @@ def split_address(address: str) -> SplitResult:
     Raises:
         ValueError: it is not an address that a hub can have; the text says why.
     """
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        raise ValueError("has a host in brackets that is no address") from None
     if parts.scheme not in ("http", "https"):
         raise ValueError("does not begin with http:// or https://")
     if not parts.hostname:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from agentkit.errors import AgentkitError
+from agentkit.errors import AgentkitError, Invalid
 from agentkit.link import ended, open_link
+from agentkit.readers import web_address
 from agentkit.settings import Endpoint, KitSettings, endpoint, load
 from agentkit.transports.base import Courier
 from agentkit.transports.errors import (
@@ -26,6 +27,8 @@ PATIENCE: Final = 2.0
 
 AROUND: Final = 64
 """Bytes of a frame beside the event in it, at most."""
+
+_HTTP: Final[Mapping[str, str]] = {"ws": "http", "wss": "https"}
 
 
 class HubTransport(Courier):
@@ -45,11 +48,15 @@ class HubTransport(Courier):
         hub: where it is, or its address; else as the settings say. An address has the
             token, and the certificates, that the settings have for it.
         name: who publishes; made of the host and the process if empty.
+
+    Raises:
+        Invalid: the address is not one that a hub can have.
     """
 
     kind = "hub"
 
     def __init__(self, hub: Endpoint | str | None = None, *, name: str = "") -> None:
+        hub = _address(hub) if hub and isinstance(hub, str) else hub
         url = hub if isinstance(hub, str) else hub.url if hub else ""
         super().__init__(name=name, url=url)
         self._hub = hub
@@ -225,3 +232,14 @@ class HubTransport(Courier):
         finally:
             with suppress(KeyError):
                 del self._asked[key]
+
+
+def _address(said: str) -> str:
+    """Return the address of a hub, for which the scheme of a WebSocket may stand."""
+    scheme, colon, rest = said.partition(":")
+    try:
+        return web_address(_HTTP.get(scheme, scheme) + colon + rest)
+    except ValueError as error:  # the address is not named: it may have a password
+        raise Invalid(
+            f"the url of a hub {error}: write it as in http://127.0.0.1:8765"
+        ) from None

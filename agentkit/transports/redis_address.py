@@ -29,7 +29,8 @@ class Address:
         key_file: its key; empty if it is in `cert_file` as well.
 
     Raises:
-        Invalid: the url is not one of Redis, or there are certificates without TLS.
+        Invalid: the url is not one that Redis can have, or there are certificates
+            without TLS.
     """
 
     url: str = field(repr=False)
@@ -44,6 +45,7 @@ class Address:
                 f"the url scheme {scheme!r} is not one of Redis: write redis:// or, "
                 "for TLS, rediss://"
             )
+        self._try_port()
         if not self.encrypted and (self.ca_file or self.cert_file or self.key_file):
             raise Invalid(
                 f"certificates are of no use to {self.host} without TLS: write "
@@ -103,6 +105,15 @@ class Address:
             f"the Redis server at {self.host} went away ({said(error)}): start it "
             "again, it is asked until it answers"
         )
+
+    def _try_port(self) -> None:
+        try:
+            _ = urlsplit(self.url).port
+        except ValueError:  # what it says may be a part of a password
+            raise Invalid(
+                "the url of a Redis server has a port that is no number up to 65,535: "
+                "write redis://user:password@host:6379, and %2F for a / in a password"
+            ) from None
 
     def _try_files(self) -> None:
         """See that the certificates can be read: redis-py would not say which not."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from agentkit.errors import Invalid
 from agentkit.readers import Read, switch, text
@@ -68,7 +68,7 @@ def open_transport(url: str) -> Transport:
         Invalid: the URL names no transport, or an option that it does not have.
         TransportError: the package that it needs is not installed.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     kind = _KINDS.get(parts.scheme)
     if kind is None:
         raise Invalid(
@@ -79,6 +79,17 @@ def open_transport(url: str) -> Transport:
     address = (parts._replace(query="").geturl(),) if kind.has_url else ()
     transport: Transport = load(kind.name)(*address, **options)
     return transport
+
+
+def _split(url: str) -> SplitResult:
+    """Return the parts of a URL; it is not named when it has none, for a password."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise Invalid(
+            "the url of a transport has a host in brackets that is no address: write "
+            "it as in redis://[::1]:6379"
+        ) from None
 
 
 def _options(kind: _Kind, scheme: str, query: str) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from agentkit.transports import open_transport
         ("nats://u:secret@h:1?prefix=x&persistent=true", "nats", True, "h:1"),
         ("tls://h:1", "nats", False, "h:1"),
         ("http://127.0.0.1:1", "hub", False, "127.0.0.1:1"),
+        ("ws://127.0.0.1:1", "hub", False, "http://127.0.0.1:1"),
+        ("wss://127.0.0.1:1", "hub", False, "https://127.0.0.1:1"),
     ],
 )
 def test_a_url_names_a_transport(
@@ -50,6 +52,12 @@ def test_a_transport_may_be_named() -> None:
         ("local:?prefix=x", "no option 'prefix'"),
         ("redis://h:1?persistent=maybe", "write 1 or 0"),
         ("nats://h:1?name=%1b", "printable"),
+        ("redis://[h", "in brackets"),
+        ("redis://h:99999", "no number up to 65,535"),
+        ("redis://u:secret/1@h:1", "%2F for a / in a password"),
+        ("nats://h:x", "no number up to 65,535"),
+        ("http://h:x", "not between 0 and 65535"),
+        ("http://", "has no host name"),
     ],
 )
 def test_a_url_that_names_none_is_refused(url: str, said: str) -> None:
