@@ -38,6 +38,12 @@ def svg(snapshot: SnapshotAssertion) -> SnapshotAssertion:
     return snapshot.use_extension(SVGImageExtension)
 
 
+def second(app: ReplayApp) -> None:
+    """Let what comes once a second come now."""
+    if app.view is not None:
+        app.view.second()
+
+
 async def picture(at: float, keys: str, size: tuple[int, int], theme: str) -> str:
     """Open the recording at a second, press keys and return the screen."""
     app = ReplayApp(
@@ -46,12 +52,12 @@ async def picture(at: float, keys: str, size: tuple[int, int], theme: str) -> st
     )
     async with app.run_test(size=size) as pilot:
         await until(lambda: app.model.loaded and settled(app), pilot)
+        second(app)
         for key in keys.split():
             await pilot.press(key)
             await until(lambda: settled(app), pilot)
         app._tick()
-        if app.view is not None:
-            app.view.second()
+        second(app)
         await until(lambda: settled(app), pilot)
         return app.export_screenshot(title="swarmtui", simplify=True)
 
