@@ -23,11 +23,13 @@ when it fails or its agent crashes, and on the dashboard.
 
 import os
 from collections.abc import AsyncGenerator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from agentkit.agent import Agent
 from agentkit.codec import decode, encode
 from agentkit.errands import Update
+from agentkit.errors import NotAllowed
 from agentkit.jobs import Job, WorkHandler
 from agentkit.remote import current_call
 
@@ -149,24 +151,30 @@ class Tasks:
 
         Raises:
             NotFound: there is none of that name.
+            CallTimeout: the other agent was asked, and there was no answer.
         """
-        return Update.of(await self._agent.errands.look(id))
+        try:
+            return Update.of(await self._agent.errands.look(id))
+        except NotAllowed:
+            return _update(await self._remote.task_status(id=id))
 
     async def wait(self, id: str) -> Update:  # noqa: A002
         """Wait until a task is done, dead or cancelled; return how it ended.
 
         Raises:
             NotFound: there is none of that name.
+            CallTimeout: the other agent has not let this one watch in time.
         """
-        return await self._agent.errands.wait(id)
+        return await self._agent.errands.wait(id, partial(self._subscribe, id))
 
     def updates(self, id: str) -> AsyncGenerator[Update]:  # noqa: A002
         """Yield how a task stands, then every change of that, until it is settled.
 
         Raises:
             NotFound: there is none of that name.
+            CallTimeout: the other agent has not let this one watch in time.
         """
-        return self._agent.errands.updates(id)
+        return self._agent.errands.updates(id, partial(self._subscribe, id))
 
     async def cancel(self, id: str, reason: str = "") -> Update:  # noqa: A002
         """Call a task off.
@@ -185,6 +193,10 @@ class Tasks:
         """
         asked = self._remote.register_push_endpoint(id=id, endpoint=endpoint)
         return bool(await asked)
+
+    async def _subscribe(self, id: str) -> Update:  # noqa: A002
+        """Have the agent that has a task let this one watch it."""
+        return _update(await self._remote.subscribe_task(id=id))
 
 
 def _update(said: Mapping[str, Any]) -> Update:

@@ -10,13 +10,13 @@ watch is told first how the task stands, however late it comes.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from agentkit.codec import decode
-from agentkit.errors import AgentkitError
+from agentkit.errors import AgentkitError, NotAllowed
 from agentkit.exchange import Exchange
 from agentkit.rows import Task, TaskState
 from agentkit.shelf import Mail
@@ -43,6 +43,8 @@ class Update:
     """Why its last attempt ended, or why it was cancelled."""
     result: Mapping[str, Any] = field(default_factory=dict)
     """What it led to; empty unless it is done."""
+    version: int = field(default=0, compare=False)
+    """The cursor since which it stands so: the later of two updates has the higher."""
 
     @classmethod
     def of(cls, row: Task) -> "Update":
@@ -55,6 +57,7 @@ class Update:
             attempts=row.attempts,
             reason=row.reason,
             result=row.result,
+            version=row.version,
         )
 
     @property
@@ -63,8 +66,8 @@ class Update:
         return self.state in SETTLED
 
 
-Told: TypeAlias = tuple[int, Update]
-"""An update, with the number of the mail that it came in."""
+Permit: TypeAlias = Callable[[], Awaitable[Update]]
+"""Has whoever has a task let this agent watch it; returns how it stands."""
 
 
 class Errands:
@@ -78,7 +81,7 @@ class Errands:
     def __init__(self, exchange: Exchange, waiters: Waiters) -> None:
         self._exchange = exchange
         self._waiters = waiters
-        self._followers: dict[str, list[deque[Told]]] = {}
+        self._followers: dict[str, list[deque[Update]]] = {}
         self._chores: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(AT_ONCE)
 
@@ -108,10 +111,11 @@ class Errands:
         )
 
     async def look(self, task: str) -> Task:
-        """Return a task as it is now.
+        """Return a task as it is now that this agent has, is to have, or watches.
 
         Raises:
             NotFound: there is none of that name.
+            NotAllowed: it is none of our business.
         """
         return await self._ask("look", task=task)
 
@@ -121,7 +125,8 @@ class Errands:
         Args:
             task: what is watched.
             agent: who watches, of a task that this agent has or is to have; else it is
-                this agent, and its `on_update` handler is told.
+                this agent, which has it, is to have it, or was named as a watcher, and
+                its `on_update` handler is told.
 
         Raises:
             SwarmError: there is none, or it is none of our business.
@@ -129,42 +134,44 @@ class Errands:
         return await self._ask("watch", task=task, agent=agent)
 
     async def cancel(self, task: str, reason: str = "") -> Task:
-        """Call a task off that this agent has, is to have, or watches.
+        """Call a task off that this agent has or is to have.
 
         Raises:
             SwarmError: there is none, it is settled, or it is none of our business.
         """
         return await self._ask("cancel", task=task, reason=reason)
 
-    async def updates(self, task: str) -> AsyncGenerator[Update]:
+    async def updates(
+        self, task: str, permit: Permit | None = None
+    ) -> AsyncGenerator[Update]:
         """Yield how a task stands, then every change of that, until it is settled.
+
+        Args:
+            task: what is followed.
+            permit: is asked when the task is another agent's and not ours to watch.
 
         Raises:
             NotFound: there is no task of that name.
+            NotAllowed: it is none of our business, and there is no `permit`.
         """
-        told: deque[Told] = deque()
+        told: deque[Update] = deque()
         self._followers.setdefault(task, []).append(told)
         latest: Update | None = None
         try:
-            row = await self.watch(task)
-            latest = Update.of(row)
+            latest = await self._begin(task, permit)
             yield latest
             while not latest.is_settled:
                 await self._waiters.until(lambda: bool(told))
-                number, update = told.popleft()
-                if number > row.version and update != latest:
+                update = told.popleft()
+                if update.version > latest.version and update != latest:
                     latest = update
                     yield update
         finally:
             self._leave(task, told, settled=latest is None or latest.is_settled)
 
-    async def wait(self, task: str) -> Update:
-        """Wait until a task is settled; return how it ended.
-
-        Raises:
-            NotFound: there is no task of that name.
-        """
-        async with aclosing(self.updates(task)) as updates:
+    async def wait(self, task: str, permit: Permit | None = None) -> Update:
+        """Wait until a task is settled; return how it ended. For more see `updates`."""
+        async with aclosing(self.updates(task, permit)) as updates:
             async for update in updates:
                 latest = update
         return latest
@@ -173,7 +180,7 @@ class Errands:
         """Take an update; say whether somebody follows the task."""
         followers = self._followers.get(mail.message["about"], ())
         for told in followers:
-            told.append((mail.seq, update_of(mail)))
+            told.append(update_of(mail))
         self._waiters.stir()
         return bool(followers)
 
@@ -192,7 +199,16 @@ class Errands:
             finally:
                 asked.cancel()
 
-    def _leave(self, task: str, told: deque[Told], *, settled: bool) -> None:
+    async def _begin(self, task: str, permit: Permit | None) -> Update:
+        """Begin to watch a task; return how it stands."""
+        try:
+            return Update.of(await self.watch(task))
+        except NotAllowed:
+            if permit is None:
+                raise
+        return await permit()
+
+    def _leave(self, task: str, told: deque[Update], *, settled: bool) -> None:
         """Follow a task no longer; the last to leave has the watching ended."""
         self._followers[task] = [
             one for one in self._followers[task] if one is not told
@@ -212,4 +228,4 @@ class Errands:
 
 def update_of(mail: Mail) -> Update:
     """Return the update that mail carries."""
-    return decode(Update, mail.message["body"])
+    return replace(decode(Update, mail.message["body"]), version=mail.seq)

@@ -95,28 +95,46 @@ class Errands:
             return swarm.tasks.get(key or made)
 
         outcome = await self._hub.submit(wish, read=read, size=size)
-        return outcome.value or await self._look(key)
+        return outcome.value or await self._find(key)
 
     async def _watch(self, fields: dict[str, Any], size: int) -> Task:
-        task, agent = await self._look(fields["task"]), fields["agent"]
-        if self._agent not in (agent, task.agent, task.target):
+        task = await self._find(fields["task"])
+        if fields["agent"] == self._agent:
+            self._require_shown(task)
+        elif not self._has(task):
             raise NotAllowed(
-                f"task {task.id!r} is another agent's: only {agent} itself, and who "
-                "has the task or is to have it, lets it watch"
+                f"task {task.id!r} is another agent's: only who has it, or is to have "
+                "it, lets others watch it, so ask that agent"
             )
         return await self._submit(Watch(**fields), task.id, size)
 
     async def _cancel(self, key: str, reason: str, size: int) -> Task:
-        task = await self._look(key)
-        if self._agent not in (task.agent, task.target, *task.watchers):
+        task = await self._find(key)
+        if not self._has(task):
             raise NotAllowed(
-                f"task {key!r} is another agent's: only who has it, is to have it or "
-                "watches it calls it off"
+                f"task {key!r} is another agent's: only who has it, or is to have it, "
+                "calls it off, so ask that agent"
             )
         wish = Cancel(id=key, reason=reason, by=self._agent)
         return await self._submit(wish, key, size)
 
     async def _look(self, key: str) -> Task:
+        """Return a task that this agent may see, however old."""
+        task = await self._find(key)
+        self._require_shown(task)
+        return task
+
+    def _has(self, task: Task) -> bool:
+        return self._agent in (task.agent, task.target)
+
+    def _require_shown(self, task: Task) -> None:
+        if not self._has(task) and self._agent not in task.watchers:
+            raise NotAllowed(
+                f"task {task.id!r} is another agent's: only who has it, is to have it "
+                "or watches it sees it, so ask that agent to let you watch it"
+            )
+
+    async def _find(self, key: str) -> Task:
         """Return a task, however old."""
         task = await self._hub.ask(lambda swarm: swarm.tasks.get(key))
         task = task or await self._hub.store.task(key)

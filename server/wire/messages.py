@@ -66,7 +66,8 @@ class UndertakeFrame(TypedDict, total=False):
 class WatchTaskFrame(TypedDict):
     """An agent wants to be told what becomes of a task, or no longer.
 
-    Of a task that it has or is to have it may say so for another `agent`.
+    It has the task, is to have it, or watches it; of one that it has or is to have it
+    may say so for another `agent`.
     """
 
     type: Literal["watch"]
@@ -77,7 +78,7 @@ class WatchTaskFrame(TypedDict):
 
 
 class CancelFrame(TypedDict):
-    """An agent calls a task off that it has, is to have, or watches."""
+    """An agent calls a task off that it has or is to have."""
 
     type: Literal["cancel"]
     id: RequestId
@@ -86,7 +87,7 @@ class CancelFrame(TypedDict):
 
 
 class LookFrame(TypedDict):
-    """An agent wants to see a task."""
+    """An agent wants to see a task that it has, is to have, or watches."""
 
     type: Literal["look"]
     id: RequestId

@@ -136,7 +136,7 @@ async def test_who_watches_is_told_what_becomes_of_a_task(
         again = await ask(
             works, "undertake", "undertaken", task=task, title="count", body={"n": 3}
         )
-        watched = await ask(line, "watch", "watched", task=task)
+        watched = await ask(works, "watch", "watched", task=task, agent=watcher)
         claimed = await ask(works, "claim", "claimed", task=task)
         fence = claimed["tasks"][0]["fence"]
         await ask(
@@ -167,20 +167,32 @@ async def test_who_watches_is_told_what_becomes_of_a_task(
     assert (row["note"], row["watchers"]) == ("halfway", [])
 
 
-async def test_an_agent_cancels_what_it_watches_and_nothing_else(
+async def test_a_task_is_the_business_of_who_has_it_and_of_its_watchers(
     hub: RunningHub, me: str
 ) -> None:
     worker, watcher, task = f"{me}-w", f"{me}-a", f"{me}-t"
     async with hub.agent(worker) as works, hub.agent(watcher) as line:
         await ask(works, "undertake", "undertaken", task=task, title="count")
-        refused = await ask(line, "cancel", "error", task=task)
+        strange = [
+            await ask(line, kind, "error", task=task)
+            for kind in ("look", "watch", "cancel")
+        ]
         stolen = await ask(line, "undertake", "error", task=task, title="mine")
-        await ask(line, "watch", "watched", task=task)
-        done = await ask(line, "cancel", "cancelled", task=task, reason="enough")
+        await ask(works, "watch", "watched", task=task, agent=watcher)
+        seen = await ask(line, "look", "task", task=task)
+        again = await ask(line, "watch", "watched", task=task)
+        refused = await ask(line, "cancel", "error", task=task)
+        left = await ask(line, "watch", "watched", task=task, on=False)
+        done = await ask(works, "cancel", "cancelled", task=task, reason="enough")
         unknown = await ask(line, "look", "error", task=f"{me}-none")
 
-    assert (refused["code"], refused["status"]) == ("not_allowed", 403)
+    for refusal in (*strange, refused):
+        assert (refusal["code"], refusal["status"]) == ("not_allowed", 403)
+        assert "so ask that agent" in refusal["detail"]
     assert (stolen["code"], stolen["status"]) == ("conflict", 409)
+    assert seen["task"]["title"] == "count"
+    assert again["task"]["watchers"] == [watcher]
+    assert left["task"]["watchers"] == []
     assert (done["task"]["state"], done["task"]["reason"]) == ("cancelled", "enough")
     assert unknown["code"] == "not_found"
 
