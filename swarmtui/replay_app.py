@@ -54,7 +54,11 @@ class ReplayApp(SwarmApp):
         orders = (one for one in self.actions() if Need.HUB in one.needs)
         keys = (keymap.get(one.id, one.key).split(",") for one in orders)
         view = self.view
-        if view is self.screen and view and any(event.key in each for each in keys):
+        if (
+            view is not None
+            and view is self.screen
+            and any(event.key in each for each in keys)
+        ):
             view.say(NO_ORDERS)
 
     @on(Scrubber.Sought)

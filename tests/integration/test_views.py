@@ -181,7 +181,7 @@ async def test_a_transport_is_a_link_while_it_lasts(hub: RunningHub) -> None:
             await lasts.subscribe("a.*", ignore, name="ignores")
             await lasts.publish(Event("a.b"))
             while not (found := await link(line, "lasts"))["subscriptions"]:
-                await lasts._tell("_link", lasts.metrics().as_data())
+                await lasts._tell_figures()
         while (closed := await link(line, "lasts"))["state"] != "closed":
             pass
 
