@@ -215,7 +215,7 @@ def enqueue(
 def send(
     *, to: str, text: str, body: str | None, yes: bool, key: str, form: Form
 ) -> None:
-    r"""Send a message to agents.
+    r"""Send a message to agents, by name or by what they can.
 
     TO is an address. Prints the id of the message.
 
