@@ -114,12 +114,17 @@ class HubTransport(Courier):
         from websockets.exceptions import ConnectionClosed
 
         try:
-            hello = dumps({"type": "hello", "name": self.name})
-            await socket.send(hello.decode())
-            welcome = loads(await socket.recv(decode=False))
+            async with asyncio.timeout(PATIENCE):
+                hello = dumps({"type": "hello", "name": self.name})
+                await socket.send(hello.decode())
+                welcome = loads(await socket.recv(decode=False))
+            self._largest = welcome["largest"] - AROUND
         except ConnectionClosed as error:
             raise ended(hub, error) from None
-        self._largest = welcome["largest"] - AROUND
+        except TimeoutError:
+            raise _silent(hub.url) from None
+        except (ValueError, LookupError, TypeError) as error:
+            raise _senseless(hub.url, error) from None
         self._reader = asyncio.create_task(self._read(hub, socket))
         await self._listen_to_own()
 
@@ -130,7 +135,8 @@ class HubTransport(Courier):
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
         if socket is not None:
-            await socket.close()
+            with suppress(AttributeError):  # asyncio's, of what closed while it wrote
+                await socket.close()
         self._give_up(ConnectionError(f"the connection to {self.url} was closed"))
 
     async def _read(self, hub: Endpoint, socket: "ClientConnection") -> None:
@@ -147,8 +153,8 @@ class HubTransport(Courier):
                     self._hear(frame)
         except ConnectionClosed as error:
             gone = ConnectionError(str(ended(hub, error)))
-        except (ValueError, LookupError, TypeError) as error:
-            gone = ConnectionError(f"the hub at {hub.url} said what is none: {error}")
+        except Exception as error:  # noqa: BLE001 - else nobody would read on
+            gone = _senseless(hub.url, error)
         self._give_up(gone)
         self._lost(gone)
 
@@ -215,7 +221,7 @@ class HubTransport(Courier):
         """
         from websockets.exceptions import ConnectionClosed
 
-        if self._socket is None:
+        if self._socket is None or self._is_lost:
             raise ConnectionError(f"there is no connection to {self.url}")
         answer = self._asked[key] = asyncio.get_running_loop().create_future()
         try:
@@ -226,12 +232,24 @@ class HubTransport(Courier):
         except ConnectionClosed:
             raise ConnectionError(f"the connection to {self.url} ended") from None
         except TimeoutError:
-            raise ConnectionError(
-                f"the hub at {self.url} did not answer within {PATIENCE:g} s"
-            ) from None
+            raise _silent(self.url) from None
         finally:
             with suppress(KeyError):
                 del self._asked[key]
+            if not answer.cancel():  # what became of it is known, if by other means
+                _ = answer.cancelled() or answer.exception()
+
+
+def _silent(url: str) -> ConnectionError:
+    return ConnectionError(f"the hub at {url} did not answer within {PATIENCE:g} s")
+
+
+def _senseless(url: str, error: Exception) -> ConnectionError:
+    what = f"{type(error).__name__}: {error}"
+    return ConnectionError(
+        f"the hub at {url} sent a frame that makes no sense ({what}): check that it "
+        "is as new as this client"
+    )
 
 
 def _address(said: str) -> str:
