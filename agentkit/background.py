@@ -113,13 +113,24 @@ class Background:
         id: str,  # noqa: A002
         endpoint: str = "",
     ) -> bool:
-        """Let an address have what a task notifies; say whether it is new.
+        """Let the caller have what a task notifies; say whether that is new.
 
         Args:
             id: the task, which need not have begun.
-            endpoint: an address, such as ``name@swarm``; else the caller's.
+            endpoint: the caller's own address, if it is given: nobody has messages
+                sent to others.
+
+        Raises:
+            NotAllowed: it is another address.
         """
-        return await self.agent.endpoints.add(id, endpoint or current_call().sender)
+        caller = current_call().sender
+        at_home = f"{caller}{self.agent.address.removeprefix(self.agent.id)}"
+        if endpoint not in ("", caller, at_home):
+            raise NotAllowed(
+                f"{endpoint!r} is not the address of {caller}, who called: an agent "
+                "registers its own, so leave it out"
+            )
+        return await self.agent.endpoints.add(id, at_home)
 
 
 class Tasks:
@@ -186,10 +197,15 @@ class Tasks:
         return _update(await self._remote.cancel_task(id=id, reason=reason))
 
     async def register_push_endpoint(self, id: str, endpoint: str = "") -> bool:  # noqa: A002
-        """Let an address, else this agent, have what a task notifies.
+        """Let this agent have what a task notifies; say whether that is new.
+
+        Args:
+            id: the task, which need not have begun.
+            endpoint: the address of this agent, if it is given.
 
         Raises:
             CallTimeout: there was no answer.
+            CallFailed: it is the address of another.
         """
         asked = self._remote.register_push_endpoint(id=id, endpoint=endpoint)
         return bool(await asked)

@@ -14,7 +14,7 @@ class PushSender(Background):
         super().__init__(agent, self.run_background_task, slots=TASKS)
 
     async def register_push_endpoint(self, id: str, endpoint: str = "") -> bool:  # noqa: A002
-        """Let an address have the notifications of a task."""
+        """Let the caller have the notifications of a task."""
         is_new = await super().register_push_endpoint(id, endpoint)
         if is_new:
             print(f"PushSender configured endpoint for task {id}", flush=True)

@@ -464,6 +464,21 @@ async def test_notifications_go_to_the_endpoints_of_their_task_alone(
         assert {body["task_id"].split("-")[-2] for body in bodies} == {name}
 
 
+async def test_an_agent_registers_itself_and_nobody_else(join: Join, me: str) -> None:
+    worker, caller = await join("b"), await join("a")
+    Background(worker, Counting().count)
+    tasks = Tasks(caller, worker.id)
+
+    for other in ("**", f"{me}-c", f"{me}-c@swarm", "cap:x", f"{caller.id}@mars"):
+        with pytest.raises(CallFailed, match="an agent registers its own"):
+            await tasks.register_push_endpoint("t", other)
+    assert await tasks.register_push_endpoint("t", caller.id)
+    assert not await tasks.register_push_endpoint("t", caller.address)
+    assert not await tasks.register_push_endpoint("t")
+
+    assert worker.endpoints.of("t") == (caller.address,)
+
+
 async def test_a_notification_that_another_attempt_repeats_arrives_once(
     join: Join,
 ) -> None:
