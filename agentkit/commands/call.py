@@ -78,7 +78,7 @@ def _tell(args: Namespace, message: dict[str, Any]) -> int:
 def _body(args: Namespace) -> dict[str, Any]:
     params = {}
     if args.params is not None:
-        params = given.json_of(args.params, "parameters", '{"task": "T1"}')
+        params = given.json_of(args.params, "text of parameters", '{"task": "T1"}')
     return {"method": args.method, "params": params}
 
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import Final, TypeAlias
 from uuid import uuid4
 
@@ -199,7 +200,7 @@ class Worker:
         """Call the handler, and return what it raised."""
         self.activity = "handling"
         try:
-            await self._subscription.handler(event)
+            await _awaitable(self._subscription.handler(event))
         except asyncio.CancelledError:
             if self.task.cancelling():
                 raise
@@ -212,6 +213,13 @@ class Worker:
             return None
         self._tally.failed += 1
         return error
+
+
+def _awaitable(outcome: Awaitable[None]) -> Awaitable[None]:
+    """Return what a handler returned, which is not awaitable if it is no coroutine."""
+    if not isawaitable(outcome):
+        raise TypeError("the handler cannot be awaited: write it with async def")
+    return outcome
 
 
 class _Recent:

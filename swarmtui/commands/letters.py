@@ -115,7 +115,7 @@ def discard(*, idents: tuple[str, ...], every: bool, yes: bool, form: Form) -> i
 def meant(
     idents: Sequence[str], *, every: bool, yes: bool, what: str
 ) -> dict[str, Letter]:
-    """Return the letters that are meant, by id.
+    """Return the letters that are meant, by id; of all, the oldest comes first.
 
     Raises:
         click.UsageError: neither ids nor ``--all`` were said, or both.
@@ -125,7 +125,7 @@ def meant(
     if every is bool(idents):
         raise click.UsageError("say which ones, or --all, and not both")
     rows = found(dead=every)
-    chosen = rows if every else [_called(ident, rows) for ident in idents]
+    chosen = rows[::-1] if every else [_called(ident, rows) for ident in idents]
     if not chosen:
         raise NobodyThere("no letter is dead: swarmtui letters --settled lists others")
     names = [f"{row.id[:SHORT]} {row.subject}" for row in chosen]

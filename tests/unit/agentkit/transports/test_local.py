@@ -241,6 +241,19 @@ async def test_what_a_handler_waited_for_may_be_cancelled() -> None:
         assert "cancelled" in letter.reason
 
 
+async def test_a_handler_that_is_no_coroutine_is_named_as_the_reason() -> None:
+    def plain(event: Event) -> None:
+        """Return nothing that could be awaited."""
+
+    async with LocalTransport() as transport:
+        await transport.subscribe("a.*", plain, retry=Retry(attempts=1))  # type: ignore[arg-type]
+        await publish(transport, range(1))
+        await eventually(lambda: bool(transport.letters()))
+
+        (letter,) = transport.letters()
+        assert "async def" in letter.reason
+
+
 async def test_a_letter_is_not_requeued_to_a_subscription_for_something_else() -> None:
     async def failing(event: Event) -> None:
         raise ValueError
