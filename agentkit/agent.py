@@ -115,7 +115,9 @@ class Agent:
             refused=self._refused,
         )
         self._calls = Calls(self._say)
-        self._methods = Methods(self._say)
+        self._methods = Methods(
+            self._say, now=lambda: datetime.now(UTC) + self._talk.ahead
+        )
         self._questions = Questions(self._waiters)
         self.errands = Errands(self._talk.exchange, self._waiters)
         """What it asks about tasks."""

@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from agentkit.codec import dumps
@@ -14,6 +15,7 @@ from agentkit.errors import AgentkitError
 from agentkit.exchange import Exchange, error_of
 from agentkit.inbox import Inbox, Mail
 from agentkit.jobs import Worker
+from agentkit.messages import on_the_wire
 from agentkit.outbox import Outbox
 from agentkit.protocol import REPEATED
 from agentkit.rows import Guarantee
@@ -59,6 +61,7 @@ class Conversation:
 
     Attributes:
         swarm: what the hub calls the swarm; it is known once the hub was there.
+        ahead: how far the clock of the hub is ahead of ours, as it last told.
         outbox: what is reported; it may be replaced before the first connection.
         inbox: what the hub hands down.
         exchange: what is asked and answered.
@@ -80,6 +83,7 @@ class Conversation:
         refused: Callable[[Mapping[str, Any], AgentkitError], bool],
     ) -> None:
         self.swarm = SWARM
+        self.ahead = timedelta(0)
         self.outbox = Outbox()
         self.inbox = Inbox(self.note, task_failed, guarantee, gave_up)
         self.exchange = Exchange(self.note)
@@ -122,6 +126,8 @@ class Conversation:
         await socket.send(dumps(self._hello()))
         welcome = json.loads(await socket.recv())
         self.swarm = welcome.get("swarm", SWARM)
+        if "now" in welcome:
+            self.ahead = datetime.fromisoformat(welcome["now"]) - datetime.now(UTC)
         accepted = welcome["accepted"]
         if not self.outbox.stored <= accepted <= self.outbox.last:
             # the hub does not know this spool, or another past of it: it was replaced
@@ -166,7 +172,8 @@ class Conversation:
                 self._notes.popleft()
             self._moved()
             for seq, report in self.outbox.after(sent):
-                await socket.send(dumps({"type": "notify", **report, "seq": seq}))
+                said = on_the_wire(report, datetime.now(UTC))
+                await socket.send(dumps({"type": "notify", **said, "seq": seq}))
                 sent = seq
             await self._fresh.wait()
 

@@ -51,7 +51,7 @@ class Message:
     answers: str = ""
     """The correlation id of the call that it answers."""
     expires: datetime | None = None
-    """When nobody waits for the answer any more."""
+    """When nobody waits for the answer any more, by the hub's clock."""
     about: str = ""
     """The task that it tells of."""
     seq: int = 0
@@ -85,7 +85,7 @@ def message_frame(
         text: what it says to people.
         body: what it says to programs.
         key: its id; one is made when there is none.
-        role: ``call`` and ``expires``, or ``answers``.
+        role: ``call`` and ``expires`` (by our clock), or ``answers``.
 
     Raises:
         Invalid: no address is given, or nothing is said, or too much.
@@ -108,6 +108,20 @@ def message_frame(
         "id": key or new_id(),
         **{name: value for name, value in said.items() if value},
     }
+
+
+def on_the_wire(frame: Frame, now: datetime) -> Frame:
+    """Return a frame as it goes to the hub, whose clock need not be ours.
+
+    Args:
+        frame: as the outbox has it.
+        now: by our clock.
+    """
+    if "expires" not in frame:
+        return frame
+    said = dict(frame)
+    left = datetime.fromisoformat(said.pop("expires")) - now
+    return {**said, "within": max(left.total_seconds(), 0.0)}
 
 
 def key_of(*parts: str) -> str:

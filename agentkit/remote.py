@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 Method: TypeAlias = Callable[..., Awaitable[Any]]
 
 LONGEST_ERROR: Final = 2000
+LONGEST_TIMEOUT: Final = 1e9
+"""Seconds after which the hub is told that nobody waits, if it is later."""
 LONGEST_WAIT: Final = 1.0
 """Seconds until it is seen, at the latest, that whoever is called has come."""
 
@@ -146,10 +148,12 @@ class Methods:
 
     Args:
         say: puts a message into the outbox.
+        now: tells the time by the hub's clock.
     """
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, say: Say, now: Callable[[], datetime]) -> None:
         self._say = say
+        self._now = now
         self._methods: dict[str, Method] = {}
 
     def add(self, name: str, method: Method) -> None:
@@ -166,10 +170,11 @@ class Methods:
         self._methods[name] = method
 
     async def handle(self, mail: Mail) -> None:
-        """Do what a call asks for, and answer it."""
+        """Do what a call asks for, unless it expired, and answer it."""
         call = Message.of(mail)
-        if call.expires is not None and call.expires <= datetime.now(UTC):
+        if call.expires is not None and call.expires <= self._now():
             log.info("call %s of %s came too late", call.call, call.sender)
+            await self._answer(call, {"error": _too_late(call.expires)})
             return
         _CURRENT.set(call)
         await self._answer(call, await self._do(call))
@@ -260,5 +265,12 @@ def one_line(text: str) -> str:
     return " ".join(text.split())[:LONGEST_ERROR]
 
 
+def _too_late(expires: datetime) -> str:
+    return (
+        f"the call came too late, it expired at {expires:%H:%M:%S} UTC: make it again"
+    )
+
+
 def _after(seconds: float) -> str:
-    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+    wait = timedelta(seconds=min(seconds, LONGEST_TIMEOUT))
+    return (datetime.now(UTC) + wait).isoformat()

@@ -37,7 +37,7 @@ from server.limits import Bucket
 from server.mailroom import Recipient
 from server.office import Office
 from server.store.base import StoreError
-from server.wire import AGENT_FRAME, AGENT_HELLO, AgentHello
+from server.wire import AGENT_FRAME, AGENT_HELLO, AgentHello, by_the_clock
 from server.ws import CloseError, Socket, parse
 
 IN_FLIGHT: Final = 64
@@ -157,6 +157,7 @@ class Session:
                 "type": "welcome",
                 "agent": self._agent,
                 "cursor": cursor,
+                "now": hub.now(),
                 "accepted": self._stored,
                 "swarm": hub.rules.swarm,
                 "store": hub.store.identity,
@@ -235,7 +236,9 @@ class Session:
         fields = {"agent": self._agent, "spool": self._hello["spool"], **frame}
         if kind == "notify":
             fields["via"] = "ws"
-        elif kind != "send":
+        elif kind == "send":
+            fields = by_the_clock(fields, self._office.hub.now())
+        else:
             self._office.revocations.let_go(frame["task"], self._agent, frame["fence"])
         self._fly(NUMBERED[kind](**fields), size)
 

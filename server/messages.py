@@ -25,7 +25,8 @@ async def send(office: Office, call: Call) -> Reply:
         office.slow_down(agent)
     else:
         office.slow_client(call.principal.token)
-    wish = Send(agent=agent, by="" if agent else call.principal.name, **said)
+    fields = wire.by_the_clock(said, office.hub.now())
+    wish = Send(agent=agent, by="" if agent else call.principal.name, **fields)
 
     def read(swarm: Swarm, events: Sequence[Logged]) -> Broadcast | None:
         made = (event.message for _, event in events if isinstance(event, MessageSent))

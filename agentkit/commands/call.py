@@ -4,7 +4,6 @@ import json
 import os
 import time
 from argparse import ArgumentParser, Namespace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agentkit.calls import Caller, asked_twice
@@ -47,7 +46,7 @@ def run(args: Namespace) -> int:
     agent, call = output.agent_of(settings), f"c-{os.urandom(12).hex()}"
     until = time.monotonic() + args.timeout
     wish = {"agent": agent, "to": args.to, "call": call, "body": _body(args)}
-    wish["expires"] = _in(args.timeout).isoformat()
+    wish["within"] = max(args.timeout, 0.0)
 
     def ask() -> dict[str, Any]:
         with Caller(endpoint(settings), held.PATIENCE) as caller:
@@ -80,10 +79,6 @@ def _body(args: Namespace) -> dict[str, Any]:
     if args.params is not None:
         params = given.json_of(args.params, "text of parameters", '{"task": "T1"}')
     return {"method": args.method, "params": params}
-
-
-def _in(seconds: float) -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 def _await(box: Mailbox, call: str, until: float) -> dict[str, Any] | None:

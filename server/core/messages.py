@@ -108,8 +108,9 @@ def _check(rules: Rules, wish: Send) -> None:
 
 def _repeated(known: Broadcast, wish: Send) -> list[Event]:
     """Let a message that is sent once more be; another one needs an id of its own."""
-    was = known.sender, known.text, known.body, known.call, known.answers, known.expires
-    now = wish.agent, wish.text, wish.body, wish.call, wish.answers, wish.expires
+    # Until when it is waited for is counted anew from each sending.
+    was = known.sender, known.text, known.body, known.call, known.answers
+    now = wish.agent, wish.text, wish.body, wish.call, wish.answers
     if was == now and (wish.answers or wish.to == known.to):
         return []
     raise Conflict(

@@ -23,7 +23,7 @@ from server.wire.agents import (
     NackWish,
 )
 from server.wire.bus import BUS_FRAME, BUS_HELLO, LETTER_TOLD, LINK_TOLD, BusEvent
-from server.wire.messages import MESSAGE
+from server.wire.messages import MESSAGE, by_the_clock
 from server.wire.reading import sentence, valid
 from server.wire.values import (
     Body,
@@ -66,6 +66,7 @@ __all__ = [
     "Number",
     "PlainId",
     "RequestId",
+    "by_the_clock",
     "echo",
     "is_plain",
     "notify_of",

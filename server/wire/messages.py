@@ -1,11 +1,18 @@
 """What agents say to each other, and what they ask about tasks."""
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal, NotRequired, Required, TypeAlias
 
-from pydantic import AfterValidator, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from server.wire.values import Body, Moment, Number, RequestId
+
+LONGEST_WAIT: Final = 1e9
+"""Seconds that an answer may be waited for: some thirty years."""
+
+Patience = Annotated[float, Field(ge=0, le=LONGEST_WAIT, allow_inf_nan=False)]
 
 
 class MessageFields(TypedDict, total=False):
@@ -17,22 +24,39 @@ class MessageFields(TypedDict, total=False):
     body: Body
 
 
-class SendFrame(MessageFields, total=False):
+class CallFields(MessageFields, total=False):
+    """A message that may be a call, and how long its answer is waited for.
+
+    `within` are seconds from when the hub gets it, whose clock alone counts then; it
+    goes before `expires`.
+    """
+
+    call: str
+    expires: Moment | None
+    within: Patience | None
+
+
+class SendFrame(CallFields, total=False):
     """A message, numbered with the reports; `to` may be empty in an answer."""
 
     type: Required[Literal["send"]]
     seq: Required[Number]
-    call: str
     answers: str
-    expires: Moment | None
 
 
-class MessageWish(MessageFields, total=False):
+class MessageWish(CallFields, total=False):
     """A message over HTTP: of an agent, which may call, else of a person."""
 
     agent: str
-    call: str
-    expires: Moment | None
+
+
+def by_the_clock(said: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Return the fields of `Send`, in which `within` has become a time."""
+    fields = dict(said)
+    seconds = fields.pop("within", None)
+    if seconds is not None:
+        fields["expires"] = now + timedelta(seconds=seconds)
+    return fields
 
 
 def _of_a_person(wish: MessageFields) -> dict[str, Any]:

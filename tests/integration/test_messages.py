@@ -1,5 +1,6 @@
 """Agents talk through a real hub: messages, calls, undertaken and watched tasks."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -122,6 +123,28 @@ async def test_a_call_that_expired_meanwhile_is_not_handed_out(
         await send(line, 1, f"{me}-b", text="?", call=f"{me}1", expires=soon)
         refused = await line.hear("refused")
 
+    assert "make it again" in refused["detail"]
+
+
+async def test_how_long_a_call_is_waited_for_goes_by_the_clock_of_the_hub(
+    hub: RunningHub, me: str
+) -> None:
+    hub.report(f"{me}-b", "idle")
+    hub.report(f"{me}-a", "idle")
+    async with hub.agent(f"{me}-b") as line:
+        wish = {"agent": f"{me}-a", "to": f"{me}-b", "text": "?", "call": f"{me}1"}
+        hub.post("/v1/messages", {**wish, "within": 100}).raise_for_status()
+        posted = (await line.hear("mail"))["message"]
+        async with hub.agent(f"{me}-a") as caller:
+            await send(caller, 1, f"{me}-b", text="?", call=f"{me}2", within=100)
+            sent = (await line.hear("mail"))["message"]
+            await send(caller, 2, f"{me}-b", text="?", call=f"{me}3", within=0)
+            refused = await caller.hear("refused")
+
+    for message in (posted, sent):
+        at, expires = map(datetime.fromisoformat, (message["at"], message["expires"]))
+        assert timedelta(seconds=95) < expires - at <= timedelta(seconds=100)
+    assert datetime.fromisoformat(line.welcome["now"]).tzinfo
     assert "make it again" in refused["detail"]
 
 

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agentkit import Agent, Coordinator
+from agentkit import Agent, Coordinator, conversation, remote
+from agentkit import agent as agent_module
 from agentkit.agent import Mail, Message, Update
 from agentkit.background import Background, Job, Tasks
 from agentkit.errors import (
@@ -209,6 +211,23 @@ async def test_a_call_returns_what_the_method_returned(join: Join) -> None:
     assert await caller.call(adder.address, "add", a=1, b=2) == 3
     assert await caller.remote(adder.id).add(a=3, b=4) == 7
     assert await caller.remote(adder.id).whoami() == caller.id
+
+
+@pytest.mark.parametrize("seconds", [-40, 40])
+async def test_a_clock_that_is_wrong_ends_no_call(
+    join: Join, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Wrong":
+            return super().now(tz) + timedelta(seconds=seconds)
+
+    for module in (agent_module, conversation, remote):
+        monkeypatch.setattr(module, "datetime", Wrong)
+    caller, adder = await join("a"), await join("b")
+    adder.serve(Adder())
+
+    assert await caller.call(adder.id, "add", timeout=20, a=1, b=2) == 3
 
 
 @pytest.mark.parametrize(
