@@ -130,10 +130,38 @@ def run(words: Sequence[str], environ: Mapping[str, str], relay: Relay) -> Ended
     )
     relay.attend(child)
     copy = Copy(child.stderr)
-    child.wait()
+    _await(child)
     relay.attend(None)
     code = child.returncode if child.returncode >= 0 else 128 - child.returncode
     return Ended(code, time.monotonic() - start, copy.last_line())
+
+
+def _await(child: "subprocess.Popen[bytes]") -> None:
+    """Wait for the end of a command; whatever signal comes is handled meanwhile.
+
+    One that came just before `waitpid` began to wait would be handled when that ends:
+    too late for a command that the signal is to end. A byte in a pipe is there however
+    early the signal was.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    watcher = threading.Thread(target=_watch, args=(child, writing))
+    watcher.start()
+    try:
+        while child.returncode is None:
+            os.read(reading, 64)
+    finally:
+        watcher.join()
+        signal.set_wakeup_fd(before)
+        os.close(reading)
+        os.close(writing)
+
+
+def _watch(child: "subprocess.Popen[bytes]", writing: int) -> None:
+    child.wait()
+    with suppress(BlockingIOError):  # full: whoever reads it looks again anyway
+        os.write(writing, b"\0")
 
 
 class Copy:
