@@ -33,7 +33,7 @@ from server.connection import BAD_FRAME, NOT_YOURS, REPLACED, RESTARTING
 from server.core import Swarm
 from server.errands import ANSWERS, Errands
 from server.hub import Outcome
-from server.limits import Bucket
+from server.limits import Bucket, cost_of
 from server.mailroom import Recipient
 from server.office import Office
 from server.store.base import StoreError
@@ -207,7 +207,8 @@ class Session:
             return 0.0
         settings = self._office.settings
         rate, burst = settings.agent_rate, settings.agent_burst
-        return self._bucket.take(rate, burst, monotonic())
+        cost = cost_of(frame.get("to", ""), self._office.hub.agents)
+        return self._bucket.take(rate, burst, monotonic(), cost)
 
     def _take(self, frame: dict[str, Any], size: int) -> None:
         match frame.pop("type"):

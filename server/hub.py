@@ -346,6 +346,11 @@ class Hub:
         return len(self._queue)
 
     @property
+    def agents(self) -> int:
+        """How many agents are known."""
+        return len(self._swarm.agents)
+
+    @property
     def watchers(self) -> int:
         """How many subscribe."""
         return len(self._subscribers)

@@ -15,18 +15,27 @@ class Bucket:
         self._tokens = burst
         self._at = now
 
-    def take(self, rate: float, burst: float, now: float) -> float:
-        """Take one token; return the seconds until it is there (0: it was).
+    def take(self, rate: float, burst: float, now: float, cost: float = 1.0) -> float:
+        """Take tokens; return the seconds until they are there (0: they were).
 
-        A token is taken only when it was there: whoever asks too early and asks again
-        has lost nothing.
+        Tokens are taken only when they were there: whoever asks too early and asks
+        again has lost nothing. What costs more than a burst takes all of one.
         """
         self._tokens = min(burst, self._tokens + (now - self._at) * rate)
         self._at = now
-        if self._tokens >= 1:
-            self._tokens -= 1
+        cost = min(cost, burst)
+        if self._tokens >= cost:
+            self._tokens -= cost
             return 0.0
-        return (1 - self._tokens) / rate
+        return (cost - self._tokens) / rate
+
+
+def cost_of(to: str, agents: int) -> float:
+    """Return as how many reports a message counts, of so many agents in the swarm.
+
+    A pattern is held against every one of them.
+    """
+    return 1 + agents / 100 if "*" in to else 1.0
 
 
 class Rates:
@@ -44,13 +53,13 @@ class Rates:
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def take(self, key: str, now: float) -> float:
-        """Take a token of `key`; return the seconds to wait when there is none."""
+    def take(self, key: str, now: float, cost: float = 1.0) -> float:
+        """Take tokens of `key`; return the seconds to wait when they are not there."""
         bucket = self._buckets.get(key)
         if bucket is None:
             self._sweep(now)
             bucket = self._buckets[key] = Bucket(self._burst, now)
-        return bucket.take(self._rate, self._burst, now)
+        return bucket.take(self._rate, self._burst, now, cost)
 
     def _sweep(self, now: float) -> None:
         """Forget who has been quiet for so long that the bucket is full."""

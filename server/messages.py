@@ -8,6 +8,7 @@ from agentkit.rows import Broadcast
 from server import api, wire
 from server.asgi import Reply, dumps
 from server.core import Swarm
+from server.limits import cost_of
 from server.office import Office
 from server.questions import event_frame
 from server.replies import BroadcastView, MessageDone, MessagePage
@@ -22,7 +23,7 @@ async def send(office: Office, call: Call) -> Reply:
     agent = said.pop("agent", "") or call.principal.agent
     if agent:
         office.gate.require(call.principal, agent)
-        office.slow_down(agent)
+        office.slow_down(agent, cost_of(said["to"], office.hub.agents))
     else:
         office.slow_client(call.principal.token)
     fields = wire.by_the_clock(said, office.hub.now())

@@ -83,13 +83,13 @@ class Office:
         self.claims.release()
         self.bells.stop("the hub is stopping: connect again in a moment")
 
-    def slow_down(self, agent: str) -> None:
-        """Count a report of an agent against its rate.
+    def slow_down(self, agent: str, cost: float = 1.0) -> None:
+        """Count a report of an agent against its rate, as `cost` reports.
 
         Raises:
             RequestError: 429, with the seconds to wait.
         """
-        wait = self.agent_rates.take(agent, monotonic())
+        wait = self.agent_rates.take(agent, monotonic(), cost)
         if wait:
             rate = self.settings.agent_rate
             raise _too_many(f"agent {agent!r} sends more than {rate:g} reports", wait)

@@ -326,6 +326,18 @@ def test_too_many_requests_are_told_to_wait(start: Start) -> None:
     assert hub.get("/v1/queue", headers=viewer).status_code == 200
 
 
+def test_a_message_to_a_pattern_counts_by_the_number_of_agents(start: Start) -> None:
+    hub = start("--store", "memory", "--agent-rate", "0.1", "--agent-burst", "6")
+    for number in range(200):
+        hub.report(f"a{number}", "idle")
+
+    def send(to: str) -> int:
+        message = {"agent": "a0", "to": to, "text": "hello"}
+        return hub.post("/v1/messages", message).status_code
+
+    assert [send(to) for to in ("x.*", "a1", "x.*", "a1")] == [201, 201, 429, 201]
+
+
 def derived(hub: RunningHub, token: str) -> str:
     return Keys.load(hub.home).derive(token)
 

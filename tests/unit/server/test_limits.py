@@ -34,6 +34,15 @@ def test_asking_too_early_costs_nothing() -> None:
     assert rates.take("a", 1.0) == 0.0
 
 
+def test_what_costs_more_takes_more_and_at_most_a_burst() -> None:
+    rates = Rates(rate=1, burst=4)
+
+    waits = [rates.take("a", 0.0, cost) for cost in (3, 3, 1, 100)]
+
+    assert waits == [0.0, 2.0, 0.0, 4.0]
+    assert rates.take("a", 4.0, 100) == 0.0
+
+
 def test_one_does_not_use_up_anothers() -> None:
     rates = Rates(rate=1, burst=1)
     rates.take("a", 0.0)
