@@ -78,7 +78,7 @@ class Errands:
         match kind:
             case "undertake":
                 key = frame.pop("task", "")
-                wish = Assign(agent=me, id=key, by=me, **frame)
+                wish = Assign(agent=me, id=key, by=me, undertaken=True, **frame)
                 return await self._submit(wish, key, size)
             case "watch":
                 return await self._watch({"agent": me, **frame}, size)

@@ -209,6 +209,11 @@ class Settings:
         "Deliveries that may wait in one mailbox.",
         read=whole(1, 10_000_000),
     )
+    mailbox_bytes: int = setting(
+        64 * MIB,
+        "Bytes of messages that may wait in one mailbox.",
+        read=whole(MIB, 2**40),
+    )
     keep_days: float = setting(
         7.0,
         "Days that events are kept, and what is settled.",
@@ -292,6 +297,7 @@ class Settings:
             retry_first=timedelta(seconds=self.retry_first),
             retry_most=timedelta(seconds=self.retry_most),
             max_mailbox=self.max_mailbox,
+            mailbox_bytes=self.mailbox_bytes,
         )
 
     def url(self, port: int) -> str:

@@ -183,6 +183,8 @@ class Assign:
     by: str = ""
     watchers: tuple[str, ...] = ()
     """Agents that are told what becomes of it, in their mailboxes."""
+    undertaken: bool = False
+    """The agent gives it to itself: again it changes nothing, and it takes no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

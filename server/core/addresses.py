@@ -1,11 +1,12 @@
 """Addresses: whom a message is for, by name, by what they can do, or by pattern."""
 
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeAlias
 
 from agentkit.errors import Conflict, NotFound
 from agentkit.subjects import matches
 from server.core.checks import check_id
-from server.core.mailbox import check_room, has_room
+from server.core.mailbox import check_room_for, has_room_for
 from server.core.swarm import Swarm
 
 CAPABILITY: Final = "cap:"
@@ -19,11 +20,21 @@ class Chosen(NamedTuple):
     """How many more were meant, but have no room in their mailbox."""
 
 
-def choose(swarm: Swarm, to: str, sender: str) -> Chosen:
+Fits: TypeAlias = Callable[[str], bool]
+"""Whether there is room in an agent's mailbox."""
+
+
+def choose(swarm: Swarm, to: str, sender: str, size: int) -> Chosen:
     """Find whom an address means.
 
     An agent whose id is the whole address comes before any other reading of it. Neither
     a capability nor a pattern ever means the sender.
+
+    Args:
+        swarm: what is known.
+        to: the address.
+        sender: the agent that sends; empty when a person does.
+        size: the bytes of the message.
 
     Raises:
         NotFound: nobody is called so, nobody is able to, or it is another swarm's.
@@ -33,12 +44,16 @@ def choose(swarm: Swarm, to: str, sender: str) -> Chosen:
     name = to if to in swarm.agents else _in_swarm(swarm, to)
     check_id(swarm.rules, "address", name)
     if name in swarm.agents:
-        check_room(swarm, name)
+        check_room_for(swarm, name, size, talk=bool(sender))
         return Chosen((name,))
+
+    def fits(agent: str) -> bool:
+        return has_room_for(swarm, agent, size, talk=bool(sender))
+
     if name.startswith(CAPABILITY):
-        return Chosen((_able(swarm, name.removeprefix(CAPABILITY), sender),))
+        return Chosen((_able(swarm, name.removeprefix(CAPABILITY), sender, fits),))
     if "*" in name:
-        return _matching(swarm, name, sender)
+        return _matching(swarm, name, sender, fits)
     return Chosen((swarm.agent(name).id,))
 
 
@@ -55,10 +70,10 @@ def _in_swarm(swarm: Swarm, to: str) -> str:
     return name
 
 
-def _able(swarm: Swarm, capability: str, sender: str) -> str:
+def _able(swarm: Swarm, capability: str, sender: str, fits: Fits) -> str:
     """Return who of the able waits longest for work, else who has least to read."""
     for agent in swarm.idle.having(capability):
-        if agent != sender and has_room(swarm, agent):
+        if agent != sender and fits(agent):
             return agent
     able = [agent for agent in swarm.able.get(capability, ()) if agent != sender]
     if not able:
@@ -66,7 +81,7 @@ def _able(swarm: Swarm, capability: str, sender: str) -> str:
             f"no agent that is there has the capability {capability!r}: swarmtui "
             "agents lists what they have"
         )
-    with_room = [agent for agent in able if has_room(swarm, agent)]
+    with_room = [agent for agent in able if fits(agent)]
     if not with_room:
         raise Conflict(
             f"the mailboxes of all who have the capability {capability!r} are full: "
@@ -75,9 +90,9 @@ def _able(swarm: Swarm, capability: str, sender: str) -> str:
     return min(with_room, key=lambda agent: (swarm.waiting(agent), agent))
 
 
-def _matching(swarm: Swarm, pattern: str, sender: str) -> Chosen:
+def _matching(swarm: Swarm, pattern: str, sender: str, fits: Fits) -> Chosen:
     meant = [
         agent for agent in swarm.agents if agent != sender and matches(pattern, agent)
     ]
-    agents = tuple(agent for agent in meant if has_room(swarm, agent))
+    agents = tuple(agent for agent in meant if fits(agent))
     return Chosen(agents, len(meant) - len(agents))

@@ -45,9 +45,9 @@ def check_result(rules: Rules, result: Mapping[str, Any]) -> None:
     _check_size("result", result, rules.result_bytes)
 
 
-def check_body(rules: Rules, body: Mapping[str, Any]) -> None:
-    """Refuse a body of a message that is too large: it goes to all recipients."""
-    _check_size("body of the message", body, rules.message_bytes)
+def check_body(rules: Rules, what: str, body: Mapping[str, Any]) -> None:
+    """Refuse a body of an agent that is too large: it stays in memory as it waits."""
+    _check_size(f"body of the {what}", body, rules.message_bytes)
 
 
 def _check_size(what: str, value: Mapping[str, Any], most: int) -> None:

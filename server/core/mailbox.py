@@ -228,6 +228,36 @@ def check_room(swarm: Swarm, agent: str) -> None:
         )
 
 
+def has_room_for(swarm: Swarm, agent: str, size: int, *, talk: bool) -> bool:
+    """Say whether a mailbox takes one more message.
+
+    Args:
+        swarm: what is known.
+        agent: whose mailbox it is.
+        size: the bytes of the message.
+        talk: whether it comes from an agent, and not from a person.
+    """
+    rules, piles = swarm.rules, swarm.piles
+    share = 2 if talk else 1
+    if talk and piles.talk[agent] * share >= rules.max_mailbox:
+        return False
+    return has_room(swarm, agent) and (
+        (piles.bytes[agent] + size) * share <= rules.mailbox_bytes
+    )
+
+
+def check_room_for(swarm: Swarm, agent: str, size: int, *, talk: bool) -> None:
+    """Refuse a message that would overfill a mailbox."""
+    check_room(swarm, agent)
+    if not has_room_for(swarm, agent, size, talk=talk):
+        piles = swarm.piles
+        raise Conflict(
+            f"the mailbox of {agent} has no room for a message of {size:,} bytes: "
+            f"{piles.talk[agent]:,} messages of agents and {piles.bytes[agent]:,} "
+            "bytes wait in it, so start the agent, or send when it has read"
+        )
+
+
 def post(swarm: Swarm, to: str, kind: DeliveryKind, ref: str, at: datetime) -> int:
     """Put a message at the end of an agent's mailbox and return its number.
 

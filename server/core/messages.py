@@ -14,8 +14,9 @@ from server.core.checks import (
     check_text,
     require_text,
 )
-from server.core.mailbox import EXPIRED, check_room, post
+from server.core.mailbox import EXPIRED, post
 from server.core.outboxes import accept, numbered
+from server.core.piles import size_of
 from server.core.renewal import replace
 from server.core.reports import touch
 from server.core.rules import Rules
@@ -37,7 +38,7 @@ def decide_send(swarm: Swarm, wish: Send, now: datetime) -> list[Event]:
         return _answer(swarm, wish, now)
     if wish.call:
         _check_call(swarm, wish, now)
-    chosen = choose(swarm, wish.to, wish.agent)
+    chosen = choose(swarm, wish.to, wish.agent, size_of(wish))
     if wish.call and not 1 <= len(chosen.agents) <= CALLED:
         raise NotFound(
             f"{wish.to!r} is {len(chosen.agents):,} agents and a call goes to 1 to "
@@ -99,7 +100,7 @@ def _check(rules: Rules, wish: Send) -> None:
         check_text(rules, "message", wish.text)
     else:
         require_text(rules, "message", wish.text)
-    check_body(rules, wish.body)
+    check_body(rules, "message", wish.body)
     if wish.call and wish.answers:
         raise Invalid("a message is a call or an answer: leave call or answers out")
     if wish.expires and not wish.call:
@@ -135,7 +136,10 @@ def _check_call(swarm: Swarm, wish: Send, now: datetime) -> None:
 
 
 def _answer(swarm: Swarm, wish: Send, now: datetime) -> list[Event]:
-    """Send an answer to whoever made the call, once."""
+    """Send an answer to whoever made the call, once.
+
+    It is let into a full mailbox: the caller asked for it, and would wait for ever.
+    """
     call = swarm.call(wish.answers)
     if call is None:
         raise Conflict(
@@ -149,7 +153,6 @@ def _answer(swarm: Swarm, wish: Send, now: datetime) -> list[Event]:
         )
     if wish.agent in call.answered:
         return []
-    check_room(swarm, call.sender)
     return [_sent(swarm, wish, now, call.sender, Chosen((call.sender,)))]
 
 

@@ -26,7 +26,10 @@ class Rules:
     retry_most: timedelta = timedelta(minutes=5)
     """How long a task waits at most before it is tried again."""
     max_mailbox: int = 10_000
-    """How many deliveries may wait in one mailbox."""
+    """How many deliveries may wait in one mailbox; messages of agents take at most half
+    of them, so that there is room for tasks and for what people say."""
+    mailbox_bytes: int = 64 << 20
+    """How many bytes of messages may wait in one mailbox; of agents, half of them."""
     helper_share: float = 0.5
     """The share of the wanted capabilities that a helper covers (IF.notify)."""
     id_length: int = 256

@@ -25,6 +25,7 @@ from agentkit.rows import (
 from server.core.calls import Calls
 from server.core.deadlines import Deadlines
 from server.core.idle import IdleQueue
+from server.core.piles import Piles
 from server.core.ready import ReadyTasks
 from server.core.rules import Rules
 from server.core.tables import Tables
@@ -79,6 +80,7 @@ class Swarm:
         self.able: dict[str, dict[str, None]] = {}
         """Agents that are not lost by capability, in no order that means anything."""
         self.calls = Calls()
+        self.piles = Piles()
         self._used: dict[str, dict[str, None]] = {}
         """Spools by agent, the one it used last at the end."""
         self._settled: dict[str, dict[str, None]] = {}
@@ -103,7 +105,7 @@ class Swarm:
         for cast in sorted(tables.broadcasts.values(), key=lambda row: row.version):
             swarm.put_broadcast(cast)
         for delivery in swarm.deliveries():
-            swarm._await_call(delivery)
+            swarm._follow_message(delivery)
         for spool in sorted(tables.spools.values(), key=lambda row: row.version):
             swarm.put_spool(spool)
         for receipt in tables.receipts.values():
@@ -291,7 +293,7 @@ class Swarm:
         self._carried[new.ref] += (not leaves) - (old is not None)
         self._note_unacked(old, new)
         self._bury(old, new, leaves=leaves)
-        self._await_call(new)
+        self._follow_message(new)
         box[new.seq] = new
         if leaves:
             del box[new.seq]
@@ -299,6 +301,7 @@ class Swarm:
                 del self.mail[new.agent]
             if not self._carried[new.ref]:
                 del self._carried[new.ref]
+                self.piles.forget(new.ref)
         self._changes.deliveries[new.agent, new.seq] = new
 
     def _note_unacked(self, old: Delivery | None, new: Delivery) -> None:
@@ -316,9 +319,11 @@ class Swarm:
         if not self.dead_mail[new.agent]:
             del self.dead_mail[new.agent]
 
-    def _await_call(self, row: Delivery) -> None:
+    def _follow_message(self, row: Delivery) -> None:
         if row.kind == "message":
-            self.calls.follow(row, self.broadcasts.get(row.ref))
+            message = self.broadcasts.get(row.ref)
+            self.calls.follow(row, message)
+            self.piles.follow(row, message)
 
     def put_spool(self, new: Spool) -> None:
         """Store how much of an outbox was accepted; let go of what is long unused."""

@@ -27,7 +27,8 @@ from agentkit.protocol import (
     Watch,
 )
 from agentkit.rows import Task
-from server.core.mailbox import check_room, has_room
+from server.core.mailbox import check_room_for, has_room_for
+from server.core.piles import size_of
 from server.core.renewal import replace
 from server.core.swarm import Swarm
 
@@ -96,11 +97,13 @@ def decide_watch(swarm: Swarm, wish: Watch, now: datetime) -> list[Event]:
     watched = TaskWatched(at=now, agent=agent.id, task=task.id, on=wish.on)
     if not wish.on:
         return [watched]
-    check_room(swarm, agent.id)
+    number = swarm.cursor + (1 if task.is_settled else 2)
+    stands = _message(task, (agent.id,), 0, number, now)
+    check_room_for(swarm, agent.id, size_of(stands), talk=True)
     if task.is_settled:
-        return [_message(task, (agent.id,), 0, swarm.cursor + 1, now)]
+        return [stands]
     check_watchers(swarm, (*task.watchers, agent.id))
-    return [watched, _message(task, (agent.id,), 0, swarm.cursor + 2, now)]
+    return [watched, stands]
 
 
 def check_watchers(swarm: Swarm, watchers: Sequence[str]) -> None:
@@ -155,11 +158,15 @@ def _after(
 
 def _to_watchers(swarm: Swarm, task: Task, number: int, now: datetime) -> list[Event]:
     """Tell the watchers; that a task is settled also those whose mailbox is full."""
+    message = _message(task, task.watchers, 0, number, now)
+    if task.is_settled:
+        return [message]
+    size = size_of(message)
     agents = tuple(
-        agent for agent in task.watchers if task.is_settled or has_room(swarm, agent)
+        agent for agent in task.watchers if has_room_for(swarm, agent, size, talk=True)
     )
     left_out = len(task.watchers) - len(agents)
-    return [_message(task, agents, left_out, number, now)] if agents else []
+    return [replace(message, recipients=agents, left_out=left_out)] if agents else []
 
 
 def _message(

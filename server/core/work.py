@@ -19,7 +19,7 @@ from agentkit.protocol import (
     TaskStarted,
 )
 from agentkit.rows import Task
-from server.core.checks import check_capabilities, check_id, check_text
+from server.core.checks import check_body, check_capabilities, check_id, check_text
 from server.core.holders import lose
 from server.core.mailbox import advance, check_room, post
 from server.core.renewal import replace
@@ -40,8 +40,10 @@ def decide_assign(swarm: Swarm, wish: Assign, now: datetime) -> list[Event]:
     key = _named(swarm, wish)
     known = swarm.tasks.get(key)
     body = {**wish.body, "id": key}
-    if known is not None and wish.by == agent.id:
-        return _undertaken(known, wish, body)
+    if wish.undertaken:
+        check_body(swarm.rules, "task", body)
+        if known is not None:
+            return _undertaken(known, wish, body)
     check_room(swarm, agent.id)
     watchers = dict.fromkeys((*(known.watchers if known else ()), *wish.watchers))
     check_watchers(swarm, tuple(watchers))

@@ -186,8 +186,8 @@ def a_message_gets_no_number(patch: Patch) -> None:
 
 
 def a_message_goes_to_the_next_best(patch: Patch) -> None:
-    def choose(swarm: Swarm, to: str, sender: str) -> addresses.Chosen:
-        chosen = original(swarm, to, sender)
+    def choose(swarm: Swarm, to: str, sender: str, size: int) -> addresses.Chosen:
+        chosen = original(swarm, to, sender, size)
         agents = [swarm.agents[agent] for agent in chosen.agents]
         if len(agents) != 1 or agents[0].linked:
             return chosen

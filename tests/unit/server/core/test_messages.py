@@ -7,6 +7,7 @@ import pytest
 
 from agentkit.errors import Conflict, Invalid, NotAllowed, NotFound
 from agentkit.protocol import (
+    Assign,
     Claim,
     Done,
     Enqueue,
@@ -22,7 +23,7 @@ from agentkit.protocol import (
     Tick,
     Unlink,
 )
-from server.core import Rules
+from server.core import Rules, Swarm
 
 
 @pytest.fixture
@@ -138,6 +139,68 @@ def test_a_full_mailbox_refuses_one_and_is_left_out_of_many(make_world: Any) -> 
 
     assert (sent.recipients, sent.left_out) == (("c",), 1)
     assert world.swarm.broadcasts[sent.message].left_out == 1
+
+
+def test_agents_leave_half_of_a_mailbox_to_tasks_and_people(make_world: Any) -> None:
+    world = make_world(Rules(max_mailbox=4))
+    for agent in ("a", "b"):
+        world.do(Notify(agent=agent, report="idle"))
+    for _ in range(2):
+        world.do(Send(agent="a", to="b", text="hello"))
+
+    with pytest.raises(Conflict, match=r"no room for a message .*: 2 messages"):
+        world.do(Send(agent="a", to="b", text="hello"))
+    (sent,) = world.do(Send(agent="a", to="**", text="hello"))
+    assert (sent.recipients, sent.left_out) == ((), 1)
+    assert world.do(Send(agent="", to="b", text="hello"))
+    assert world.do(Assign(agent="b", id="T"))
+
+    world.do(Done(agent="b", seq=next(iter(world.swarm.mail["b"]))))
+    assert recipients(world, "b") == ("b",)
+
+
+def test_what_waits_in_a_mailbox_is_weighed(make_world: Any) -> None:
+    world = make_world(Rules(mailbox_bytes=2000))
+    for agent in ("a", "b"):
+        world.do(Notify(agent=agent, report="idle"))
+    body = {"text": "x" * 880}
+    first = world.do(Send(agent="a", to="b", body=body)) and world.swarm.cursor
+
+    with pytest.raises(Conflict, match="no room for a message of 891 bytes"):
+        world.do(Send(agent="a", to="b", body=body))
+    assert world.do(Send(agent="", to="b", body=body, by="me"))
+    world.do(Done(agent="b", seq=first))
+    with pytest.raises(Conflict, match="891 bytes wait in it"):
+        world.do(Send(agent="a", to="b", body=body))
+    world.do(Done(agent="b", seq=world.swarm.cursor - 1))
+    assert world.do(Send(agent="a", to="b", body=body))
+
+
+def test_a_swarm_that_is_loaded_weighs_the_same(trio: Any) -> None:
+    for body in ({"n": 1}, {"n": 22}, {}):
+        trio.do(Send(agent="a", to="render.*", text="hello", body=body))
+    trio.do(Done(agent="render.1", seq=next(iter(trio.swarm.mail["render.1"]))))
+    piles = trio.swarm.piles
+
+    loaded = Swarm.load(trio.swarm.cursor, trio.swarm.take())
+
+    assert (loaded.piles.bytes, loaded.piles.talk) == (piles.bytes, piles.talk)
+    assert piles.talk == {"render.1": 2, "render.2": 3}
+    assert piles.bytes["render.2"] == 3 * len("hello") + len('{"n":1}{"n":22}')
+
+
+def test_an_answer_is_let_into_a_full_mailbox(make_world: Any) -> None:
+    world = make_world(Rules(max_mailbox=2))
+    for agent in ("a", "b"):
+        world.do(Notify(agent=agent, report="idle"))
+    world.do(Send(agent="a", to="b", call="c1", body={"method": "add"}))
+    for _ in range(2):
+        world.do(Send(agent="", to="a", text="hello"))
+
+    (sent,) = world.do(Send(agent="b", to="", answers="c1", body={"result": 3}))
+
+    assert sent.recipients == ("a",)
+    assert world.swarm.call("c1").answered == ("b",)
 
 
 def test_a_message_sent_twice_is_sent_once(trio: Any) -> None:

@@ -178,7 +178,7 @@ def test_a_task_that_moves_keeps_its_watchers(watched: Any) -> None:
 
 
 def test_a_full_mailbox_misses_steps_but_not_the_end(make_world: Any) -> None:
-    world = make_world(Rules(max_mailbox=2))
+    world = make_world(Rules(max_mailbox=4))
     for agent in ("worker", "watcher"):
         world.do(Notify(agent=agent, report="idle"))
     world.do(Assign(agent="worker", id="T", watchers=("watcher",)))
@@ -248,7 +248,9 @@ def test_only_who_has_a_task_tells_of_its_progress(watched: Any) -> None:
 
 
 def undertake(agent: str, **fields: Any) -> Assign:
-    return Assign(agent=agent, id="T", by=agent, title="count", **fields)
+    return Assign(
+        agent=agent, id="T", by=agent, title="count", undertaken=True, **fields
+    )
 
 
 def test_what_an_agent_gives_itself_twice_it_has_once(pair: Any) -> None:
@@ -258,6 +260,21 @@ def test_what_an_agent_gives_itself_twice_it_has_once(pair: Any) -> None:
 
     assert not pair.do(undertake("worker", body={"n": 1}))
     assert pair.swarm.tasks["T"].state == "done"
+
+
+def test_an_operator_may_be_called_like_an_agent(pair: Any) -> None:
+    pair.do(Assign(agent="watcher", id="T", by="worker"))
+
+    assert pair.subjects(Assign(agent="worker", id="T", by="worker"))
+    assert pair.swarm.tasks["T"].target == "worker"
+
+
+def test_what_an_agent_gives_itself_is_no_larger_than_a_message(pair: Any) -> None:
+    body = {"text": "x" * pair.swarm.rules.message_bytes}
+
+    with pytest.raises(Invalid, match=r"body of the task has 262,1.* elsewhere"):
+        pair.do(undertake("worker", body=body))
+    assert pair.do(Assign(agent="worker", id="T", body=body))
 
 
 def test_an_agent_takes_no_task_from_another(pair: Any) -> None:
