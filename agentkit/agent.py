@@ -127,8 +127,7 @@ class Agent:
     async def __aenter__(self) -> Self:
         if self._storage is not None:
             await self._unpack(self._storage)
-        for desk in self._talk.inbox.desks.values():
-            desk.open()
+        self._talk.inbox.start(self._methods.handle)
         if self._talk.worker is not None:
             self._talk.worker.start(self._talk.outbox)
         self._task = asyncio.create_task(self._keeper.run(self._talk.hold))
@@ -177,8 +176,7 @@ class Agent:
             with suppress(TimeoutError, AgentkitError):
                 async with asyncio.timeout(GOODBYE):
                     await self._waiters.until(lambda: self._talk.is_over)
-        for desk in self._talk.inbox.desks.values():
-            desk.close()
+        self._talk.inbox.stop()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError, AgentkitError):
@@ -323,9 +321,12 @@ class Agent:
     async def run_forever(self) -> None:
         """Let the handlers work until the hub ends the connection for good.
 
+        Register them first: from now on no message and no call waits for a handler.
+
         Raises:
             HubRefused: it did; the text says why.
         """
+        self._talk.inbox.settle()
         await self._waiters.until(lambda: False)
 
     # --- other agents ---

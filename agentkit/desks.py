@@ -1,12 +1,15 @@
 """Where mail waits for its handler: one after the other, or several at once."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from agentkit.errors import AgentkitError
 from agentkit.shelf import Key, Mail
+
+log = logging.getLogger(__name__)
 
 Handler: TypeAlias = Callable[[Mail], Awaitable[None]]
 Hand: TypeAlias = Callable[[Handler, Key], Awaitable[None]]
@@ -77,6 +80,35 @@ class Desk:
                 await asyncio.sleep(DISK_PAUSE)
             else:
                 return
+
+
+class StandIn:
+    """Handles mail for which nobody has registered a handler, and says so once.
+
+    Args:
+        name: what the mail is.
+        handler: handles it.
+    """
+
+    def __init__(self, name: str, handler: Handler) -> None:
+        self._name = name
+        self._handler = handler
+        self._said = False
+
+    async def __call__(self, mail: Mail) -> None:
+        """Handle mail."""
+        if not self._said:
+            self._said = True
+            log.warning(
+                "nobody handles %s %s, and those that follow: register a handler with "
+                "on_%s",
+                *(self._name, mail.ref, self._name),
+            )
+        await self._handler(mail)
+
+
+async def pass_over(_: Mail) -> None:
+    """Do nothing: nobody waits for what it says."""
 
 
 class OpenDesk(Desk):

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, Final, Literal, get_args
 
 from agentkit.codec import decode
-from agentkit.desks import Desk, Handler, OpenDesk
+from agentkit.desks import Desk, Handler, OpenDesk, StandIn, pass_over
 from agentkit.rows import DeliveryKind, Guarantee
 from agentkit.shelf import DESKS, Entry, Frame, Key, Mail, Shelf
 
@@ -39,6 +39,9 @@ REMEMBERED: Final = 1000
 
 CALLS: Final = 32
 """How many calls of other agents are handled at the same time."""
+
+GRACE: Final = 30.0
+"""Seconds that messages and calls wait for somebody to register a handler."""
 
 LONGEST_REASON: Final = 2000
 CRASHED: Final = f"the agent crashed at the last of {ATTEMPTS} attempts"
@@ -84,6 +87,8 @@ class Inbox:
         """What the hub is to be told of, and has not confirmed."""
         self._settled: deque[Key] = deque()
         self._epoch = self._newest = 0
+        self._stand_ins: dict[str, Handler] = {}
+        self._grace: asyncio.TimerHandle | None = None
         self.got = 0
         """The highest number that is kept."""
         self.store = ""
@@ -98,6 +103,36 @@ class Inbox:
             self._remember(entry)
             if entry.state == "new":
                 self.deliver(entry.mail)
+
+    def start(self, answer: Handler) -> None:
+        """Begin to hand out mail.
+
+        Args:
+            answer: handles calls when there is no other handler after `GRACE`.
+        """
+        self._stand_ins = {
+            "message": StandIn("message", pass_over),
+            "call": StandIn("call", answer),
+        }
+        self._grace = asyncio.get_running_loop().call_later(GRACE, self.settle)
+        for desk in self.desks.values():
+            desk.open()
+
+    def settle(self) -> None:
+        """Let messages and calls wait no longer for a handler.
+
+        Of one that is registered later, those that come then are handled.
+        """
+        for name, stand_in in self._stand_ins.items():
+            if not self.desks[name].is_staffed:
+                self.desks[name].register(stand_in)
+
+    def stop(self) -> None:
+        """Stop handing out mail; handlers that are at work are cancelled."""
+        if self._grace is not None:
+            self._grace.cancel()
+        for desk in self.desks.values():
+            desk.close()
 
     @property
     def notes(self) -> list[Frame]:

@@ -207,10 +207,8 @@ class Methods:
         name = call.body.get("method")
         method = self._methods.get(str(name))
         if method is None:
-            raise NotFound(
-                f"there is no method {name!r}: call one of "
-                f"{', '.join(sorted(self._methods))}"
-            )
+            known = ", ".join(sorted(self._methods)) or "those of another agent"
+            raise NotFound(f"there is no method {name!r}: call one of {known}")
         return method
 
 

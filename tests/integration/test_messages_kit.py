@@ -279,6 +279,15 @@ async def test_a_call_that_nobody_answers_ends_in_time_and_says_why(
         await caller.call(f"{me}-c", "add", timeout=0.2)
 
 
+async def test_an_agent_without_methods_says_so(join: Join) -> None:
+    caller, other = await join("a"), await join("b")
+    forever = asyncio.create_task(other.run_forever())
+
+    with pytest.raises(CallFailed, match="there is no method 'add'"):
+        await caller.call(other.id, "add", timeout=20)
+    forever.cancel()
+
+
 async def test_calls_are_handled_at_once_and_hold_up_no_messages(join: Join) -> None:
     caller, slow = await join("a"), await join("b")
     listener, running, release = Listener(), 0, asyncio.Event()

@@ -41,6 +41,7 @@ class Reader:
         self.said: list[Any] = []
         self.acked: list[int] = []
         self.failed: list[str] = []
+        self.calls = Listener()
         self._box: Box | None = None
         self.inbox = self._new()
 
@@ -60,8 +61,7 @@ class Reader:
         return self._box
 
     def open(self) -> None:
-        for desk in self.inbox.desks.values():
-            desk.open()
+        self.inbox.start(self.calls)
 
     async def crash(self) -> None:
         """Lose everything but the file, and begin anew with it."""
@@ -70,8 +70,7 @@ class Reader:
         self.open()
 
     async def close(self) -> None:
-        for desk in self.inbox.desks.values():
-            desk.close()
+        self.inbox.stop()
         await asyncio.sleep(0)
         if self._box is not None:
             self._box.close()
@@ -230,6 +229,64 @@ async def test_a_task_that_fails_is_told_and_not_tried_again(reader: Reader) -> 
     assert listener.heard == [(1, 1), (2, 1)]
     assert reader.failed == ["r1: no"]
     assert reader.said == []
+
+
+def message(seq: int, **role: str) -> dict[str, Any]:
+    """Return a message, or a call."""
+    return {**frame(seq, "message"), "message": {"text": f"text {seq}", **role}}
+
+
+async def test_messages_and_calls_do_not_wait_for_ever_for_a_handler(
+    reader: Reader, caplog: pytest.LogCaptureFixture
+) -> None:
+    await reader.take(
+        message(1), message(2, call="c2"), message(3), message(4, call="c4")
+    )
+    before = list(reader.done)
+
+    reader.inbox.settle()
+    await until(lambda: len(reader.done) == 4)
+
+    assert before == []
+    assert reader.calls.heard == [(2, 1), (4, 1)]
+    named = [record.getMessage().partition(":")[0] for record in caplog.records]
+    assert sorted(named) == [
+        "nobody handles call r2, and those that follow",
+        "nobody handles message r1, and those that follow",
+    ]
+
+
+async def test_other_mail_waits_for_its_handler(reader: Reader) -> None:
+    await reader.take(
+        *(frame(n, kind) for n, kind in enumerate(("task", "broadcast"), 1))
+    )
+    reader.inbox.settle()
+    await reader.take(message(9))
+    await until(lambda: reader.done == [9])
+
+
+async def test_a_handler_takes_the_place_of_its_stand_in(reader: Reader) -> None:
+    listener = Listener()
+    reader.inbox.settle()
+    reader.inbox.desks["message"].register(listener)
+
+    await reader.take(message(1))
+    await until(lambda: bool(reader.done))
+
+    assert listener.heard == [(1, 1)]
+
+
+async def test_a_handler_that_is_there_is_left_in_place(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GRACE", 0.0)
+    reader, listener = make(), Listener()
+    reader.inbox.desks["message"].register(listener)
+
+    await reader.take(message(1), message(2, call="c"))
+    await until(lambda: len(reader.done) == 2)
+
+    assert (listener.heard, reader.calls.heard) == ([(1, 1)], [(2, 1)])
 
 
 async def test_kinds_do_not_wait_for_each_other(reader: Reader) -> None:
