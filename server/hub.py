@@ -34,6 +34,7 @@ from agentkit.protocol import Command, Logged, Start, Tick
 from agentkit.rows import Broadcast, HelpRequest, Letter, Receipt, Task
 from server.clock import Clock
 from server.core import Rules, Swarm, Turn, decide, evolve
+from server.core.messages import own_id
 from server.core.tables import Tables
 from server.stats import Meter
 from server.store.base import Store, StoreError
@@ -300,11 +301,20 @@ class Hub:
                 known = key in self._swarm.helps
                 return None if known else await self.store.help(key)
             case "broadcast":
-                known = key in self._swarm.broadcasts
-                return None if known else await self.store.broadcast(key)
+                return await self._recall_message(key, command)
             case "letter":
                 known = key in self._swarm.letters
                 return None if known else await self.store.letter(key)
+
+    async def _recall_message(self, key: str, command: Command) -> Broadcast | None:
+        """Read the message with an id, or its sender's own when another's has it."""
+        there = self._swarm.broadcasts
+        row = there.get(key) or await self.store.broadcast(key)
+        if row and isinstance(command, p.Send) and row.sender != command.agent:
+            own = own_id(key, command.agent)
+            mine = None if own in there else await self.store.broadcast(own)
+            row = mine or row
+        return None if row is None or row.id in there else row
 
     def post(
         self, command: Command, *, read: Read[T] | None = None, size: int = 0

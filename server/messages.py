@@ -8,6 +8,7 @@ from agentkit.rows import Broadcast
 from server import api, wire
 from server.asgi import Reply, dumps
 from server.core import Swarm
+from server.core.messages import sent_before
 from server.limits import cost_of
 from server.office import Office
 from server.questions import event_frame
@@ -31,7 +32,8 @@ async def send(office: Office, call: Call) -> Reply:
 
     def read(swarm: Swarm, events: Sequence[Logged]) -> Broadcast | None:
         made = (event.message for _, event in events if isinstance(event, MessageSent))
-        return swarm.broadcasts.get(next(made, wish.id))
+        key = next(made, "")
+        return swarm.broadcasts.get(key) if key else sent_before(swarm, wish)
 
     outcome = await office.hub.submit(wish, read=read, key=call.key(), size=len(body))
     events = [event_frame(logged) for logged in outcome.events]

@@ -31,7 +31,7 @@ CALLED: Final = 100
 def decide_send(swarm: Swarm, wish: Send, now: datetime) -> list[Event]:
     """Send a message once; the recipients are those that the address means now."""
     _check(swarm.rules, wish)
-    known = swarm.broadcasts.get(wish.id)
+    known = sent_before(swarm, wish)
     if known is not None:
         return _repeated(known, wish)
     if wish.answers:
@@ -45,6 +45,20 @@ def decide_send(swarm: Swarm, wish: Send, now: datetime) -> list[Event]:
             f"{CALLED}: call others, or send a message"
         )
     return [_sent(swarm, wish, now, wish.to, chosen)]
+
+
+def sent_before(swarm: Swarm, wish: Send) -> Broadcast | None:
+    """Return the message with the id of a wish that the same sender sent before."""
+    for key in (own_id(wish.id, wish.agent), wish.id):
+        row = swarm.broadcasts.get(key)
+        if row is not None and row.sender == wish.agent:
+            return row
+    return None
+
+
+def own_id(key: str, sender: str) -> str:
+    """Return what a message is called when another sender has used its id."""
+    return f"{key}@{sender}" if key else ""
 
 
 def due_expiries(swarm: Swarm, now: datetime) -> list[Event]:
@@ -96,6 +110,7 @@ def _check(rules: Rules, wish: Send) -> None:
             check_id(rules, what, key)
     if wish.id:
         check_new_id(rules, "message", wish.id)
+        _check_own_id(wish)
     if wish.body or wish.answers:
         check_text(rules, "message", wish.text)
     else:
@@ -105,6 +120,15 @@ def _check(rules: Rules, wish: Send) -> None:
         raise Invalid("a message is a call or an answer: leave call or answers out")
     if wish.expires and not wish.call:
         raise Invalid("the message expires and is no call: leave expires out")
+
+
+def _check_own_id(wish: Send) -> None:
+    """Refuse an id that stands for another sender's message; see `own_id`."""
+    if wish.agent and "@" in wish.id:
+        raise Invalid(
+            f"the id {wish.id!r} may be that of another sender's message: choose one "
+            "without an @"
+        )
 
 
 def _repeated(known: Broadcast, wish: Send) -> list[Event]:
@@ -161,7 +185,7 @@ def _sent(
 ) -> MessageSent:
     return MessageSent(
         at=now,
-        message=wish.id or f"m{swarm.cursor + 1}",
+        message=_named(swarm, wish),
         agent=wish.agent,
         to=to,
         recipients=chosen.agents,
@@ -175,3 +199,10 @@ def _sent(
         spool=wish.spool,
         seq=wish.seq,
     )
+
+
+def _named(swarm: Swarm, wish: Send) -> str:
+    """Return what a new message is called: nobody can use up the ids of others."""
+    if not wish.id:
+        return f"m{swarm.cursor + 1}"
+    return own_id(wish.id, wish.agent) if wish.id in swarm.broadcasts else wish.id

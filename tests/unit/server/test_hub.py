@@ -12,10 +12,11 @@ from agentkit.errors import Conflict, NotFound
 from agentkit.protocol import (
     Assign,
     Claim,
+    Done,
     Enqueue,
     Fail,
+    MessageSent,
     Notify,
-    ReportRefused,
     Requeue,
     Resolve,
     Send,
@@ -355,10 +356,10 @@ async def test_an_id_that_memory_let_go_of_is_not_used_again(forgetful: Hub) -> 
         await forgetful.submit(SendBroadcast(id=key, text="hello", where="nobody"))
 
     said = Send(agent="b", to="a", id="x1", text="again", spool="s", seq=1)
-    (refused,) = (await forgetful.post(said)).events
+    (sent,) = (await forgetful.post(said)).events
 
-    assert isinstance(refused.event, ReportRefused)
-    assert "was another" in refused.event.reason
+    assert isinstance(sent.event, MessageSent)
+    assert sent.event.message == "x1@b"
     with pytest.raises(Conflict, match="task 'T1' is there already and is dead"):
         await forgetful.submit(Enqueue(id="T1"))
     with pytest.raises(Conflict, match="broadcast 'x1' was sent before"):
@@ -374,6 +375,29 @@ async def test_what_became_of_a_request_that_memory_let_go_of_is_told(
 
     with pytest.raises(Conflict, match="it was resolved by ann"):
         await forgetful.submit(Resolve(help="h-a"))
+
+
+async def test_who_repeats_a_message_long_after_is_known_whoever_has_its_id() -> None:
+    hub = Hub(MemoryStore(), rules=Rules(keep_settled=1), version="test")
+    await hub.start()
+    for agent in ("a", "b", "c"):
+        await hub.submit(Notify(agent=agent, report="idle"))
+    wishes = [Send(agent=agent, to="c", id="x", text="hello") for agent in ("a", "b")]
+
+    firsts = [await hub.submit(wish) for wish in wishes]
+    for event in (*wishes, *wishes):
+        box = await hub.ask(lambda swarm: dict(swarm.mail.get("c", {})))
+        for seq in box:
+            await hub.submit(Done(agent="c", seq=seq))
+        await hub.submit(Send(agent="a", to="c", text=f"more of {event.agent}"))
+    there = await hub.ask(lambda swarm: {"x", "x@b"} & set(swarm.broadcasts))
+    agains = [await hub.submit(wish) for wish in (*wishes, *wishes)]
+    await hub.stop()
+
+    sent = [event for outcome in firsts for _, event in outcome.events]
+    assert [getattr(event, "message", "") for event in sent] == ["x", "x@b"]
+    assert not there
+    assert not any(outcome.events for outcome in agains)
 
 
 async def test_what_was_recalled_and_did_not_change_is_not_written(

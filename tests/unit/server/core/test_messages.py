@@ -203,6 +203,24 @@ def test_an_answer_is_let_into_a_full_mailbox(make_world: Any) -> None:
     assert world.swarm.call("c1").answered == ("b",)
 
 
+def test_nobody_uses_up_the_ids_of_others(trio: Any) -> None:
+    for agent in ("render.1", "a", ""):
+        wish = Send(agent=agent, to="render.2", id="x", text=f"from {agent}")
+        assert trio.do(wish)
+        assert not trio.do(wish)
+
+    rows = trio.swarm.broadcasts
+    assert {key: row.sender for key, row in rows.items()} == {
+        "x": "render.1",
+        "x@a": "a",
+        "x@": "",
+    }
+    with pytest.raises(Invalid, match="choose one without an @"):
+        trio.do(Send(agent="render.1", to="render.2", id="x@a", text="hello"))
+    with pytest.raises(Conflict, match="was another"):
+        trio.do(Send(agent="a", to="render.2", id="x", text="another"))
+
+
 def test_a_message_sent_twice_is_sent_once(trio: Any) -> None:
     wish = Send(agent="a", to="render.1", id="x", text="hello", body={"n": 1})
     trio.do(wish)
@@ -211,7 +229,7 @@ def test_a_message_sent_twice_is_sent_once(trio: Any) -> None:
     with pytest.raises(Conflict, match="was another"):
         trio.do(Send(agent="a", to="render.1", id="x", text="bye"))
     with pytest.raises(Conflict, match="was another"):
-        trio.do(Send(agent="render.2", to="render.1", id="x", text="hello"))
+        trio.do(Send(agent="a", to="render.2", id="x", text="hello", body={"n": 1}))
 
     assert not again
     assert len(trio.swarm.mail["render.1"]) == 1
