@@ -48,13 +48,13 @@ SCHEMES: Final = ("redis", "rediss", "nats", "tls")
 """What the url of a broker may begin with."""
 
 WAITING: Final = Limits(messages=10_000, bytes=64 << 20)
-"""What agents may have said that was not taken in yet."""
+"""What agents may have said that was not taken in yet.
+
+For what is only looked at too: it takes no time, and must not seem to be lost.
+"""
 
 UNTIL_TAKEN: Final = Retry(attempts=2**31, first=0.2, most=5.0)
 """Only while the hub cannot write is anything not taken in at once."""
-
-LOOKED_AT: Final = Limits(messages=1)
-"""Of what is only looked at in passing, nothing has to wait."""
 
 log = logging.getLogger("swarmtui.hub")
 
@@ -169,7 +169,7 @@ class Bridge:
         wanted = bool(self._office.taps) and not self._transport.persistent
         if wanted and not self._looking:
             self._looking = await self._transport.subscribe(
-                "**", _pass_by, name="taps", limits=LOOKED_AT
+                "**", _pass_by, name="taps", limits=WAITING
             )
         elif self._looking and not wanted:
             looking, self._looking = self._looking, ""
@@ -263,7 +263,8 @@ def bridges_of(office: Office) -> list[Bridge]:
     The first to Redis is called ``redis``, the next one ``redis-2``.
 
     Raises:
-        Invalid: a url leads to no broker, or has an option that there is not.
+        Invalid: a url leads to no broker, or has an option that there is not, or is
+            said twice.
         TransportError: the package for it is not installed.
     """
     counts: Counter[str] = Counter()
@@ -275,6 +276,11 @@ def bridges_of(office: Office) -> list[Bridge]:
                 f"url that begins with {', '.join(SCHEMES[:-1])} or {SCHEMES[-1]}"
             )
         transport = cast(Courier, open_transport(url))
+        if office.settings.bridge.count(url) > 1:
+            raise Invalid(
+                f"the bridge to {transport.metrics().url} is there twice, and would "
+                "take in every report twice: write --bridge once for it"
+            )
         counts[transport.kind] += 1
         number = counts[transport.kind]
         name = transport.kind if number == 1 else f"{transport.kind}-{number}"

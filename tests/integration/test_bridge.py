@@ -561,14 +561,16 @@ async def test_mail_that_a_killed_hub_had_handed_out_comes_again(
     [
         ("http://user:hush@localhost", "begins with redis, rediss, nats or tls"),
         ("redis://:hush@localhost?colour=red", "no option 'colour'"),
+        ("redis://:hush@localhost:x", "no number up to 65,535"),
+        ("redis://:hush@localhost,redis://:hush@localhost", "there twice"),
     ],
 )
 def test_a_bridge_that_leads_nowhere_is_refused(
     tmp_path: Path, url: str, reason: str
 ) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "server", "--port", "0", "--bridge", url],
-        env={"SWARMTUI_HOME": str(tmp_path)},
+        [sys.executable, "-m", "server", "--port", "0"],
+        env={"SWARMTUI_HOME": str(tmp_path), "SWARMTUI_BRIDGE": url},
         check=False,
         capture_output=True,
         text=True,
