@@ -76,7 +76,7 @@ def open_transport(url: str) -> Transport:
             f"one of {', '.join(_KINDS)}"
         )
     options = _options(kind, parts.scheme, parts.query)
-    address = (parts._replace(query="").geturl(),) if kind.has_url else ()
+    address = (_without_query(parts),) if kind.has_url else ()
     transport: Transport = load(kind.name)(*address, **options)
     return transport
 
@@ -90,6 +90,12 @@ def _split(url: str) -> SplitResult:
             "the url of a transport has a host in brackets that is no address: write "
             "it as in redis://[::1]:6379"
         ) from None
+
+
+def _without_query(parts: SplitResult) -> str:
+    """Return a URL without its options; unlike `geturl`, with // and no host too."""
+    fragment = f"#{parts.fragment}" if parts.fragment else ""
+    return f"{parts.scheme}://{parts.netloc}{parts.path}{fragment}"
 
 
 def _options(kind: _Kind, scheme: str, query: str) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def test_a_transport_may_be_named() -> None:
         ("redis://h:99999", "no number up to 65,535"),
         ("redis://u:secret/1@h:1", "%2F for a / in a password"),
         ("nats://h:x", "no number up to 65,535"),
+        ("nats://", "has no host"),
         ("http://h:x", "not between 0 and 65535"),
         ("http://", "has no host name"),
     ],
