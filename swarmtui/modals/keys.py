@@ -30,8 +30,8 @@ class KeysSheet(PickSheet):
         keys = self._keymap.get(action.id, action.key).split(",")
         shown = " ".join(format_key(key) for key in keys)
         prompt = Content.assemble(
-            (f"{shown:<10} ", "$primary bold"),
-            f"{action.tip:<43} ",
+            (f"{shown:<8} ", "$primary bold"),
+            f"{action.tip:<45} ",
             (action.id, "$ink-faint"),
         )
         return Entry(action.id, f"{action.tip} {action.id} {shown}".lower(), prompt)

@@ -77,6 +77,10 @@ class WirePane(Vertical):
         """Show the links."""
         self._show_group()
 
+    def on_resize(self) -> None:
+        """Write what is as wide as the pane anew, once it has its width."""
+        self.call_after_refresh(self._show_facts)
+
     # --- Tables ----------------------------------------------------------------------
 
     @property
