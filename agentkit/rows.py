@@ -259,6 +259,11 @@ class Broadcast:
         return bool(self.to or self.about)
 
     @property
+    def is_owed(self) -> bool:
+        """Whether somebody who has handled it, a call, may answer it yet."""
+        return bool(self.call) and self.done > len(self.answered)
+
+    @property
     def queued(self) -> int:
         """Recipients that it still waits for."""
         return self.recipients - self.sent

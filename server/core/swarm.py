@@ -280,7 +280,7 @@ class Swarm:
         settled = new.done + new.dead == new.recipients
         # Who has handled a call may answer it much later: other mail does not push it
         # out of memory meanwhile.
-        owed = settled and bool(new.call) and new.done > len(new.answered)
+        owed = settled and new.is_owed
         keep = partial(self._settle, rows=self.broadcasts, key=new.id)
         keep("broadcasts", settled=settled and not owed)
         keep("calls", settled=owed)

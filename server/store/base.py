@@ -85,8 +85,9 @@ class Store(Protocol):
         last, in the order they first came; the newest `KEEP_RECEIPTS` receipts; open
         help requests, tasks and deliveries that wait or may be tried again, unsettled
         broadcasts; of the settled ones the newest `KEEP_SETTLED` of each table by
-        version (deliveries: none), and whatever a loaded delivery refers to; as many
-        letters that are dead, and as many others.
+        version (deliveries: none), and whatever a loaded delivery refers to; calls that
+        may be answered yet among the `LOOK_BACK` settled broadcasts before those; as
+        many letters that are dead, and as many others.
         """
 
     async def turn(self, write: Write) -> Turn:
@@ -217,6 +218,10 @@ soon."""
 
 KEEP_SETTLED = 1000
 """How many settled rows of a table stay in memory."""
+
+LOOK_BACK = 10_000
+"""Through how many older settled messages a start looks for calls that may be answered
+yet."""
 
 KEEP_SPOOLS = 8
 """How many spools of an agent stay in memory, those used last: an agent that is not

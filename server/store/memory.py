@@ -25,6 +25,7 @@ from server.store.base import (
     KEEP_RECEIPTS,
     KEEP_SETTLED,
     KEEP_SPOOLS,
+    LOOK_BACK,
     Integrity,
     Trimmed,
     Write,
@@ -291,6 +292,8 @@ def _still_of_use(rows: dict[str, Any], wanted: set[str]) -> dict[str, Any]:
         key=attrgetter("version", "id"),
     )
     newest = {row.id for row in settled[-KEEP_SETTLED:]}
+    older = settled[-KEEP_SETTLED - LOOK_BACK : -KEEP_SETTLED]
+    newest |= {row.id for row in older if isinstance(row, Broadcast) and row.is_owed}
     return {
         key: row
         for key, row in rows.items()

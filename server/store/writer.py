@@ -8,11 +8,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from agentkit.rows import Row, key_of
+from agentkit.rows import Broadcast, Row, key_of
 from agentkit.sealing import Sealer
 from server.core.tables import Tables, Turn
 from server.store import by_agent
-from server.store.base import StoreError, Trimmed
+from server.store.base import KEEP_SETTLED, LOOK_BACK, StoreError, Trimmed
 from server.store.insert import Values
 from server.store.lock import StoreLock
 from server.store.log import new_identity, next_cursor
@@ -152,9 +152,23 @@ class Writer:
                     row = table.read(values, self.sealer)
                     key = key_of(row)
                     rows[key if len(key) > 1 else key[0]] = row
+        for row in self._older():
+            if row.is_owed:
+                tables.broadcasts[row.id] = row
         self._last = self._newest()
         self._indexed = by_agent.upto(self._connection)
         return self._last, tables
+
+    def _older(self) -> Iterator[Broadcast]:
+        """Yield settled broadcasts that are older than those that are all loaded."""
+        table = TABLES["broadcasts"]
+        older = (
+            f"ORDER BY version DESC, id DESC LIMIT {LOOK_BACK} OFFSET {KEEP_SETTLED}"
+        )
+        for values in self._connection.execute(
+            f"{table.select} WHERE NOT live {older}"
+        ):
+            yield table.read(values, self.sealer)
 
     def commit(self, turn: Turn) -> None:
         """Write a turn, durably; when that fails nothing of it is kept."""

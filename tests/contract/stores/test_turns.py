@@ -1,6 +1,7 @@
 """What is written in one turn, and what a start loads."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -179,6 +180,22 @@ async def test_of_settled_things_the_newest_are_loaded(
 
     assert await store.load() == (0, tables(*rows[3:]))
     assert await read_back(store, rows[0]) == rows[0]
+
+
+async def test_calls_that_may_be_answered_yet_are_loaded_however_many_came_after(
+    store: Store,
+) -> None:
+    call = broadcast_row("c1", call="c1", called=("a1",), recipients=1, done=1)
+    answered = replace(call, id="c2", call="c2", answered=("a1",))
+    rows = [
+        broadcast_row(f"b{number:04}", recipients=1, done=1, version=number + 1)
+        for number in range(KEEP_SETTLED)
+    ]
+
+    await write(store, rows=(call, answered, *rows))
+    await reopen(store)
+
+    assert await store.load() == (0, tables(call, *rows))
 
 
 @pytest.mark.parametrize("settled", SETTLED)
