@@ -104,19 +104,30 @@ async def test_after_a_frame_that_makes_no_sense_it_connects_anew(
     assert not list(nonsense)
 
 
-async def test_an_event_that_the_hub_hangs_up_on_leaves_no_noise(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async def serve_small(socket: ServerConnection) -> None:
+async def hang_up_on_an_event() -> None:
+    served: list[ServerConnection] = []
+
+    async def serve_it(socket: ServerConnection) -> None:
+        served.append(socket)
         await welcome(socket)
         with suppress(ConnectionClosed):
             await answer(socket)
 
-    async with hub_that(serve_small, max_size=10_000) as transport:
+    async with hub_that(serve_it) as transport, asyncio.timeout(10):
         await transport.connect()
+        served[0].transport.pause_reading()
+        large = Event("large.one", {"text": "x" * 30_000_000})
+        publishing = asyncio.create_task(transport.publish(large))
+        await asyncio.sleep(0)
+        served[0].transport.abort()
         with pytest.raises(PublishError, match="perhaps not published"):
-            await transport.publish(Event("large.one", {"text": "x" * 30_000_000}))
+            await publishing
+
+
+async def test_a_hub_that_hangs_up_on_an_event_leaves_no_noise(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await hang_up_on_an_event()
     gc.collect()
-    await asyncio.sleep(0)
 
     assert "never retrieved" not in caplog.text
