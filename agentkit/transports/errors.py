@@ -8,8 +8,12 @@ An event, a pattern or an option that is malformed is an `agentkit.errors.Invali
 """
 
 import builtins
+from typing import Final
 
 from agentkit.errors import AgentkitError
+
+LONGEST_QUOTE: Final = 80
+"""Characters that are quoted of what a server said."""
 
 
 class TransportError(AgentkitError):
@@ -32,3 +36,9 @@ class PublishError(TransportError):
     """The event was not published: nobody has received it, or will."""
 
     code = "publish_error"
+
+
+def quoted(text: str) -> str:
+    """Return what a server said, as it can stand in an error: a short, safe line."""
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    return line if len(line) <= LONGEST_QUOTE else f"{line[: LONGEST_QUOTE - 1]}…"

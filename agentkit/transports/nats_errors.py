@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ssl import SSLError
 
-from agentkit.transports.errors import TransportError
+from agentkit.transports.errors import TransportError, quoted
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def said(error: BaseException) -> str:
         text = (error.reason or text).replace("_", " ").lower()
     elif isinstance(error, OSError) and error.strerror:
         text = error.strerror.lower()
-    text = " ".join(text.split()).removeprefix("nats: ").rstrip(".")
+    text = quoted(text.strip().removeprefix("nats: ")).rstrip(".")
     return text or type(error).__name__
 
 

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from agentkit.errors import Invalid
-from agentkit.transports.errors import ConnectionError, TransportError  # noqa: A004
+from agentkit.transports.errors import (
+    ConnectionError,  # noqa: A004
+    TransportError,
+    quoted,
+)
 from agentkit.transports.redis_link import TIMEOUT, hang_up
 
 if TYPE_CHECKING:
@@ -197,7 +201,7 @@ def said(error: BaseException) -> str:
         text = os.strerror(error.errno).lower()
     elif isinstance(error, gaierror):
         text = str(error.strerror).lower()
-    return " ".join(text.split()).rstrip(".") or "no answer in time"
+    return quoted(text).rstrip(".") or "no answer in time"
 
 
 def _origin(error: BaseException) -> BaseException:

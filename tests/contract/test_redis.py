@@ -179,6 +179,22 @@ async def test_where_nothing_answers_is_said(url: str, reason: str) -> None:
         await RedisTransport(url).connect()
 
 
+async def test_what_is_no_redis_server_is_quoted_in_one_short_safe_line() -> None:
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"\x1b[31m' + b"x" * 2000 + b'"}\r\n')
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectionError, match="INFO") as refused:
+            await RedisTransport(f"redis://127.0.0.1:{port}").connect()
+
+    assert str(refused.value).isprintable()
+    (quote,) = re.findall(r"\((.*)\)", str(refused.value))
+    assert len(quote) <= 80
+
+
 async def test_nobody_sees_the_password(guarded: RedisServer) -> None:
     transport = RedisTransport(login(guarded, ":correct%20horse"))
     await transport.connect()
