@@ -234,6 +234,11 @@ def send(
     if "*" in meant:
         model = ask(look)
         matched = sorted(agent for agent in model.agents if matches(meant, agent))
+        if not matched:
+            raise NobodyThere(
+                f"the address {to!r} means nobody out of {len(model.agents):,}: "
+                "see swarmtui agents"
+            )
         words.agree("Tell", matched, "agent", yes=yes)
     sent = ask(lambda swarm: swarm.send(to, text, body=said, key=key))
     if form == "table":

@@ -361,6 +361,7 @@ REFUSALS = [
     (["retry", "5@nobody"], 3, "nobody"),
     (["retry", "5"], 2, "id cannot be '5'"),
     (["send", "zzzz", "hello"], 3, "no agent 'zzzz' is known"),
+    (["send", "nothing.*", "hello", "--yes"], 4, "means nobody out of"),
     (["send", "api-1@other", "hello"], 3, "in swarm 'other' and this is 'swarm'"),
     (["send", "api-1"], 2, "says nothing"),
     (["deliveries"], 2, "--dead"),
