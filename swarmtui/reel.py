@@ -16,6 +16,9 @@ from agentkit.mirror import heard
 from agentkit.recording import Frame, Recording
 from swarmtui.telling import is_call
 
+LETTER = "letter."
+"""How the subjects of the events about letters begin."""
+
 
 class Shot(NamedTuple):
     """A complete snapshot: the frames it begins and ends with."""
@@ -50,6 +53,8 @@ class Reel:
         self._cursors = array("Q")
         self._about: defaultdict[str, list[int]] = defaultdict(list)
         """The frames with events about an agent, a task, a broadcast, …"""
+        self._letters: list[int] = []
+        """The frames with events about letters."""
         self.recording = Recording.open(path, self._look)
         if self._away is not None:
             self.gaps.append((self._away, self.length))
@@ -111,6 +116,13 @@ class Reel:
                 if name in _names(event):
                     yield heard(event)
 
+    def heard_of_letters(self, end: int) -> Iterator[Heard]:
+        """Yield what was heard of letters before a frame, oldest first."""
+        for number in self._letters[: bisect_left(self._letters, end)]:
+            for event in self.recording.frame(number)["events"]:
+                if event["subject"].startswith(LETTER):
+                    yield heard(event)
+
     def close(self) -> None:
         """Close the file."""
         self.recording.close()
@@ -142,8 +154,10 @@ class Reel:
         self.events += 1
         if is_call(event["subject"]):
             self.calls.append(second)
-        for name in _names(event):
-            frames = self._about[name]
+        noted = [self._about[name] for name in _names(event)]
+        if event["subject"].startswith(LETTER):
+            noted.append(self._letters)
+        for frames in noted:
             if not frames or frames[-1] != number:
                 frames.append(number)
 

@@ -21,6 +21,7 @@ from agentkit.transports.metrics import Metrics
 from swarmtui.mailboxes import Mailboxes
 from swarmtui.model import BEATS, TRAFFIC
 from swarmtui.playhead import Playhead
+from swarmtui.post import letters_of
 from swarmtui.reel import Reel
 
 TICK = 0.05
@@ -312,9 +313,18 @@ class Replay(Follower):
     async def letters(
         self, *, dead: bool = True, before: int = 0, limit: int = 100
     ) -> list[Letter]:
-        """Return nothing: what a hub keeps of letters is not recorded."""
-        del dead, before, limit
-        return []
+        """Return the letters as they were, those that changed last first.
+
+        Those that were given up before the recording began are not among them.
+        """
+        rows = letters_of(self.reel.heard_of_letters(self._next))
+        found = (
+            row
+            for row in rows
+            if (row.state == "dead" or not dead)
+            and (not before or row.version < before)
+        )
+        return list(islice(found, limit))
 
     async def ping(self) -> float:
         """Return no time at all: it is here."""

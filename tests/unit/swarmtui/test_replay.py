@@ -343,3 +343,56 @@ def test_a_frame_that_makes_no_sense_is_passed_over(tmp_path: Path) -> None:
     assert player.damaged
     assert player.agents
     player.reel.close()
+
+
+def told(second: float, cursor: int, subject: str, **data: Any) -> dict[str, Any]:
+    """Return the turn of one event about a letter."""
+    said = {"at": at(second), "by": "archive", **data}
+    event = {"cursor": cursor, "subject": subject, "data": said}
+    return {"type": "turn", "cursor": cursor, "events": [event], "counts": {}}
+
+
+def given_up(second: float, cursor: int, letter: str) -> dict[str, Any]:
+    """Return the turn in which a subscription gave a message up."""
+    why = {"subscription": "logs", "pattern": "build.**", "transport": "archive"}
+    why |= {"link": "bus", "reason": "ValueError: too short"}
+    message = {"name": "build.web.passed", "data": {}}
+    return told(
+        second,
+        cursor,
+        "letter.dead",
+        letter=letter,
+        message=message,
+        attempts=3,
+        **why,
+    )
+
+
+async def test_letters_are_those_of_the_second(tmp_path: Path) -> None:
+    story = Story(Random(1))
+    story.welcome(0.0)
+    story.snapshot(0.0)
+    story.add(5, told(5, 1, "letter.discarded", letter="of before"))
+    story.add(10, given_up(10, 2, "l1"))
+    story.add(20, given_up(20, 3, "l2"))
+    story.add(30, told(30, 4, "letter.requeued", letter="l1"))
+    story.add(40, told(40, 5, "letter.discarded", letter="l2"))
+    story.add(50, given_up(50, 6, "l1"))
+    player = Replay(Reel(save(tmp_path / "a.rec", story.film)))
+    seen: dict[int, list[str]] = {}
+
+    for second in (50, 45, 35, 25, 15, 6):
+        player.seek(second)
+        seen[second] = [row.id for row in await player.letters()]
+    player.seek(45)
+    settled = await player.letters(dead=False)
+
+    assert seen == {50: ["l1"], 45: [], 35: ["l2"], 25: ["l2", "l1"], 15: ["l1"], 6: []}
+    assert [(row.id, row.state) for row in settled] == [
+        ("l2", "discarded"),
+        ("l1", "requeued"),
+    ]
+    assert settled[0].settled == STARTED + timedelta(seconds=40)
+    assert await player.letters(dead=False, before=5) == settled[1:]
+    assert await player.letters(dead=False, limit=1) == settled[:1]
+    player.reel.close()
