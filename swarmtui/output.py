@@ -99,10 +99,15 @@ def as_json(**fields: Any) -> None:
 
 def as_jsonl(record: Any) -> None:
     """Write one record as one line of JSON, at once."""
+    click.echo(one_line(record))
+    sys.stdout.flush()
+
+
+def one_line(record: Any) -> str:
+    """Return one record as one line of JSON, with its schema_version."""
     fields = record if isinstance(record, dict) else encode(record)
     whole = {"schema_version": SCHEMA_VERSION, **fields}
-    click.echo(json.dumps(whole, default=encode, separators=(",", ":")))
-    sys.stdout.flush()
+    return json.dumps(whole, default=encode, separators=(",", ":"))
 
 
 def rows(

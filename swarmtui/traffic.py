@@ -11,9 +11,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
-from agentkit.codec import dumps, encode
+from agentkit.codec import encode
 from agentkit.coordinator import Heard
 from agentkit.traffic import Tapped
+from swarmtui.output import one_line
 from swarmtui.routes import Way, route
 from swarmtui.text import safe
 
@@ -91,8 +92,8 @@ class Message:
 
     @cached_property
     def line(self) -> str:
-        """The frame as one line of JSON."""
-        return dumps(self.frame)
+        """The frame as one line of JSON, as ``swarmtui tap --jsonl`` prints it."""
+        return one_line(self.frame)
 
     def pretty(self) -> str:
         """Return the frame as JSON over many lines.

@@ -96,10 +96,15 @@ class WirePane(Vertical):
 
     @property
     def chosen_letters(self) -> list[Letter]:
-        """The marked letters, else the one under the cursor; none in other groups."""
+        """The marked letters, else the one under the cursor; none in other groups.
+
+        Those that changed least lately come first, so that each subscription gets
+        its messages in the order in which they were given up.
+        """
         if self.group != "letters":
             return []
-        return [self.letters[id_] for id_ in self.table.targets if id_ in self.letters]
+        chosen = set(self.table.targets)
+        return [row for id_, row in reversed(self.letters.items()) if id_ in chosen]
 
     def open_group(self, group: Group) -> None:
         """Show another table, and give it the keys."""

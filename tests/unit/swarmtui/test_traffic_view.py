@@ -1,6 +1,7 @@
 """The mode Traffic by its keys, over a swarm that stands still."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from swarmtui.screens.traffic import TrafficScreen
 from swarmtui.widgets.filter_bar import FilterBar, _Status
 from swarmtui.widgets.line_table import LineTable
 from swarmtui.widgets.tabs import Tabs
-from tests.unit.swarmtui.conftest import StillSwarm, lively
+from tests.unit.swarmtui.conftest import NOW, StillSwarm, lively
 from tests.unit.swarmtui.test_app import press, shown, until
 from tests.unit.swarmtui.wire import heard, letter, link, links, tapped, wired
 
@@ -219,6 +220,7 @@ async def test_what_the_filter_shows_is_exported(
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
     assert [line["subject"] for line in lines] == ["a.b", "a.e"]
+    assert [line["schema_version"] for line in lines] == [1, 1]
 
 
 async def test_only_shows_whom_a_message_is_from() -> None:
@@ -336,6 +338,22 @@ async def test_a_letter_is_requeued_at_once_and_leaves_the_list() -> None:
         await until(lambda: len(view.pane.letters) == 2, pilot)
 
         assert tabs(view).endswith("Letters 2")
+
+
+async def test_marked_letters_are_requeued_oldest_first() -> None:
+    swarm = wired()
+    newest_first = [
+        letter(f"l{n}", at=NOW - timedelta(minutes=n), version=9 - n) for n in range(4)
+    ]
+    swarm.bus_letters = newest_first
+    async with shown(swarm) as (app, pilot):
+        view = await opened(app, pilot)
+        await until(lambda: len(view.pane.letters) == 4, pilot)
+        await press(pilot, "left asterisk r enter y")
+        await until(lambda: not swarm.bus_letters, pilot)
+
+    given = [given[1] for given in swarm.given if given[0] == "unbury"]
+    assert given == ["l3", "l2", "l1", "l0"]
 
 
 async def test_letters_are_discarded_together_and_only_when_that_is_meant() -> None:
