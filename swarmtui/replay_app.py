@@ -13,8 +13,10 @@ from swarmtui.actions import Action, Need, bindings, by_id, in_scope
 from swarmtui.app import SwarmApp
 from swarmtui.preferences import Preferences
 from swarmtui.replay import Replay
+from swarmtui.widgets.keys_bar import KeysBar
 from swarmtui.widgets.scrubber import Place, Scrubber
 
+PAUSE = replace(by_id("view.pause"), show=True)
 NO_ORDERS = "this is a recording: nobody hears orders in it"
 
 
@@ -27,7 +29,7 @@ class ReplayApp(SwarmApp):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        replace(by_id("view.pause"), show=True).binding,
+        PAUSE.binding,
         *bindings("replay"),
     ]
     live_word = "recorded"
@@ -73,6 +75,8 @@ class ReplayApp(SwarmApp):
         super()._tick()
         if self.is_running and self.view is not None and self.view.ready:
             self.view.query_one(Scrubber).show(self._place())
+            word = PAUSE.label if self.replay.playing else "Play"
+            self.view.query_one(KeysBar).call_it(PAUSE.call, word)
 
     def _place(self) -> Place:
         replay = self.replay

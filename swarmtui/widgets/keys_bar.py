@@ -24,6 +24,7 @@ class KeysBar(LineWidget):
     def __init__(self, last: str = "", *, id: str | None = None) -> None:  # noqa: A002  # Textual's word
         super().__init__(id=id)
         self._last = last
+        self._words: dict[str, str] = {}
 
     def on_mount(self) -> None:
         """Follow what can be done."""
@@ -31,6 +32,12 @@ class KeysBar(LineWidget):
 
     def _updated(self, _screen: Screen[object]) -> None:
         self.refresh()
+
+    def call_it(self, action: str, word: str) -> None:
+        """Call an action, as the binding names it, something else than its binding."""
+        if self._words.get(action) != word:
+            self._words[action] = word
+            self.refresh()
 
     def pressed(self, zone: str) -> None:
         """Press the key that was clicked."""
@@ -71,8 +78,9 @@ class KeysBar(LineWidget):
         binding = active.binding
         key = self.app.get_key_display(binding)
         zone = binding.key if active.enabled else ""
+        word = self._words.get(binding.action, binding.description)
         return (
             Span(key, "primary bold" if active.enabled else "faint", zone),
-            Span(f" {binding.description}", "dim" if active.enabled else "faint", zone),
+            Span(f" {word}", "dim" if active.enabled else "faint", zone),
             Span("  "),
         )

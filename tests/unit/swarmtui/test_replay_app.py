@@ -91,6 +91,14 @@ async def test_it_plays_and_pauses() -> None:
         assert drawn(app, Scrubber).startswith("‖ 00:10")
 
 
+async def test_the_key_says_what_it_does_now() -> None:
+    async with playing(10) as (app, pilot):
+        assert "p Play" in drawn(app, KeysBar)
+
+        await press(app, pilot, "p")
+        assert "p Pause" in drawn(app, KeysBar)
+
+
 async def test_the_speed_is_shown() -> None:
     async with playing(10, "right_square_bracket right_square_bracket") as (app, _):
         assert f"{TIMES}4" in drawn(app, Scrubber)
