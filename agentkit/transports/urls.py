@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from agentkit.errors import Invalid
 from agentkit.readers import Read, switch, text
+from agentkit.transports.errors import TransportError
 from agentkit.transports.protocol import Transport
 
 
@@ -20,6 +22,8 @@ class _Kind:
     options: Mapping[str, str] = field(default_factory=dict)
     """The argument of the class for each option."""
     has_url: bool = True
+    needs: str = ""
+    """The package that it imports, which is also the name of the extra."""
 
 
 _READ: Final[Mapping[str, Read]] = {"persistent": switch}
@@ -31,9 +35,14 @@ _SHARED: Final = {"name": "name", "persistent": "persistent", **_FILES}
 _LOCAL: Final = _Kind("local", "LocalTransport", {"name": "name"}, has_url=False)
 _HUB: Final = _Kind("hub", "HubTransport", {"name": "name"})
 _REDIS: Final = _Kind(
-    "redis", "RedisTransport", {"prefix": "channel_prefix", **_SHARED}
+    "redis",
+    "RedisTransport",
+    {"prefix": "channel_prefix", **_SHARED},
+    needs="redis",
 )
-_NATS: Final = _Kind("nats", "NatsTransport", {"prefix": "prefix", **_SHARED})
+_NATS: Final = _Kind(
+    "nats", "NatsTransport", {"prefix": "prefix", **_SHARED}, needs="nats"
+)
 
 _KINDS: Final[Mapping[str, _Kind]] = {
     "local": _LOCAL,
@@ -76,6 +85,7 @@ def open_transport(url: str) -> Transport:
             f"one of {', '.join(_KINDS)}"
         )
     options = _options(kind, parts.scheme, parts.query)
+    _require(kind, parts.scheme)
     address = (_without_query(parts),) if kind.has_url else ()
     transport: Transport = load(kind.name)(*address, **options)
     return transport
@@ -90,6 +100,19 @@ def _split(url: str) -> SplitResult:
             "the url of a transport has a host in brackets that is no address: write "
             "it as in redis://[::1]:6379"
         ) from None
+
+
+def _require(kind: _Kind, scheme: str) -> None:
+    """Go on only with what is installed.
+
+    Raises:
+        TransportError: the package is not.
+    """
+    if kind.needs and find_spec(kind.needs) is None:
+        raise TransportError(
+            f"a transport of {scheme}: needs the package {kind.needs}, which is not "
+            f"installed: install swarmtui[{kind.needs}]"
+        )
 
 
 def _without_query(parts: SplitResult) -> str:
