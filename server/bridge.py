@@ -15,7 +15,7 @@ broker under an agent's subjects is that agent: the broker sees to that.
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -53,6 +53,9 @@ WAITING: Final = Limits(messages=10_000, bytes=64 << 20)
 For what is only looked at too: it takes no time, and must not seem to be lost.
 """
 
+ECHOES: Final = 4096
+"""Events of ours that may be on their way back to us, to be known as ours."""
+
 UNTIL_TAKEN: Final = Retry(attempts=2**31, first=0.2, most=5.0)
 """Only while the hub cannot write is anything not taken in at once."""
 
@@ -86,6 +89,10 @@ class Bridge:
         )
         self._looking = ""
         """The subscription to everything, while somebody taps."""
+        self._sent: OrderedDict[str, str] = OrderedDict()
+        """The subject of each event that we published of late, by its id."""
+        self._echoes = 0
+        self._echoed_bytes = 0
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
         self._chores: set[asyncio.Task[None]] = set()
@@ -120,8 +127,14 @@ class Bridge:
         self._office.dead_letters.outlets.pop(self.name, None)
 
     def metrics(self) -> Metrics:
-        """Return the link in figures."""
-        figures = replace(self._transport.metrics(), name=self.name)
+        """Return the link in figures; what of ours came back to us is not received."""
+        figures = self._transport.metrics()
+        figures = replace(
+            figures,
+            name=self.name,
+            received=figures.received - self._echoes,
+            bytes_in=figures.bytes_in - self._echoed_bytes,
+        )
         if self._tasks and figures.state == "closed":
             return replace(figures, state="reconnecting")
         return figures
@@ -183,14 +196,24 @@ class Bridge:
         Raises:
             TransportError: the broker did not take it.
         """
-        event = Event(f"mailbox.{as_segment(agent)}", data, source="hub")
+        await self._publish(Event(f"mailbox.{as_segment(agent)}", data, source="hub"))
+
+    async def _publish(self, event: Event) -> None:
+        """Publish an event and remember it: its echo may be here before the reply is.
+
+        Raises:
+            TransportError: the broker did not take it.
+        """
+        self._sent[event.id] = event.name
+        if len(self._sent) > ECHOES:
+            self._sent.popitem(last=False)
         await self._transport.publish(event)
 
     def _say_here(self) -> None:
         """Have agents say how they are, if nobody kept it for us."""
         if self.metrics().state == "connected" and not self._transport.persistent:
             swarm = {"swarm": self._office.hub.rules.swarm}
-            self._run(self._transport.publish(Event(HERE, swarm, source="hub")))
+            self._run(self._publish(Event(HERE, swarm, source="hub")))
 
     def _refuse(self, event: Event, refusal: AgentkitError) -> None:
         """Tell an agent what was not taken of what it published."""
@@ -204,7 +227,7 @@ class Bridge:
             "detail": str(refusal),
         }
         refused = Event(f"refused.{agent}", data, source="hub")
-        self._run(self._transport.publish(refused))
+        self._run(self._publish(refused))
 
     # --- what others tell -------------------------------------------------------------
 
@@ -221,7 +244,11 @@ class Bridge:
         self._run(self._transport.tell(read_event(event)))
 
     def _look_on(self, direction: Direction, event: Event, size: int) -> None:
-        """Show what goes by to whoever taps."""
+        """Show what goes by to whoever taps, and what we published once only."""
+        if direction == "in" and self._is_echo(event):
+            self._echoes += 1
+            self._echoed_bytes += size
+            return
         if not self._office.taps:
             return
         top, _, rest = event.name.partition(".")
@@ -237,6 +264,13 @@ class Bridge:
             data=_shown(event.data),
         )
         self._office.taps.see(tapped)
+
+    def _is_echo(self, event: Event) -> bool:
+        """Say whether we published an event, and it was not back yet."""
+        if self._sent.get(event.id) != event.name:
+            return False
+        del self._sent[event.id]
+        return True
 
     def _run(self, chore: Coroutine[Any, Any, None]) -> None:
         if len(self._chores) >= CHORES:

@@ -414,6 +414,49 @@ async def test_a_tap_sees_what_goes_by_at_the_broker(
     assert said["data"] == {"text": "hello"}
 
 
+@pytest.mark.parametrize("kind", ["redis", "nats"], indirect=True)
+async def test_what_the_hub_publishes_is_seen_and_counted_once(
+    hub: RunningHub, dial: Callable[[], Courier], kind: str, name: str
+) -> None:
+    async def received() -> int:
+        async with hub.watch() as line:
+            links = (await line.request("links", follow=False))["result"]
+        return next(int(link["received"]) for link in links if link["name"] == kind)
+
+    seen: list[dict[str, Any]] = []
+    async with hub.watch() as line, outsider(dial, name) as (transport, _, refused):
+        await line.request("tap", pattern="**")
+
+        async def look() -> None:
+            while True:
+                seen.extend((await line.hear("traffic"))["messages"])
+
+        def subjects(direction: str, top: str) -> list[str]:
+            return [
+                message["subject"]
+                for message in seen
+                if message["direction"] == direction
+                and message["subject"].startswith(f"{top}.{name}")
+            ]
+
+        looking = asyncio.create_task(look())
+        while not subjects("in", "chat"):
+            await transport.publish(Event(f"chat.{name}.said"))
+            await asyncio.sleep(0.1)
+        before = await received()
+        await transport.publish(Event(f"agent.{name}.done", {}))
+        await refused.count(1)
+        await eventually(lambda: bool(subjects("out", "refused")))
+        await transport.publish(Event(f"last.{name}.said"))
+        await eventually(lambda: bool(subjects("in", "last")))
+        counted = await received() - before
+        looking.cancel()
+
+    assert subjects("out", "refused") == [f"refused.{name}"]
+    assert subjects("in", "refused") == []
+    assert counted == 2
+
+
 async def test_a_dead_letter_at_the_broker_is_kept_by_the_hub_and_given_back(
     hub: RunningHub, dial: Callable[[], Courier], kind: str, name: str
 ) -> None:
@@ -579,6 +622,32 @@ def test_a_bridge_that_leads_nowhere_is_refused(
 
     assert ended.returncode != 0
     assert reason in ended.stderr
+    assert "hush" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("package", ["redis", "nats"])
+def test_a_bridge_whose_package_is_not_installed_is_refused_at_the_start(
+    tmp_path: Path, package: str
+) -> None:
+    program = (
+        f"import runpy, sys; sys.modules[{package!r}] = None; "
+        "runpy.run_module('server', run_name='__main__', alter_sys=True)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "--port", "0"],
+        env={
+            "SWARMTUI_HOME": str(tmp_path),
+            "SWARMTUI_BRIDGE": f"{package}://:hush@127.0.0.1:1",
+        },
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+    assert ended.returncode != 0
+    assert f"install swarmtui[{package}]" in ended.stderr
     assert "hush" not in ended.stderr
     assert "Traceback" not in ended.stderr
 
