@@ -170,7 +170,8 @@ class SwarmApp(App[None], inherit_bindings=False):
         if not delta.reset:
             self._gate.add(calls(delta.events))
         for screen in self.screen_stack:
-            if isinstance(screen, SwarmScreen | Sheet):
+            # One that is just being put together reads the model when it is done.
+            if isinstance(screen, SwarmScreen | Sheet) and screen.is_mounted:
                 screen.tick(delta)
         if self.given() != self._given:
             self._given = self.given()

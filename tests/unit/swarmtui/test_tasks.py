@@ -1,5 +1,6 @@
 """The work queue by its keys, over a swarm that stands still."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -320,3 +321,16 @@ async def test_what_agents_say_of_their_work_is_drawn_as_text() -> None:
 
             assert "\x1b" not in picture
             assert "\x07" not in picture
+
+
+async def test_what_changes_while_a_sheet_is_put_together_stops_nothing() -> None:
+    swarm = some(0)
+    async with shown(swarm) as (app, pilot):
+        app.push_screen(EnqueueSheet())
+        swarm.change(agent("a2"))
+        while "a2" not in app.model.agents:
+            app._tick()
+            await asyncio.sleep(0)
+
+        await until(lambda: app.screen.is_mounted, pilot)
+        assert isinstance(app.screen, EnqueueSheet)
