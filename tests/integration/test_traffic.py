@@ -55,7 +55,7 @@ async def tap(
     return await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "swarmtui", "tap", *args),
-        env={**os.environ, "SWARMTUI_HOME": str(hub.home)},
+        env={**os.environ, "TERM": "xterm-256color", "SWARMTUI_HOME": str(hub.home)},
         stdin=subprocess.DEVNULL,
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
     )
