@@ -42,6 +42,7 @@ from agentkit.messages import Message, MessageHandler, key_of, message_frame
 from agentkit.outbox import FileOutbox
 from agentkit.questions import Questions
 from agentkit.remote import Calls, Method, Methods, Remote, methods_of
+from agentkit.reports import Reporter
 from agentkit.rows import Guarantee, Report, Severity
 from agentkit.settings import Endpoint, KitSettings, Storage, endpoint, load, storage
 from agentkit.shelf import FileShelf
@@ -55,7 +56,7 @@ GOODBYE = 2.0
 """Seconds that leaving waits for the hub to store what was said."""
 
 
-class Agent:
+class Agent(Reporter):
     """One agent. Use it as an async context manager.
 
     Entering tries the hub once; when none is there it goes on trying behind.
@@ -201,26 +202,6 @@ class Agent:
         return self._talk.endpoints
 
     # --- reports ---
-
-    async def idle(self, **details: Any) -> None:
-        """Say that it waits for work; for `details` see `report`."""
-        await self.report("idle", **details)
-
-    async def busy(self, task: str, **details: Any) -> None:
-        """Say that it works on a task; for `details` see `report`."""
-        await self.report("busy", task=task, **details)
-
-    async def completed(self, task: str, **details: Any) -> None:
-        """Say that a task is done and it is idle again; for `details` see `report`."""
-        await self.report("completed", task=task, **details)
-
-    async def blocked(self, reason: str, **details: Any) -> None:
-        """Say that it cannot go on; for `details` see `report`."""
-        await self.report("blocked", message=reason, **details)
-
-    async def help(self, question: str, **details: Any) -> None:
-        """Ask for help without waiting; the answer comes to `on_answer`."""
-        await self.report("help", message=question, **details)
 
     async def report(
         self,

@@ -11,6 +11,7 @@ from typing import Any, Final, Self, TypeAlias, get_args
 from agentkit.backoff import delays
 from agentkit.codec import decode
 from agentkit.desks import Desk, Handler
+from agentkit.reports import Reporter
 from agentkit.rows import DeliveryKind, Report
 from agentkit.shelf import Key, Mail
 from agentkit.subjects import as_segment
@@ -38,7 +39,7 @@ _Receipt: TypeAlias = tuple[str, dict[str, Any]]
 log = logging.getLogger(__name__)
 
 
-class BrokerAgent:
+class BrokerAgent(Reporter):
     """Reports over a broker that the hub is bridged to, and gets its mail there.
 
         async with BrokerAgent(open_transport("nats://localhost"), "a1") as agent:
@@ -121,26 +122,6 @@ class BrokerAgent:
             await self._transport.unsubscribe(subscription)
 
     # --- what it says -----------------------------------------------------------------
-
-    async def idle(self, **details: Any) -> None:
-        """Say that it waits for work; for `details` see `report`."""
-        await self.report("idle", **details)
-
-    async def busy(self, task: str, **details: Any) -> None:
-        """Say that it works on a task; for `details` see `report`."""
-        await self.report("busy", task=task, **details)
-
-    async def completed(self, task: str, **details: Any) -> None:
-        """Say that a task is done and it is idle again; for `details` see `report`."""
-        await self.report("completed", task=task, **details)
-
-    async def blocked(self, reason: str, **details: Any) -> None:
-        """Say that it cannot go on; for `details` see `report`."""
-        await self.report("blocked", message=reason, **details)
-
-    async def help(self, question: str, **details: Any) -> None:
-        """Ask for help; for `details` see `report`."""
-        await self.report("help", message=question, **details)
 
     async def report(
         self,
