@@ -376,6 +376,75 @@ class Discard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """Run a machine of a plan; what it leads to is told by events, not by an answer."""
+
+    id: str
+    plan: Mapping[str, Any]
+    """The document, as `agentkit.plans` reads it from its files."""
+    input: Mapping[str, Any] = field(default_factory=dict)
+    machine: str = ""
+    """Which machine; empty is the plan's main one."""
+    by: str = ""
+    resumed_from: str = ""
+    """The address of a checkpoint; then `stage` and `context` are what it holds."""
+    stage: str = ""
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRun:
+    """Call a run off, with everything below it."""
+
+    id: str
+    reason: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeRun:
+    """Let a run that failed or was called off go on with what it had not done.
+
+    It changes nothing for one that is running or done.
+    """
+
+    id: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRun:
+    """Do the failed items of a run again: of the last stage that had any."""
+
+    id: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteResult:
+    """Write something under ``swarm://RUN/NAME``, over what was there."""
+
+    run: str
+    name: str
+    value: Any = None
+    """JSON; None when it is in a file."""
+    type: str = "application/json"
+    file: str = ""
+    """The SHA-256 of a file that is on disk already, in hexadecimal."""
+    size: int = 0
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteResult:
+    """Take away what is under ``swarm://RUN/NAME``; nothing there changes nothing."""
+
+    run: str
+    name: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Let time pass: whatever is due becomes an event."""
 
@@ -411,5 +480,11 @@ CoordinatorCommand: TypeAlias = (
     | RevokeToken
     | Unbury
     | Discard
+    | Launch
+    | CancelRun
+    | ResumeRun
+    | RetryRun
+    | WriteResult
+    | DeleteResult
 )
 Command: TypeAlias = AgentCommand | CoordinatorCommand | Bury | Sent | Tick | Start

@@ -32,6 +32,24 @@ from agentkit.protocol.mail import (
     LetterRequeued,
     MessageSent,
 )
+from agentkit.protocol.runs import (
+    ItemCancelled,
+    ItemDone,
+    ItemFailed,
+    ItemRetrying,
+    ItemStarted,
+    PlanKept,
+    ResultDeleted,
+    ResultWritten,
+    RunCancelled,
+    RunEntered,
+    RunFailed,
+    RunFinished,
+    RunLaunched,
+    RunMoved,
+    RunResumed,
+    RunRetried,
+)
 from agentkit.protocol.work import (
     TaskAssigned,
     TaskCancelled,
@@ -88,6 +106,22 @@ Event: TypeAlias = (
     | LetterDead
     | LetterRequeued
     | LetterDiscarded
+    | PlanKept
+    | RunLaunched
+    | RunEntered
+    | ItemStarted
+    | ItemRetrying
+    | ItemDone
+    | ItemFailed
+    | ItemCancelled
+    | RunMoved
+    | RunFinished
+    | RunFailed
+    | RunCancelled
+    | RunResumed
+    | RunRetried
+    | ResultWritten
+    | ResultDeleted
 )
 
 

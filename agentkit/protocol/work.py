@@ -37,6 +37,9 @@ class TaskEnqueued:
     not_before: datetime | None
     max_attempts: int
     by: str
+    run: str = ""
+    """The run that it is an item of."""
+    item: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

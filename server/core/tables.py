@@ -7,11 +7,16 @@ from agentkit.protocol import Logged
 from agentkit.rows import (
     Agent,
     Broadcast,
+    Checkpoint,
     Delivery,
     HelpRequest,
+    Item,
     Letter,
+    Plan,
     Receipt,
+    Result,
     Row,
+    Run,
     Spool,
     Task,
     Token,
@@ -31,6 +36,11 @@ class Tables:
     receipts: dict[str, Receipt] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
     letters: dict[str, Letter] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+    items: dict[tuple[str, int, int], Item] = field(default_factory=dict)
+    checkpoints: dict[tuple[str, int], Checkpoint] = field(default_factory=dict)
+    results: dict[tuple[str, str], Result] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[tuple[str, dict[object, Row]]]:
         """Yield the name and the rows of each table."""

@@ -161,6 +161,8 @@ def evolve_enqueued(swarm: Swarm, event: TaskEnqueued) -> None:
             place=swarm.cursor,
             not_before=event.not_before,
             max_attempts=event.max_attempts,
+            run=event.run,
+            item=event.item,
             changed=event.at,
             version=swarm.cursor,
         )

@@ -49,6 +49,12 @@ async def press(app: ReplayApp, pilot: Pilot[None], keys: str) -> None:
         await pilot.pause()
 
 
+async def said(app: ReplayApp, pilot: Pilot[None], text: str) -> None:
+    """Wait until the ticker says it: a key goes up to the app in steps."""
+    while text not in drawn(app, Ticker):
+        await pilot.pause(0.01)
+
+
 def drawn(app: ReplayApp, widget: type[TopBar | KeysBar | Ticker | Scrubber]) -> str:
     """Return what stands on a line of the view."""
     assert app.view is not None
@@ -112,8 +118,8 @@ async def test_calls_are_gone_to() -> None:
 
 
 async def test_that_nobody_calls_any_more_is_said() -> None:
-    async with playing(44.9, "n") as (app, _):
-        assert "nobody calls for a person after this" in drawn(app, Ticker)
+    async with playing(44.9, "n") as (app, pilot):
+        await said(app, pilot, "nobody calls for a person after this")
 
 
 async def test_a_click_on_the_way_goes_there() -> None:
@@ -125,8 +131,8 @@ async def test_a_click_on_the_way_goes_there() -> None:
 
 
 async def test_an_order_is_refused_calmly() -> None:
-    async with playing(10, "a") as (app, _):
-        assert NO_ORDERS in drawn(app, Ticker)
+    async with playing(10, "a") as (app, pilot):
+        await said(app, pilot, NO_ORDERS)
         assert app.screen is app.view
         assert "Assign" not in drawn(app, KeysBar)
 
@@ -137,7 +143,7 @@ async def test_the_key_of_an_order_may_be_another_one() -> None:
 
         await press(app, pilot, "f5")
 
-        assert NO_ORDERS in drawn(app, Ticker)
+        await said(app, pilot, NO_ORDERS)
 
 
 async def test_the_keys_of_the_scrubber_are_listed() -> None:
