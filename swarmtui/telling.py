@@ -1,6 +1,7 @@
 """Events in words: the same for the ticker, the history, the thread and *why*."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from agentkit.protocol import (
     AgentConnected,
@@ -22,11 +23,27 @@ from agentkit.protocol import (
     HelpSnoozed,
     HelpTaken,
     HelpWoken,
+    ItemCancelled,
+    ItemDone,
+    ItemFailed,
+    ItemRetrying,
+    ItemStarted,
     LetterDead,
     LetterDiscarded,
     LetterRequeued,
     MessageSent,
+    PlanKept,
     ReportRefused,
+    ResultDeleted,
+    ResultWritten,
+    RunCancelled,
+    RunEntered,
+    RunFailed,
+    RunFinished,
+    RunLaunched,
+    RunMoved,
+    RunResumed,
+    RunRetried,
     TaskAssigned,
     TaskCancelled,
     TaskDead,
@@ -51,7 +68,15 @@ STEPS = frozenset(
         "delivery.acked",
         "delivery.done",
         "hub.started",
+        "item.cancelled",
+        "item.done",
+        "item.started",
         "message.sent",
+        "plan.kept",
+        "result.deleted",
+        "result.written",
+        "run.entered",
+        "run.moved",
         "task.extended",
         "task.progressed",
         "task.ready",
@@ -242,7 +267,81 @@ def _written_off(event: Event) -> Told:
         case LetterDiscarded():
             return Told("", "discarded", f"letter {event.letter}{_by(event.by)}")
         case _:
+            return _ran(event)
+
+
+def _ran(event: Event) -> Told:
+    match event:
+        case RunLaunched() | RunEntered() | RunMoved() | RunResumed() | RunRetried():
+            return _under_way(event)
+        case RunFinished():
+            return Told("done", "run done", event.run)
+        case RunFailed():
+            return Told("help", "run failed", f"{event.run}: {why_failed(event.error)}")
+        case RunCancelled():
+            reason = f": {event.reason}" if event.reason else ""
+            return Told("lost", "called off", f"{event.run}{_by(event.by)}{reason}")
+        case _:
+            return _of_a_run(event)
+
+
+def _under_way(
+    event: RunLaunched | RunEntered | RunMoved | RunResumed | RunRetried,
+) -> Told:
+    match event:
+        case RunLaunched():
+            text = f"{event.run} {event.machine} at {event.stage}{_by(event.by)}"
+            return Told("busy", "launched", text)
+        case RunEntered():
+            items = f", {plural(event.total, 'item')}" if event.total else ""
+            return Told("busy", "stage", f"{event.run} {event.stage}{items}")
+        case RunMoved():
+            return Told("busy", "moves on", f"{event.run} to {event.stage}")
+        case RunResumed():
+            return Told("busy", "resumed", f"{event.run}{_by(event.by)}")
+        case RunRetried():
+            text = f"{event.run}, what failed at {event.stage}{_by(event.by)}"
+            return Told("busy", "again", text)
+
+
+def _of_a_run(event: Event) -> Told:
+    match event:
+        case (
+            ItemStarted() | ItemRetrying() | ItemDone() | ItemFailed() | ItemCancelled()
+        ):
+            return _item(event)
+        case PlanKept():
+            return Told("", "plan", f"{event.name}{_by(event.by)}")
+        case ResultWritten():
+            return Told("", "wrote", f"{event.run}/{event.name}{_by(event.by)}")
+        case ResultDeleted():
+            return Told("", "deleted", f"{event.run}/{event.name}{_by(event.by)}")
+        case _:
             return Told("", "started", "the hub")
+
+
+def _item(
+    event: ItemStarted | ItemRetrying | ItemDone | ItemFailed | ItemCancelled,
+) -> Told:
+    which = f"{event.run} #{event.index}"
+    match event:
+        case ItemStarted():
+            again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+            return Told("busy", "item", f"{which} {event.ref}{again}")
+        case ItemRetrying():
+            return Told("blocked", "item again", f"{which}: {why_failed(event.error)}")
+        case ItemDone():
+            return Told("done", "item done", which)
+        case ItemFailed():
+            return Told("help", "item dead", f"{which}: {why_failed(event.error)}")
+        case ItemCancelled():
+            reason = f": {event.reason}" if event.reason else ""
+            return Told("lost", "item off", f"{which}{reason}")
+
+
+def why_failed(error: Mapping[str, Any]) -> str:
+    """Return what a run or an item says of its failure, still to be made safe."""
+    return str(error.get("_error") or error.get("_error_type") or "it gave no reason")
 
 
 def _delivered(event: Event) -> Told:

@@ -6,7 +6,7 @@ import pytest
 
 from agentkit.codec import EVENTS, decode
 from agentkit.protocol import AgentReported, Event, HelpAsked, MessageSent
-from swarmtui.telling import is_news, is_of_note, tell, whom
+from swarmtui.telling import is_news, is_of_note, tell, whom, why_failed
 from swarmtui.text import GLYPHS
 from tests.unit.swarmtui.conftest import NOW
 
@@ -41,10 +41,25 @@ FIELDS: dict[str, Any] = {
     "left_out": 0,
     "progress": 0.4,
     "on": True,
+    "input": {},
+    "context": {},
+    "changes": {},
+    "document": {},
+    "error": {"_error": "it broke", "_error_type": "TaskFailed"},
+    "item": 0,
+    "index": 4,
+    "visit": 2,
+    "total": 7,
+    "depth": 1,
+    "checkpoint": 2,
+    "launched": [],
+    "due": None,
+    "size": 12,
 }
 
 OF_THEIR_OWN: dict[str, dict[str, Any]] = {
     "letter.dead": {"message": {"name": "job.made"}},
+    "item.started": {"kind": "agent"},
 }
 """Fields that mean something else in other events."""
 
@@ -121,8 +136,34 @@ def test_a_message_is_told_with_whom_it_is_for(
 
 
 @pytest.mark.parametrize(
+    ("subject", "told"),
+    [
+        ("run.launched", "word word at word by word"),
+        ("run.entered", "word word, 7 items"),
+        ("run.failed", "word: it broke"),
+        ("item.started", "word #4 word, attempt 2"),
+        ("item.failed", "word #4: it broke"),
+        ("result.written", "word/word by word"),
+    ],
+)
+def test_what_happens_to_a_run_is_told_with_its_id(subject: str, told: str) -> None:
+    assert tell(event_of(subject)).text == told
+
+
+@pytest.mark.parametrize("error", [{}, {"_error": ""}])
+def test_a_failure_without_a_reason_says_so(error: dict[str, Any]) -> None:
+    assert why_failed(error) == "it gave no reason"
+
+
+@pytest.mark.parametrize(
     ("subject", "news"),
-    [("agent.busy", True), ("help.asked", True), ("delivery.sent", False)],
+    [
+        ("agent.busy", True),
+        ("help.asked", True),
+        ("delivery.sent", False),
+        ("run.finished", True),
+        ("item.done", False),
+    ],
 )
 def test_steps_of_deliveries_are_no_news(subject: str, news: bool) -> None:
     assert is_news(subject) is news
