@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from agentkit.codec import EVENTS, decode
 from agentkit.protocol import Event
-from agentkit.rows import Agent, Broadcast, HelpRequest, Task
+from agentkit.rows import Agent, Broadcast, HelpRequest, Run, Task
 from agentkit.traffic import Tapped
 from agentkit.transports.metrics import Metrics
 
@@ -94,6 +94,8 @@ class Change:
     helps: tuple[HelpRequest, ...] = ()
     tasks: tuple[Task, ...] = ()
     broadcasts: tuple[Broadcast, ...] = ()
+    runs: tuple[Run, ...] = ()
+    """Those with none above them, without their output."""
     gone: tuple[str, ...] = ()
     """Tasks that the mirror does not keep any more; they are only counted."""
     traffic: tuple[Tapped, ...] = ()
@@ -108,7 +110,7 @@ class Change:
     @property
     def weight(self) -> int:
         """How many events, messages and rows it holds."""
-        rows = (self.agents, self.helps, self.tasks, self.broadcasts)
+        rows = (self.agents, self.helps, self.tasks, self.broadcasts, self.runs)
         return len(self.events) + len(self.traffic) + sum(map(len, rows))
 
 

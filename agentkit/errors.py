@@ -13,6 +13,7 @@
       ConnectionLost            it went away in the middle
     CallTimeout                 another agent has not answered in time
     CallFailed                  another agent answered that it could not do it
+    StillRunning                a run has not come to its end in time
     WrongKey, Forged            what lies sealed on disk cannot be read (see `sealing`)
     Locked                      nor what waits there for the hub (see `spool`)
 
@@ -108,6 +109,13 @@ class CallTimeout(AgentkitError, TimeoutError):
     """Another agent has not answered in time; it may have done what was asked."""
 
     code = "call_timeout"
+    exit_code = 4
+
+
+class StillRunning(AgentkitError, TimeoutError):
+    """A run has not come to its end in time; it goes on."""
+
+    code = "still_running"
     exit_code = 4
 
 

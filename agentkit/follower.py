@@ -14,12 +14,12 @@ from agentkit.changes import Change, Changes, Stats
 from agentkit.codec import decode
 from agentkit.link import Link
 from agentkit.mirror import Mirror
-from agentkit.orders import Orders
+from agentkit.run_orders import RunOrders
 from agentkit.traffic import Tapped
 from agentkit.transports.metrics import Metrics
 
 
-class Follower(Orders):
+class Follower(RunOrders):
     """Rows by id, kept up to date by `follow`, and what changes as it does."""
 
     def __init__(self) -> None:
@@ -28,6 +28,8 @@ class Follower(Orders):
         self.helps = self._mirror.helps
         self.tasks = self._mirror.tasks
         self.broadcasts = self._mirror.broadcasts
+        self.runs = self._mirror.runs
+        """Runs with none above them, without their output; `run` tells more of one."""
         self.task_counts = self._mirror.task_counts
         """The hub's tasks by state; `tasks` has those that tell most (`Mirror`)."""
         self.stats: Stats | None = None

@@ -10,13 +10,14 @@ from typing import Any
 
 from agentkit.changes import Change, Heard
 from agentkit.codec import decode
-from agentkit.rows import Agent, Broadcast, HelpRequest, Task, TaskState
+from agentkit.rows import Agent, Broadcast, HelpRequest, Run, Task, TaskState
 
 TABLES: dict[str, type[Any]] = {
     "agents": Agent,
     "helps": HelpRequest,
     "tasks": Task,
     "broadcasts": Broadcast,
+    "runs": Run,
 }
 """The tables that are mirrored, and their rows."""
 
@@ -51,6 +52,8 @@ class Mirror:
         self.helps: dict[str, HelpRequest] = {}
         self.tasks: dict[str, Task] = {}
         self.broadcasts: dict[str, Broadcast] = {}
+        self.runs: dict[str, Run] = {}
+        """Those with none above them, without their output."""
         self.task_counts: dict[str, int] = {}
         """The hub's tasks by state; a state without tasks is not there."""
         self._ready = 0
@@ -66,7 +69,7 @@ class Mirror:
     def copy(self, frame: Mapping[str, Any]) -> bool:
         """Take a part of a snapshot; say whether it was the last."""
         for table, kind in TABLES.items():
-            self._copies[table] += [decode(kind, row) for row in frame[table]]
+            self._copies[table] += [decode(kind, row) for row in frame.get(table, ())]
         if frame["more"]:
             return False
         for table, rows in self._copies.items():
@@ -142,6 +145,7 @@ class Mirror:
             helps=tuple(self.helps.values()),
             tasks=tuple(self.tasks.values()),
             broadcasts=tuple(self.broadcasts.values()),
+            runs=tuple(self.runs.values()),
         )
 
 
