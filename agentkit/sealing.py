@@ -56,6 +56,9 @@ _SALT: Final = 16
 _MARK: Final = 6
 """``#`` and so much of the base64 as is the key id alone."""
 
+OVERHEAD: Final = _ID + _NONCE + 16
+"""How many bytes sealed data is longer than what was sealed."""
+
 
 class WrongKey(AgentkitError):
     """The master key does not fit the file, or there is none; nothing was written."""
@@ -188,10 +191,7 @@ class Sealer:
         """Return `text` sealed for `place`, by its table and key: ``tasks:T1``."""
         if self._current is None:
             return text
-        nonce = os.urandom(_NONCE)
-        data = text.encode("utf-8", "surrogatepass")
-        sealed = self._current.cipher.encrypt(nonce, data, _bytes(place))
-        return "#" + b64encode(self._current.id + nonce + sealed).decode()
+        return "#" + b64encode(self.seal_bytes(_bytes(text), place)).decode()
 
     def unseal(self, text: str, place: str) -> str:
         """Return what was sealed for `place`; text that is not sealed as it is.
@@ -201,13 +201,42 @@ class Sealer:
         """
         if text[:1] != "#":
             return text
+        try:
+            raw = b64decode(text[1:], validate=True)
+            return _text(self.unseal_bytes(raw, place))
+        except ValueError:
+            raise Forged(_damaged(self._where, place)) from None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the keys of the file, in hexadecimal, the current one first."""
+        first = [self._current.id] if self._current else []
+        others = [key for key in self._keys if key not in first]
+        return tuple(key.hex() for key in first + others)
+
+    def seal_bytes(self, data: bytes, place: str) -> bytes:
+        """Return `data` sealed for `place`, `OVERHEAD` bytes longer.
+
+        Without a key it is returned as it is, and nothing tells it from sealed data.
+        """
+        if self._current is None:
+            return data
+        nonce = os.urandom(_NONCE)
+        sealed = self._current.cipher.encrypt(nonce, data, _bytes(place))
+        return self._current.id + nonce + sealed
+
+    def unseal_bytes(self, data: bytes, place: str) -> bytes:
+        """Return what `seal_bytes` sealed for `place` with a key.
+
+        Raises:
+            Forged: it was not sealed here, with a key of this file.
+        """
         from cryptography.exceptions import InvalidTag
 
         try:
-            raw = b64decode(text[1:], validate=True)
-            key = self._keys[raw[:_ID]]
-            nonce, data = raw[_ID : _ID + _NONCE], raw[_ID + _NONCE :]
-            return _text(key.cipher.decrypt(nonce, data, _bytes(place)))
+            key = self._keys[data[:_ID]]
+            nonce, sealed = data[_ID : _ID + _NONCE], data[_ID + _NONCE :]
+            return key.cipher.decrypt(nonce, sealed, _bytes(place))
         except (KeyError, ValueError, InvalidTag):
             raise Forged(_damaged(self._where, place)) from None
 
