@@ -6,14 +6,12 @@ its agent gave up. The filter is the agents' language over the fields of such ro
     state:leased need:python prio>2 tries>1 age>10m task:P0.* !a1 text
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
-from agentkit.filters import OPERATORS, UNITS, BadTerm, Term, parse
 from agentkit.rows import Delivery, DeliveryKind, Task, TaskState
+from swarmtui.row_filter import RowFilter
 from swarmtui.text import duration, safe
 
 Group: TypeAlias = Literal["ready", "leased", "done", "dead"]
@@ -132,23 +130,37 @@ Chosen: TypeAlias = Callable[[Letter, datetime], bool]
 
 HINT = "need:python prio>2 tries>1 age>10m agent:a1 text"
 
-_TEXTS: dict[str, Callable[[Letter], tuple[str, ...]]] = {
-    "task": lambda row: (_name(row),),
-    "id": lambda row: (row.id, _name(row)),
-    "agent": lambda row: (row.agent, getattr(row, "target", "")),
-    "need": lambda row: getattr(row, "needs", ()),
-    "cap": lambda row: getattr(row, "needs", ()),
-    "state": lambda row: (row.state, word(row)),
-    "reason": lambda row: (row.reason,),
-}
-_NUMBERS: dict[str, Callable[[Letter, datetime], Any]] = {
-    "prio": lambda row, _: getattr(row, "priority", 0),
-    "tries": lambda row, _: row.attempts,
-    "age": lambda row, now: now - since(row),
-}
-KEYS = (*_TEXTS, *_NUMBERS)
-WORDS = (*get_args(TaskState), "backoff", *get_args(DeliveryKind))
-"""What ``state:`` may be compared with."""
+
+def _words(row: Letter) -> str:
+    if isinstance(row, Delivery):
+        parts: tuple[str, ...] = (row.id, row.ref, row.kind)
+    else:
+        parts = (row.id, row.title, row.target, *row.needs)
+    return " ".join((*parts, row.agent, word(row), row.reason))
+
+
+def _name(row: Letter) -> str:
+    return row.ref if isinstance(row, Delivery) else row.id
+
+
+_FILTER: RowFilter[Letter] = RowFilter(
+    texts={
+        "task": lambda row: (_name(row),),
+        "id": lambda row: (row.id, _name(row)),
+        "agent": lambda row: (row.agent, getattr(row, "target", "")),
+        "need": lambda row: getattr(row, "needs", ()),
+        "cap": lambda row: getattr(row, "needs", ()),
+        "state": lambda row: (row.state, word(row)),
+        "reason": lambda row: (row.reason,),
+    },
+    numbers={
+        "prio": lambda row, _: getattr(row, "priority", 0),
+        "tries": lambda row, _: row.attempts,
+        "age": lambda row, now: now - since(row),
+    },
+    states=(*get_args(TaskState), "backoff", *get_args(DeliveryKind)),
+    words=_words,
+)
 
 
 def compile_work(text: str) -> Chosen | None:
@@ -157,82 +169,4 @@ def compile_work(text: str) -> Chosen | None:
     Raises:
         BadFilter: a term cannot be read; the error is a `BadTerm` and says which.
     """
-    tests = [_test(term) for term in parse(text)]
-    if not tests:
-        return None
-    return lambda row, now: all(test(row, now) for test in tests)
-
-
-def _test(term: Term) -> Chosen:
-    if not term.key:
-        test = _bare(term.value.replace('"', "").lower())
-    elif term.key in _TEXTS:
-        test = _text(term)
-    elif term.key in _NUMBERS:
-        test = _number(term)
-    else:
-        near = get_close_matches(term.key, KEYS, 1)
-        remedy = f"did you mean {near[0]}?" if near else f"use {', '.join(KEYS)}"
-        raise _bad(term, f"there is no key {term.key!r}; {remedy}")
-    return (lambda row, now: not test(row, now)) if term.negated else test
-
-
-def _bare(typed: str) -> Chosen:
-    return lambda row, _: typed in _words(row)
-
-
-def _words(row: Letter) -> str:
-    if isinstance(row, Delivery):
-        parts: tuple[str, ...] = (row.id, row.ref, row.kind)
-    else:
-        parts = (row.id, row.title, row.target, *row.needs)
-    return " ".join((*parts, row.agent, word(row), row.reason)).lower()
-
-
-def _text(term: Term) -> Chosen:
-    if term.operator != ":":
-        raise _bad(term, f"{term.key} takes a colon; write {term.key}:{term.value}")
-    globs = [one for one in term.value.replace('"', "").split(",") if one]
-    if not globs:
-        raise _bad(term, f"there is nothing after {term.key}:; write a word there")
-    if term.key == "state":
-        _check_states(term, globs)
-    look = _TEXTS[term.key]
-    return lambda row, _: any(
-        fnmatchcase(text, glob) for text in look(row) for glob in globs
-    )
-
-
-def _check_states(term: Term, globs: Sequence[str]) -> None:
-    for glob in globs:
-        if not any(fnmatchcase(name, glob) for name in WORDS):
-            near = get_close_matches(glob, WORDS, 1)
-            remedy = f"did you mean {near[0]}?" if near else f"use {', '.join(WORDS)}"
-            raise _bad(term, f"there is no state {glob!r}; {remedy}")
-
-
-def _number(term: Term) -> Chosen:
-    compare = OPERATORS.get(term.operator)
-    if compare is None:
-        raise _bad(term, f"{term.key} is compared; write {term.key}>{term.value}")
-    limit, look = _limit(term), _NUMBERS[term.key]
-    return lambda row, now: compare(look(row, now), limit)
-
-
-def _limit(term: Term) -> float | timedelta:
-    unit = UNITS.get(term.value[-1:]) if term.key == "age" else None
-    try:
-        number = float(term.value[:-1] if unit else term.value)
-        return number if term.key != "age" else timedelta(seconds=number * (unit or 1))
-    except (ValueError, OverflowError):
-        example = "age>10m" if term.key == "age" else f"{term.key}>1"
-        raise _bad(term, f"{term.value!r} is not a number; write {example}") from None
-
-
-def _bad(term: Term, reason: str) -> BadTerm:
-    where = f"the filter term {term.text!r} at character {term.start + 1}"
-    return BadTerm(f"{where} cannot be read: {reason}", term.start, term.end)
-
-
-def _name(row: Letter) -> str:
-    return row.ref if isinstance(row, Delivery) else row.id
+    return _FILTER.compile(text)
