@@ -1,0 +1,163 @@
+"""How expressions are written: the grammar of Jinja2, whose parser reads them.
+
+Only the parser is Jinja2's. What it found is turned into functions of our own in
+`evaluation`; nothing that Jinja2 generates is ever run.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+from jinja2 import TemplateSyntaxError, nodes
+from jinja2.lexer import Token, TokenStream
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from agentkit.plans.values import ExpressionError
+
+LONGEST: Final = 4096
+"""How many characters an expression may have."""
+
+DEEPEST: Final = 60
+"""How deep the parts of an expression may be nested."""
+
+TOKENS: Final = 1000
+"""How many words and signs an expression may have."""
+
+_NONE: Final = "\x00{#"
+"""Marks that are in no YAML: comments and line statements are just text."""
+
+_JINJA: Final = ImmutableSandboxedEnvironment(
+    comment_start_string=_NONE, comment_end_string=_NONE, keep_trailing_newline=True
+)
+
+_STATEMENT: Final = (
+    "a plan has no statements, {% … %}; write an expression, {{ … }}, "
+    "or {{ '{%' }} for the text"
+)
+
+
+class Piece(NamedTuple):
+    """A part of a text: what stands there, or an expression."""
+
+    text: str
+    is_expression: bool
+    column: int
+    """Where it begins in the whole text, from 1."""
+
+
+def parse(text: str) -> nodes.Expr:
+    """Return the tree of an expression.
+
+    Raises:
+        ExpressionError: it cannot be read; the error has the column.
+    """
+    if len(text) > LONGEST:
+        raise ExpressionError(
+            f"it has {len(text):,} characters, at most {LONGEST:,} are read; "
+            "split it over several stages"
+        )
+    tokens, columns = _tokens(text)
+    if len(tokens) > TOKENS or _depth(tokens) > DEEPEST:
+        raise ExpressionError("it is too long or nested too deep; split it")
+    stream = TokenStream(iter(tokens), None, None)
+    parser = Parser(_JINJA, "", state="variable")
+    parser.stream = stream
+    try:
+        tree = parser.parse_expression()
+    except TemplateSyntaxError as error:
+        column = _column(stream.current, tokens, columns, text)
+        raise ExpressionError(_told(error), column=column) from None
+    except RecursionError:
+        raise ExpressionError("it is nested too deep; split it") from None
+    if not stream.eos:
+        column = _column(stream.current, tokens, columns, text)
+        raise ExpressionError(_more(stream.current), column=column)
+    _check_depth(tree)
+    return tree
+
+
+def _more(token: Token) -> str:
+    return f"{token.value!r} follows where it should end; join them, or leave it out"
+
+
+def _tokens(text: str) -> tuple[list[Token], list[int]]:
+    """Return the tokens of an expression, and the column of each."""
+    raw = []
+    at = 1
+    try:
+        for line, name, value in _JINJA.lexer.tokeniter(text, None, state="variable"):
+            raw.append((at, (line, name, value)))
+            at += len(value)
+        pairs = [
+            (column, token)
+            for column, lexed in raw
+            for token in _JINJA.lexer.wrap([lexed])
+        ]
+    except (TemplateSyntaxError, ValueError, IndexError) as error:
+        raise ExpressionError(_told(error), column=at) from None
+    return [token for _, token in pairs], [column for column, _ in pairs]
+
+
+def _depth(tokens: list[Token]) -> int:
+    """Return how deep brackets and signs are nested, at most."""
+    turns = {"lparen": 1, "lbracket": 1, "lbrace": 1}
+    turns |= {"rparen": -1, "rbracket": -1, "rbrace": -1}
+    return max(accumulate((turns.get(token.type, 0) for token in tokens), initial=0))
+
+
+def _check_depth(tree: nodes.Node) -> None:
+    level: list[nodes.Node] = [tree]
+    for _ in range(DEEPEST):
+        level = [below for node in level for below in node.iter_child_nodes()]
+        if not level:
+            return
+    raise ExpressionError("it is nested too deep; split it over several stages")
+
+
+def _column(current: Token, tokens: list[Token], columns: list[int], text: str) -> int:
+    """Return where the parser stood; just behind the text when it was at the end."""
+    for token, column in zip(tokens, columns, strict=True):
+        if token is current:
+            return column
+    return len(text.rstrip()) + 1
+
+
+def _told(error: Exception) -> str:
+    told = getattr(error, "message", None) or str(error)
+    told = told.replace("'end of template'", "end").replace("end of template", "end")
+    told = re.sub(r" at \d+$", "", told)
+    return f"{told[:1].lower()}{told[1:].rstrip('.')}; correct it"
+
+
+def pieces(text: str) -> Iterator[Piece]:
+    """Split a text at its expressions, ``{{ … }}``.
+
+    Raises:
+        ExpressionError: an expression has no end, or there is a statement.
+    """
+    if "{{" not in text and "{%" not in text:
+        yield Piece(text, False, 1)
+        return
+    at = 1
+    begun = 0
+    inside: list[str] = []
+    try:
+        for _, name, value in _JINJA.lexer.tokeniter(text, None):
+            if name in ("block_begin", "raw_begin"):
+                raise ExpressionError(_STATEMENT, column=at)
+            if name == "data":
+                yield Piece(value, False, at)
+            elif name == "variable_begin":
+                begun, inside = at + len(value), []
+            elif name == "variable_end":
+                yield Piece("".join(inside), True, begun)
+                begun = 0
+            else:
+                inside.append(value)
+            at += len(value)
+    except (TemplateSyntaxError, IndexError) as error:
+        raise ExpressionError(_told(error), column=at) from None
+    if begun:
+        raise ExpressionError("it has no end; close it with }}", column=begun)
