@@ -37,11 +37,13 @@ from agentkit.protocol.commands import (
     AssignHelper,
     Bury,
     Cancel,
+    CancelRun,
     Claim,
     Command,
     Complete,
     CoordinatorCommand,
     CreateToken,
+    DeleteResult,
     Discard,
     Done,
     Enqueue,
@@ -55,7 +57,9 @@ from agentkit.protocol.commands import (
     Numbered,
     Requeue,
     Resolve,
+    ResumeRun,
     Retry,
+    RetryRun,
     RevokeToken,
     Send,
     SendBroadcast,
@@ -67,6 +71,7 @@ from agentkit.protocol.commands import (
     Unbury,
     Unlink,
     Watch,
+    WriteResult,
 )
 from agentkit.protocol.events import Event, Logged
 from agentkit.protocol.mail import (
