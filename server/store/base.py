@@ -22,6 +22,7 @@ from agentkit.rows import (
     Task,
 )
 from server.core.tables import Tables, Turn
+from server.store.result_files import ResultFiles
 
 Write: TypeAlias = Callable[[Sequence[Logged]], Turn]
 """Given the events that other hubs appended since our last turn (none, on one machine),
@@ -69,6 +70,10 @@ class Store(Protocol):
 
         Numbers of deliveries mean nothing beyond it.
         """
+
+    @property
+    def result_files(self) -> ResultFiles:
+        """What is too large for a row, while it is open."""
 
     async def open(self) -> None:
         """Open or create the store and take its lock.

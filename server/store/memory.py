@@ -1,11 +1,16 @@
 """A store that forgets everything with its process: for tests and the demo."""
 
+import shutil
+import weakref
 from bisect import bisect_left
 from collections.abc import Container
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from operator import attrgetter
+from pathlib import Path
+from secrets import token_hex
+from tempfile import gettempdir
 from typing import Any, BinaryIO, Final, Literal
 
 from agentkit.errors import Conflict
@@ -20,6 +25,7 @@ from agentkit.rows import (
     Task,
     key_of,
 )
+from agentkit.sealing import Sealer
 from server.core.tables import Tables, Turn
 from server.store.base import (
     KEEP_RECEIPTS,
@@ -38,6 +44,7 @@ from server.store.log import (
     parts_of_id,
     subjects,
 )
+from server.store.result_files import ResultFiles
 
 EVENT: Final = 1024
 """How many bytes an event counts for; rows are not counted."""
@@ -54,11 +61,19 @@ class MemoryStore:
         """How many events were trimmed: the cursor before the oldest."""
         self._rows = Tables()
         self._identity = new_identity()
+        folder = Path(gettempdir()) / f"swarmtui-{token_hex(16)}"
+        self._files = ResultFiles(folder, Sealer("", None, {}))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
 
     @property
     def identity(self) -> str:
         """What this log is recognised by: made once for this object."""
         return self._identity
+
+    @property
+    def result_files(self) -> ResultFiles:
+        """What is too large for a row: on the disk, until this object goes."""
+        return self._files
 
     async def open(self) -> None:
         """Do nothing: there is nothing to open."""

@@ -23,8 +23,8 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, Final, NamedTuple
 
+from agentkit.errors import HubUnavailable
 from agentkit.sealing import OVERHEAD, Forged, Sealer
-from server.store.base import StoreError
 
 PIECE: Final = 1 << 18
 """Bytes that are written, sealed and read at once."""
@@ -40,7 +40,7 @@ _TOKEN: Final = 16
 _HEAD: Final = len(MAGIC) + _TOKEN + OVERHEAD
 
 
-class LostFile(StoreError):
+class LostFile(HubUnavailable):
     """The file of a result is not there, or is not what was written."""
 
 

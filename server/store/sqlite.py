@@ -36,6 +36,7 @@ from server.store import by_agent, copies
 from server.store.base import Integrity, StoreError, Trimmed, Write
 from server.store.faults import explained
 from server.store.log import parts_of_id, subjects
+from server.store.result_files import ResultFiles, folder_of
 from server.store.schema import TABLES, unseal_event
 from server.store.writer import Writer
 
@@ -79,6 +80,11 @@ class SQLiteStore:
     def identity(self) -> str:
         """What this log is recognised by: made with the file, empty before `open`."""
         return self._identity
+
+    @property
+    def result_files(self) -> ResultFiles:
+        """What is too large for a row: beside the file, sealed as its rows are."""
+        return ResultFiles(folder_of(self._path), self._writing.sealer)
 
     async def open(self) -> None:
         """Open or create the file, with its folder, and take its lock.
