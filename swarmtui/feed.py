@@ -43,6 +43,7 @@ class Feed:
         batch.helps.update((row.id, row) for row in change.helps)
         self._gather_tasks(batch, change)
         batch.broadcasts.update((row.id, row) for row in change.broadcasts)
+        batch.runs.update((row.id, row) for row in change.runs)
         batch.events.extend(change.events)
         batch.heard += len(change.events)
         self._gather_traffic(batch, change)

@@ -13,9 +13,19 @@ from typing import NamedTuple
 
 from agentkit.coordinator import Heard, Link, Stats
 from agentkit.protocol import MessageSent
-from agentkit.rows import Agent, Broadcast, Delivery, HelpRequest, Severity, Task
+from agentkit.rows import (
+    Agent,
+    Broadcast,
+    Delivery,
+    HelpRequest,
+    Plan,
+    Run,
+    Severity,
+    Task,
+)
 from agentkit.traffic import Tapped
 from agentkit.transports.metrics import Metrics
+from swarmtui.tempo import Tempo
 from swarmtui.work import group_counts
 
 TRAFFIC = 2_000
@@ -41,6 +51,7 @@ class Batch:
     helps: dict[str, HelpRequest] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     broadcasts: dict[str, Broadcast] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     """Tasks that are only counted from now on."""
     task_counts: Mapping[str, int] = field(default_factory=dict)
@@ -68,6 +79,7 @@ class Batch:
             or self.helps
             or self.tasks
             or self.broadcasts
+            or self.runs
             or self.gone
             or self.tapped
             or self.left_out
@@ -108,6 +120,7 @@ class Delta:
     helps: frozenset[str] = frozenset()
     tasks: frozenset[str] = frozenset()
     broadcasts: frozenset[str] = frozenset()
+    runs: frozenset[str] = frozenset()
     events: tuple[Heard, ...] = ()
     stats: bool = False
     link: bool = False
@@ -128,6 +141,11 @@ class Model:
         self.helps: dict[str, HelpRequest] = {}
         self.tasks: dict[str, Task] = {}
         self.broadcasts: dict[str, Broadcast] = {}
+        self.runs: dict[str, Run] = {}
+        """Runs with none above them."""
+        self.plans: dict[str, Plan] = {}
+        """Plans of these, as far as somebody asked for them."""
+        self.tempo = Tempo()
         self.letters: dict[str, Delivery] = {}
         """Dead deliveries that nobody has retried, as last asked for."""
         self.counts: Counter[str] = Counter()
@@ -170,6 +188,7 @@ class Model:
             self._put_help(request)
         self._put_tasks(batch)
         self.broadcasts.update(batch.broadcasts)
+        self._put_runs(batch.runs.values())
         self.traffic.extend(batch.events)
         self._listen(batch.events)
         self._put_passed(batch)
@@ -182,6 +201,7 @@ class Model:
             helps=frozenset(batch.helps),
             tasks=frozenset(batch.tasks).union(batch.gone),
             broadcasts=frozenset(batch.broadcasts),
+            runs=frozenset(batch.runs),
             events=tuple(batch.events),
             stats=bool(batch.beats),
             link=batch.link is not None,
@@ -197,6 +217,16 @@ class Model:
         """How many tasks wait or are worked on."""
         groups = group_counts(self.task_counts)
         return groups["ready"] + groups["leased"]
+
+    @property
+    def running(self) -> int:
+        """How many runs are in progress."""
+        return sum(not run.is_settled for run in self.runs.values())
+
+    def plan_name(self, run: Run) -> str:
+        """Return the name of a run's plan; that of its machine while it is unknown."""
+        plan = self.plans.get(run.plan)
+        return plan.name if plan is not None else run.machine
 
     def put_letters(self, rows: Iterable[Delivery]) -> None:
         """Take the dead deliveries in, all there are but for those sent again."""
@@ -279,7 +309,8 @@ class Model:
         return f"T{number}"
 
     def _clear(self) -> None:
-        for held in (self.agents, self.helps, self.tasks, self.broadcasts):
+        tables = (self.agents, self.helps, self.tasks, self.broadcasts, self.runs)
+        for held in tables:
             held.clear()
         self.counts.clear()
         self.calling.clear()
@@ -290,6 +321,7 @@ class Model:
         for heard in (self.traffic, self.passed, self.rates, self.delays):
             heard.clear()
         self.letters.clear()
+        self.tempo.clear()
         self.links, self.stats = (), None
         self.epoch += 1
         self.tapped = self.left_out = 0
@@ -306,6 +338,11 @@ class Model:
         for key in batch.gone:
             self.tasks.pop(key, None)
         self.task_counts = Counter(batch.task_counts)
+
+    def _put_runs(self, runs: Iterable[Run]) -> None:
+        for run in runs:
+            self.runs[run.id] = run
+            self.tempo.note(run)
 
     def _put_passed(self, batch: Batch) -> None:
         self.passed.extend(batch.passed)

@@ -97,4 +97,6 @@ def _ends(event: Event) -> tuple[Way, str, str]:
         return "out", by or "hub", agent
     if isinstance(event, TaskEnqueued | TaskCancelled | TaskRequeued):
         return "hub", by or "hub", agent or "queue"
+    if run := getattr(event, "run", ""):
+        return "hub", by or "hub", run
     return "hub", by or "hub", "desk" if by == agent else agent or "hub"
