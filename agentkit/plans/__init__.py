@@ -1,6 +1,7 @@
 """Plans: what a run does, as data.
 
-`compile_plan` turns the document of a plan into a `Flow`, which the hub follows.
+`read_plan` makes a document of a plan's files and tells what is wrong with them.
+`compile_plan` turns a document into a `Flow`, which the hub follows.
 Expressions and templates are pure; they give JSON or raise `ExpressionError`.
 """
 
@@ -15,6 +16,7 @@ from agentkit.plans.model import (
     Stage,
     Transition,
 )
+from agentkit.plans.reading import Problem, Reading, read_plan
 from agentkit.plans.values import ExpressionError
 
 __all__ = [
@@ -24,9 +26,12 @@ __all__ = [
     "ExpressionError",
     "Flow",
     "Machine",
+    "Problem",
+    "Reading",
     "Retry",
     "Stage",
     "Template",
     "Transition",
     "compile_plan",
+    "read_plan",
 ]
