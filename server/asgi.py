@@ -1,6 +1,6 @@
 """The little of ASGI that every endpoint needs: headers, bodies, answers, refusals."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -57,10 +57,30 @@ async def read_body(head: Head, receive: Receive, limit: int) -> bytes:
     Raises:
         RequestError: 413 it is too long, 415 it says that it is something else.
     """
+    chunks = [chunk async for chunk in read_pieces(head, receive, limit, "max_body")]
+    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if body:
+        _check_type(head)
+    return body
+
+
+async def read_pieces(
+    head: Head, receive: Receive, limit: int, setting: str
+) -> AsyncIterator[bytes]:
+    """Read a body of at most `limit` bytes, of any kind, as it comes.
+
+    Args:
+        head: the headers of the request.
+        receive: gives what comes.
+        limit: how many bytes are allowed.
+        setting: which setting says so.
+
+    Raises:
+        RequestError: 413 it is too long, 400 it ended too early.
+    """
     length = head.get(b"content-length")
     if length.isdecimal() and int(length) > limit:
-        raise _too_long(int(length), limit)
-    chunks: list[bytes] = []
+        raise _too_long(int(length), limit, setting)
     size, more = 0, True
     while more:
         message = await receive()
@@ -69,20 +89,16 @@ async def read_body(head: Head, receive: Receive, limit: int) -> bytes:
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:
-            raise _too_long(size, limit)
-        chunks.append(chunk)
+            raise _too_long(size, limit, setting)
+        yield chunk
         more = message.get("more_body", False)
-    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    if body:
-        _check_type(head)
-    return body
 
 
-def _too_long(size: int, limit: int) -> RequestError:
+def _too_long(size: int, limit: int, setting: str) -> RequestError:
     return RequestError(
         413,
         f"the body has {size} bytes or more and {limit} are allowed: shorten it, or "
-        "raise max_body",
+        f"raise {setting}",
         ((b"connection", b"close"),),
     )
 
@@ -143,6 +159,7 @@ CODES: Final[Mapping[int, str]] = {
     429: "too_many",
     431: "too_large",
     503: "hub_unavailable",
+    507: "no_room",
 }
 """The word for each status that a refusal may have."""
 

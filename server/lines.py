@@ -25,6 +25,9 @@ from server.office import Office
 SLOW: Final = RequestError(
     408, "the request did not arrive in time: send it again, faster"
 )
+PACE: Final = 256 * 1024
+"""Bytes of a body that arrive in the time for a request, if it is to have more time."""
+
 UNREADABLE: Final = RequestError(400, "this is not HTTP/1.1: send a request")
 
 
@@ -45,6 +48,8 @@ class Lines(HttpToolsProtocol):
         """How much of a request has arrived."""
         self._head = 0
         """Bytes of the head that is arriving."""
+        self._arrived = 0
+        """Bytes that arrived since patience began."""
         self._refusal = UNREADABLE
         """What is said of a request that the parser was stopped in."""
         self._patience: asyncio.TimerHandle | None = None
@@ -97,6 +102,7 @@ class Lines(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; refuse a head that does not end."""
+        self._arrived += len(data)
         if self._at == "head":
             self._head += len(data)
         super().data_received(data)
@@ -155,6 +161,7 @@ class Lines(HttpToolsProtocol):
 
     def _watch(self) -> None:
         seconds = self._office.settings.request_within
+        self._arrived = 0
         self._patience = self.loop.call_later(seconds, self._too_slow)
 
     def _rest(self) -> None:
@@ -166,7 +173,7 @@ class Lines(HttpToolsProtocol):
         self._patience = None
         if self.transport.is_closing():
             return
-        if self._is_answering():
+        if self._is_answering() or (self._at == "body" and self._arrived >= PACE):
             self._watch()
         elif self._at == "start" or (
             self._at == "body" and self.cycle.response_started

@@ -71,8 +71,11 @@ class Description:
             "parameters": list(_parameters(route, fields)),
             "responses": self._responses(route),
         }
-        if route.method == "POST":
+        if route.method not in ("GET", "HEAD"):
             operation["parameters"].append(KEY)
+        if route.takes:
+            operation["requestBody"] = {"content": {kind: {} for kind in route.takes}}
+        elif route.method == "POST":
             operation["requestBody"] = _body(route, fields)
         return operation
 
@@ -86,7 +89,8 @@ class Description:
         if route.reply is not None:
             schema = self._schema(TypeAdapter(route.reply), "serialization")
             found["content"] = {"application/json": {"schema": schema}}
-        return {str(route.status): found, "default": self._refusal(route)}
+        good = {str(status): found for status in (route.status, *route.also)}
+        return {**good, "default": self._refusal(route)}
 
     def _refusal(self, route: Route) -> dict[str, Any]:
         problem = self._schema(TypeAdapter(Problem), "serialization")
@@ -116,7 +120,7 @@ def _parameters(route: Route, fields: dict[str, Any]) -> Iterable[dict[str, Any]
     required = fields.get("required", [])
     for name, schema in fields.get("properties", {}).items():
         in_path = f"{{{name}}}" in route.path
-        if in_path or route.method == "GET":
+        if in_path or route.method != "POST":
             yield {
                 "name": name,
                 "in": "path" if in_path else "query",

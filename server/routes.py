@@ -3,7 +3,7 @@
 Routes are data: one table dispatches requests, checks roles and describes the API.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, unquote
@@ -12,11 +12,11 @@ from pydantic import TypeAdapter
 from starlette.types import ASGIApp, Receive, Scope
 
 from agentkit.rows import Role
-from server.asgi import Head, Reply, RequestError, read_body
+from server.asgi import Head, Reply, RequestError, read_body, read_pieces
 from server.auth import Principal
 from server.office import Office
 
-Method: TypeAlias = Literal["GET", "POST"]
+Method: TypeAlias = Literal["GET", "HEAD", "POST", "PUT", "DELETE"]
 Door: TypeAlias = Literal["webhook", "api"]
 Roles: TypeAlias = tuple[Role, ...]
 
@@ -62,6 +62,10 @@ class Call:
         """
         return await read_body(self.head, self.receive, self.largest)
 
+    def pieces(self, limit: int, setting: str) -> AsyncIterator[bytes]:
+        """Read a body of any kind as it comes; see `read_pieces`."""
+        return read_pieces(self.head, self.receive, limit, setting)
+
     async def gone(self) -> None:
         """Wait until whoever asked is gone; call it when the body was read."""
         while (await self.receive())["type"] != "http.disconnect":
@@ -93,14 +97,22 @@ class Route:
     method: Method
     path: str
     """With ``{name}`` for segments that are parameters."""
+    open_ended: bool = False
+    """Whether its last parameter takes all segments that follow, too."""
     run: Run
     summary: str
     roles: Roles = WATCH
     """Who may use it; empty is everybody, without a token."""
     door: Door = "api"
     shape: TypeAdapter[Any] | None = None
-    """The fields it takes: from the path, then the query (GET) or the body (POST)."""
+    """The fields it takes: from the path, then the body (POST) or the query."""
+    takes: tuple[str, ...] = ()
+    """The media types of what it takes, when that is not an object of JSON."""
+    largest: int = 0
+    """Bytes that its body may have where `max_body` allows fewer."""
     status: int = 200
+    also: tuple[int, ...] = ()
+    """Other statuses that it may have when all is well."""
     waits: bool = False
     """Whether its answer may take long: it ends when the token does."""
     counts_for: Literal["client", "agent"] = "client"
@@ -117,9 +129,12 @@ class Routes:
         self.table = tuple(routes)
         self._fixed: dict[str, dict[str, Route]] = {}
         self._patterns: dict[tuple[str, ...], dict[str, Route]] = {}
+        self._open_ended: dict[tuple[str, ...], dict[str, Route]] = {}
         for route in self.table:
             parts = tuple(route.path.split("/"))
-            if "{" in route.path:
+            if route.open_ended:
+                self._open_ended.setdefault(parts, {})[route.method] = route
+            elif "{" in route.path:
                 self._patterns.setdefault(parts, {})[route.method] = route
             else:
                 self._fixed.setdefault(route.path, {})[route.method] = route
@@ -138,6 +153,12 @@ class Routes:
         parts = scope["raw_path"].decode("latin-1").split("/")
         for pattern, methods in self._patterns.items():
             params = _match(pattern, parts)
+            if params is not None:
+                return methods, params
+        for pattern, methods in self._open_ended.items():
+            count = len(pattern) - 1
+            rest = [*parts[:count], "/".join(parts[count:])]
+            params = _match(pattern, rest)
             if params is not None:
                 return methods, params
         return {}, {}
