@@ -414,9 +414,11 @@ class ResumeRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRun:
-    """Do the failed items of a run again: of the last stage that had any."""
+    """Do the failed items of a run again, of a stage that had some."""
 
     id: str
+    visit: int
+    """Which stage, counted as `Run.visit` does."""
     by: str = ""
 
 

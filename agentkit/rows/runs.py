@@ -55,12 +55,14 @@ class Run:
     started: int = 0
     """How many of them were begun: those with a lower index."""
     active: int = 0
-    """How many items are running."""
+    """How many items are begun and not settled: they run, or wait for a retry."""
     done: int = 0
     failed: int = 0
     """How many items failed, or were cancelled."""
     due: datetime | None = None
     """When the time of the stage is over; None when it has no limit."""
+    launched: tuple[str, ...] = ()
+    """The runs that the stage launched; nobody waits for them."""
     spawned: int = 0
     """How many tasks and runs it has begun: numbers their ids."""
     parent: str = ""

@@ -14,10 +14,12 @@ from server.core import (
     mailbox,
     messages,
     reports,
+    results,
     tokens,
     watching,
     work,
 )
+from server.core.runs import asking
 from server.core.swarm import Swarm
 
 
@@ -68,6 +70,12 @@ DECIDE: Final[dict[type, Callable[[Swarm, Any, datetime], list[Event]]]] = {
     p.Bury: letters.decide_bury,
     p.Unbury: letters.decide_unbury,
     p.Discard: letters.decide_discard,
+    p.Launch: asking.decide_launch,
+    p.CancelRun: asking.decide_cancel,
+    p.ResumeRun: asking.decide_resume,
+    p.RetryRun: asking.decide_retry,
+    p.WriteResult: results.decide_write,
+    p.DeleteResult: results.decide_delete,
     p.Tick: decide_tick,
     p.Start: links.decide_start,
 }

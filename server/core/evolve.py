@@ -14,10 +14,12 @@ from server.core import (
     messages,
     outboxes,
     reports,
+    results,
     tokens,
     watching,
     work,
 )
+from server.core.runs import ends, items, opening, stages
 from server.core.swarm import Swarm
 
 
@@ -67,6 +69,22 @@ EVOLVE: Final[dict[type, Callable[[Swarm, Any], None]]] = {
     p.LetterDead: letters.evolve_dead,
     p.LetterRequeued: letters.evolve_requeued,
     p.LetterDiscarded: letters.evolve_discarded,
+    p.PlanKept: opening.evolve_kept,
+    p.RunLaunched: opening.evolve_launched,
+    p.RunEntered: stages.evolve_entered,
+    p.ItemStarted: items.evolve_started,
+    p.ItemRetrying: items.evolve_retrying,
+    p.ItemDone: items.evolve_done,
+    p.ItemFailed: items.evolve_failed,
+    p.ItemCancelled: items.evolve_cancelled,
+    p.RunMoved: stages.evolve_moved,
+    p.RunFinished: ends.evolve_finished,
+    p.RunFailed: ends.evolve_failed,
+    p.RunCancelled: ends.evolve_cancelled,
+    p.RunResumed: ends.evolve_resumed,
+    p.RunRetried: ends.evolve_retried,
+    p.ResultWritten: results.evolve_written,
+    p.ResultDeleted: results.evolve_deleted,
 }
 
 

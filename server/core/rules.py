@@ -41,6 +41,12 @@ class Rules:
     """Bytes that the body of a message may have as JSON."""
     letter_bytes: int = 262_144
     """Bytes that the message of a letter may have as JSON."""
+    context_bytes: int = 8 << 20
+    """Bytes that the input, the context or the output of a run may have as JSON."""
+    run_items: int = 100_000
+    """How many items a stage of a run may have."""
+    run_depth: int = 16
+    """How many runs may be above another."""
     capabilities: int = 64
     """How many capabilities one agent may name."""
     keep_settled: int = 1000

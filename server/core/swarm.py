@@ -6,18 +6,23 @@ new one and keeps the indexes right, so that an index cannot disagree with the r
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from agentkit.errors import NotFound
 from agentkit.rows import (
     Agent,
     Broadcast,
+    Checkpoint,
     Delivery,
     HelpRequest,
+    Item,
     Letter,
+    Plan,
     Receipt,
+    Result,
+    Run,
     Spool,
     Task,
     Token,
@@ -28,9 +33,12 @@ from server.core.idle import IdleQueue
 from server.core.piles import Piles
 from server.core.ready import ReadyTasks
 from server.core.rules import Rules
+from server.core.run_book import RunBook
 from server.core.tables import Tables
 
 R = TypeVar("R")
+
+AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Swarm:
@@ -79,6 +87,7 @@ class Swarm:
         """Tasks that are for later and for one agent, by that agent."""
         self.able: dict[str, dict[str, None]] = {}
         """Agents that are not lost by capability, in no order that means anything."""
+        self.runs = RunBook(self.rules.keep_settled)
         self.calls = Calls()
         self.piles = Piles()
         self._used: dict[str, dict[str, None]] = {}
@@ -100,6 +109,7 @@ class Swarm:
             swarm.put_delivery(delivery)
         for help_ in sorted(tables.helps.values(), key=lambda row: row.version):
             swarm.put_help(help_)
+        swarm.runs.admit(tables)
         for task in sorted(tables.tasks.values(), key=lambda row: row.version):
             swarm.put_task(task)
         for cast in sorted(tables.broadcasts.values(), key=lambda row: row.version):
@@ -120,9 +130,11 @@ class Swarm:
     @property
     def deadline(self) -> datetime | None:
         """When a `Tick` next has something to do; None when nothing is due ever."""
-        heaps = self.leases, self.scheduled, self.calls
+        heaps = self.leases, self.scheduled, self.calls, self.runs
         due = [heap.earliest for heap in heaps if heap.earliest is not None]
         due += self.snoozed.values()
+        if self.runs.stirred:
+            return AT_ONCE
         if self.blocked:
             due.append(next(iter(self.blocked.values())) + self.rules.escalate_after)
         if self.away:
@@ -154,6 +166,12 @@ class Swarm:
         """Return a task, or raise `NotFound`."""
         return _found(
             self.tasks, key, f"no task {key!r} is known; swarmtui tasks lists them"
+        )
+
+    def run(self, key: str) -> Run:
+        """Return a run, or raise `NotFound`."""
+        return _found(
+            self.runs.rows, key, f"no run {key!r} is known; swarmtui runs lists them"
         )
 
     def letter(self, key: str) -> Letter:
@@ -208,12 +226,17 @@ class Swarm:
             return None
         return row.accepted if row else 0
 
-    def recall(self, row: Task | HelpRequest | Broadcast | Letter | Spool) -> None:
+    def recall(
+        self, row: Task | HelpRequest | Broadcast | Letter | Spool | Tables
+    ) -> None:
         """Take a settled row in again that was let go of; nothing of it changes.
 
-        One that is not settled was read before its last change was on disk.
+        One that is not settled was read before its last change was on disk. A run comes
+        with all that it needs to go on.
         """
         match row:
+            case Tables():
+                self._recall_run(row)
             case Spool() if (row.agent, row.spool) not in self.spools:
                 self.put_spool(row)
                 del self._changes.spools[row.agent, row.spool]
@@ -229,6 +252,14 @@ class Swarm:
             case Letter() if row.id not in self.letters:
                 self.put_letter(row)
                 del self._changes.letters[row.id]
+
+    def _recall_run(self, tables: Tables) -> None:
+        top = next((run for run in tables.runs.values() if not run.parent), None)
+        known = self.runs.rows.get(top.id) if top else None
+        if top is None or not top.is_settled or top.active:
+            return
+        if known is None or known.version == top.version:
+            self.runs.admit(tables)
 
     # --- what evolve writes ---
 
@@ -268,6 +299,7 @@ class Swarm:
         self.scheduled.set(new.id, new.not_before)
         self.tasks[new.id] = new
         self._changes.tasks[new.id] = new
+        self.runs.hear(new)
         dead = new.state == "dead"
         self._settle("tasks", self.tasks, new.id, settled=new.is_settled and not dead)
         self._settle("dead tasks", self.tasks, new.id, settled=dead)
@@ -355,6 +387,30 @@ class Swarm:
         dead = new.state == "dead"
         self._settle("letters", self.letters, new.id, settled=not dead)
         self._settle("dead letters", self.letters, new.id, settled=dead)
+
+    def put_plan(self, new: Plan) -> None:
+        """Store a plan's row."""
+        self.runs.plans[new.id] = new
+        self._changes.plans[new.id] = new
+
+    def put_run(self, new: Run) -> None:
+        """Store a run's row."""
+        self.runs.put(new)
+        self._changes.runs[new.id] = new
+
+    def put_item(self, new: Item) -> None:
+        """Store an item's row."""
+        self.runs.put_item(new)
+        self._changes.items[new.run, new.visit, new.index] = new
+
+    def put_checkpoint(self, new: Checkpoint) -> None:
+        """Store what a run knows from now on."""
+        self.runs.put_checkpoint(new)
+        self._changes.checkpoints[new.run, new.number] = new
+
+    def put_result(self, new: Result) -> None:
+        """Store what was written; it is read from the store alone."""
+        self._changes.results[new.run, new.name] = new
 
     def _count_task(self, old: Task | None, new: Task) -> None:
         if old is not None:

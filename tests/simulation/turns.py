@@ -10,7 +10,7 @@ from agentkit import protocol as p
 from agentkit.errors import SwarmError
 from agentkit.protocol import Command, Logged
 from agentkit.rows import Receipt, Task
-from server.core import Rules, Swarm, Turn, decide, evolve
+from server.core import Rules, Swarm, Turn, carry_out
 
 RULES: Final = Rules(keep_settled=20, keep_receipts=20)
 SPOOLS: Final = tuple(f"s{n}" for n in range(12))
@@ -185,15 +185,11 @@ class Turns:
     def _command(self) -> list[Logged]:
         self.now += timedelta(seconds=self.dice.choice(MOMENTS))
         command = self.dice.choice(COMMANDS)(self.swarm, self.dice, self.now)
+        first = self.swarm.cursor + 1
         try:
-            decided = decide(self.swarm, command, self.now)
+            logged = carry_out(self.swarm, command, self.now)
         except SwarmError:
             return []
-        first = self.swarm.cursor + 1
-        logged = []
-        for event in decided:
-            evolve(self.swarm, event)
-            logged.append(Logged(self.swarm.cursor, event))
         if self.dice.random() < 0.2:
             receipt = Receipt(
                 key=f"k{first}", at=self.now, first=first, last=self.swarm.cursor

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agentkit.protocol import Command, Event
-from server.core import Rules, Swarm, decide, evolve
+from server.core import Rules, Swarm, carry_out
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -23,9 +23,8 @@ class World:
         self.now += timedelta(**span)
 
     def do(self, command: Command) -> list[Event]:
-        events = decide(self.swarm, command, self.now)
-        for event in events:
-            evolve(self.swarm, event)
+        logged = carry_out(self.swarm, command, self.now)
+        events = [event for _, event in logged]
         self.log += events
         return events
 

@@ -1,0 +1,161 @@
+"""What a person asks of runs: launch, call off, go on, do again what failed."""
+
+from datetime import datetime
+
+from agentkit.errors import Conflict, Invalid, SwarmError
+from agentkit.plans import Flow, compile_plan
+from agentkit.protocol import (
+    CancelRun,
+    Event,
+    Launch,
+    PlanKept,
+    ResumeRun,
+    RetryRun,
+    RunCancelled,
+    RunLaunched,
+    RunResumed,
+    RunRetried,
+)
+from agentkit.rows import Run
+from server.core.checks import check_id, check_text
+from server.core.renewal import replace
+from server.core.runs.errors import StageError
+from server.core.runs.moment import Moment
+from server.core.runs.opening import APART, digest_of, open_run
+from server.core.swarm import Swarm
+
+
+def decide_launch(swarm: Swarm, wish: Launch, now: datetime) -> list[Event]:
+    """Open a run; asked again under the same id it is the same run."""
+    key = wish.id or f"r{swarm.cursor + 1}"
+    _check_key(swarm, key)
+    flow = compile_plan(wish.plan)
+    plan = digest_of(wish.plan)
+    known = swarm.runs.rows.get(key)
+    if known is not None:
+        return _same(known, plan, wish)
+    first = RunLaunched(
+        at=now,
+        run=key,
+        plan=plan,
+        machine=_machine(flow, wish),
+        stage=wish.stage,
+        input=wish.input,
+        context=wish.context,
+        resumed_from=wish.resumed_from,
+        by=wish.by,
+    )
+    launched = _opened(swarm, flow, first)
+    if plan in swarm.runs.plans:
+        return [launched]
+    kept = PlanKept(at=now, plan=plan, name=flow.name, document=wish.plan, by=wish.by)
+    return [kept, launched]
+
+
+def _check_key(swarm: Swarm, key: str) -> None:
+    check_id(swarm.rules, "run", key)
+    for sign in (APART, "/", "?", "#", " "):
+        if sign in key:
+            raise Invalid(
+                f"the id {key!r} of the run has {sign!r} in it: choose one of letters, "
+                "digits, - and _"
+            )
+
+
+def _same(known: Run, plan: str, wish: Launch) -> list[Event]:
+    if (known.plan, known.resumed_from) == (plan, wish.resumed_from):
+        return []
+    raise Conflict(
+        f"run {known.id!r} is there already and is {known.state}: leave the id out, or "
+        "choose another"
+    )
+
+
+def _machine(flow: Flow, wish: Launch) -> str:
+    name = wish.machine or flow.main
+    if name not in flow.machines:
+        there = ", ".join(sorted(flow.machines))
+        raise Invalid(f"the plan has no machine {name!r}: it has {there}")
+    if wish.stage and wish.stage not in flow.machines[name].stages:
+        raise Invalid(
+            f"the machine {name!r} has no state {wish.stage!r}: it is another plan "
+            "that the checkpoint is of"
+        )
+    return name
+
+
+def _opened(swarm: Swarm, flow: Flow, first: RunLaunched) -> RunLaunched:
+    try:
+        return open_run(swarm, flow, first)
+    except StageError as error:
+        raise Invalid(str(error)) from None
+
+
+def decide_cancel(swarm: Swarm, wish: CancelRun, now: datetime) -> list[Event]:
+    """Call a run off."""
+    run = swarm.run(wish.id)
+    check_text(swarm.rules, "reason", wish.reason)
+    if run.is_settled:
+        raise Conflict(f"run {run.id!r} is {run.state}: there is nothing to cancel")
+    return [RunCancelled(at=now, run=run.id, reason=wish.reason, by=wish.by)]
+
+
+def decide_resume(swarm: Swarm, wish: ResumeRun, now: datetime) -> list[Event]:
+    """Let a run go on with what it had not done."""
+    run = swarm.run(wish.id)
+    if run.state in ("running", "done"):
+        return []
+    _check_ready(swarm, run)
+    due = Moment(swarm, run, now).due() if run.entered else None
+    return [RunResumed(at=now, run=run.id, due=due, by=wish.by)]
+
+
+def decide_retry(swarm: Swarm, wish: RetryRun, now: datetime) -> list[Event]:
+    """Do again what had failed, of one stage, and whatever follows from that."""
+    run = swarm.run(wish.id)
+    if run.state == "running":
+        raise Conflict(
+            f"run {run.id!r} is running: cancel it first, or wait until it is done"
+        )
+    _check_ready(swarm, run)
+    items = swarm.runs.items.get(run.id, {}).values()
+    if not any(item.is_settled and item.state != "done" for item in items):
+        raise Conflict(f"run {run.id!r} has no failed items: there is nothing to retry")
+    checkpoint = swarm.runs.contexts[run.id]
+    if any(item.visit != wish.visit for item in items):
+        raise Conflict(f"run {run.id!r} has gone on meanwhile: try again")
+    at = Moment(swarm, replace(run, stage=checkpoint.stage, entered=False), now)
+    return [
+        RunRetried(
+            at=now,
+            run=run.id,
+            visit=wish.visit,
+            stage=checkpoint.stage,
+            total=_total(at),
+            checkpoint=checkpoint.number,
+            due=at.due(),
+            by=wish.by,
+        )
+    ]
+
+
+def _total(at: Moment) -> int:
+    try:
+        return len(at.values())
+    except (StageError, SwarmError) as error:
+        raise Conflict(
+            f"run {at.run.id!r} cannot go back to {at.run.stage!r}: {error}"
+        ) from None
+
+
+def _check_ready(swarm: Swarm, run: Run) -> None:
+    if run.parent:
+        raise Conflict(
+            f"run {run.id!r} is part of {run.root!r}: let that one go on instead"
+        )
+    if run.active:
+        raise Conflict(
+            f"run {run.id!r} is still being called off: try again in a moment"
+        )
+    if run.id not in swarm.runs.contexts:
+        raise Conflict(f"run {run.id!r} has changed meanwhile: try again")

@@ -1,0 +1,51 @@
+"""What follows: whenever something is settled or due, runs go on."""
+
+from datetime import datetime
+from typing import Final
+
+from agentkit.protocol import Event
+from server.core.runs.items import BATCH, begin, call_off, settle
+from server.core.runs.moment import Moment
+from server.core.runs.stages import enter, leave
+from server.core.swarm import Swarm
+
+AT_ONCE: Final = 1000
+"""How many runs one turn wakes whose times are up."""
+
+LATER: Final = "nobody waits for it any more"
+
+
+def follow_up(swarm: Swarm, now: datetime, spare: int) -> list[Event]:
+    """Say what the next run that is stirred leads to; nothing if none has more to do.
+
+    Args:
+        swarm: what is known; it is not changed but for where to look.
+        now: the time.
+        spare: how many items may be begun or called off yet; without any the rest
+            waits, and stays stirred.
+    """
+    book = swarm.runs
+    book.wake(now, AT_ONCE)
+    for key in tuple(book.stirred):
+        run = book.rows.get(key)
+        at = Moment(swarm, run, now) if run else None
+        events = _advance(at, min(spare, BATCH)) if at else []
+        if events:
+            return events
+        if spare or run is None:
+            book.settle_down(key)
+    return []
+
+
+def _advance(at: Moment, most: int) -> list[Event]:
+    """Say what a run leads to next."""
+    run = at.run
+    if run.is_settled:
+        return call_off(at, run.reason or LATER, most)
+    if not run.entered:
+        return enter(at)
+    if settled := settle(at):
+        return settled
+    if not at.is_over:
+        return begin(at, most)
+    return call_off(at, LATER, most) if run.active else leave(at)

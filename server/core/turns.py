@@ -1,0 +1,40 @@
+"""A command and all that follows from it, within one turn."""
+
+from datetime import datetime
+from typing import Final
+
+from agentkit.protocol import Command, Event, Logged
+from server.core import watching
+from server.core.decide import decide
+from server.core.evolve import evolve
+from server.core.runs.following import follow_up
+from server.core.swarm import Swarm
+
+SPARE: Final = 1024
+"""How many items of runs one command begins or calls off; the next turn goes on."""
+
+
+def carry_out(swarm: Swarm, command: Command, now: datetime) -> list[Logged]:
+    """Decide a command, and apply what it leads to.
+
+    Raises:
+        SwarmError: the wish is refused; nothing changed.
+    """
+    logged = _apply(swarm, decide(swarm, command, now))
+    spare = SPARE
+    while events := follow_up(swarm, now, spare):
+        spare = max(spare - _steps(events), 0)
+        logged += _apply(swarm, [*events, *watching.told(swarm, events, now)])
+    return logged
+
+
+def _apply(swarm: Swarm, events: list[Event]) -> list[Logged]:
+    logged: list[Logged] = []
+    for event in events:
+        evolve(swarm, event)
+        logged.append(Logged(swarm.cursor, event))
+    return logged
+
+
+def _steps(events: list[Event]) -> int:
+    return sum(event.subject in ("item.started", "item.cancelled") for event in events)
