@@ -1,0 +1,296 @@
+"""What a plan leads to, told by the plainest program that can tell it.
+
+It reads the document itself, does one thing after another, and has expressions reckoned
+by Jinja alone: what it shares with the hub is the plan, and nothing else.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from jinja2 import Environment, StrictUndefined, UndefinedError
+
+from tests.simulation.plans import Document, Fate, Stage
+
+Path: TypeAlias = tuple[tuple[int, int, int], ...]
+"""From the top: stage, index and attempt of each run, and of the item at the end."""
+Fates: TypeAlias = Callable[[Mapping[str, Any]], Fate]
+
+ENVIRONMENT: Final = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
+STEPS: Final = 1000
+DEEPEST: Final = 16
+
+
+class Wrong(Exception):
+    """Something in a run failed; its one argument is the type of the error."""
+
+    @property
+    def type(self) -> str:
+        """The type of the error."""
+        return str(self.args[0])
+
+
+@dataclass
+class Told:
+    """A run from a stage to its end."""
+
+    machine: str
+    output: Any = None
+    wrong: str = ""
+    """The type of the error that it failed with."""
+    checkpoints: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """The stages that it went to next, with what it knew; the launch is the first."""
+    launched: list["Told"] = field(default_factory=list)
+
+
+@dataclass
+class Item:
+    """One item of a stage: what it is given, and what does it."""
+
+    agent: str
+    machine: str
+    key: str
+    input: Any
+    """As the plan has it."""
+    scope: dict[str, Any]
+    """What expressions in it see."""
+
+
+class Reference:
+    """Tells what a plan leads to.
+
+    Args:
+        document: the plan.
+        fates: what becomes of the task with a body.
+    """
+
+    def __init__(self, document: Document, fates: Fates) -> None:
+        self._machines: Mapping[str, Any] = document["machines"]
+        self._fates = fates
+        self.attempts: Counter[Path] = Counter()
+        """How often each item was begun at which attempt: once."""
+        self.perhaps: set[Path] = set()
+        """Items that may be begun or not, with all below: others are faster."""
+
+    def run(self, machine: str, given: dict[str, Any]) -> Told:
+        """Run a machine of the plan."""
+        return self._run(machine, given, (), 0)
+
+    def fork(
+        self, machine: str, given: dict[str, Any], stage: str, knows: dict[str, Any]
+    ) -> Told:
+        """Run a machine from a checkpoint on."""
+        told = Told(machine, checkpoints=[(stage, knows)])
+        return self._go(told, given, (), 0)
+
+    def _run(self, machine: str, given: dict[str, Any], path: Path, depth: int) -> Told:
+        states = self._machines[machine]["states"]
+        first = next(key for key in states if states[key].get("type") == "initial")
+        knows = render(self._machines[machine].get("context", {}), {"input": given})
+        told = Told(machine, checkpoints=[(first, knows)])
+        return self._go(told, given, path, depth)
+
+    def _go(self, told: Told, given: dict[str, Any], path: Path, depth: int) -> Told:
+        try:
+            self._walk(told, given, path, depth)
+        except Wrong as wrong:
+            told.wrong = wrong.type
+        return told
+
+    def _walk(self, told: Told, given: dict[str, Any], path: Path, depth: int) -> None:
+        for visit in range(1, STEPS + 1):
+            name, knows = told.checkpoints[-1]
+            stage = self._machines[told.machine]["states"][name]
+            scope = {"context": knows, "input": given}
+            if stage.get("type") == "final":
+                told.output = render(stage.get("output", {}), scope)
+                return
+            try:
+                new = self._do(told, stage, scope, (path, visit, depth))
+                changes, to = new, _next(stage, {**scope, "context": {**knows, **new}})
+            except Wrong as wrong:
+                to = _rescue(stage, wrong)
+                changes = {"last_error_type": wrong.type, "last_error_stage": name}
+            told.checkpoints.append((to, {**knows, **changes}))
+        raise Wrong("TooManySteps")
+
+    def _do(
+        self,
+        told: Told,
+        stage: Stage,
+        scope: dict[str, Any],
+        where: tuple[Path, int, int],
+    ) -> dict[str, Any]:
+        """Do a stage and return what is new in the context."""
+        for machine in stage.get("launch", ()):
+            given = render(stage.get("launch_input", {}), scope)
+            told.launched.append(self._run(machine, given, (), 0))
+        output = None
+        if "agent" in stage or "machine" in stage:
+            output = self._work(stage, scope, where)
+        return render(stage.get("output_to_context", {}), {**scope, "output": output})
+
+    def _work(
+        self, stage: Stage, scope: dict[str, Any], where: tuple[Path, int, int]
+    ) -> Any:
+        items = _items(stage, scope)
+        if "timeout" in stage and stage.get("agent") == "never" and items:
+            self._never(items, stage, where)
+        any_ = stage.get("mode") == "any"
+        found: dict[str, Any] = {}
+        for index, item in enumerate(items):
+            try:
+                found[item.key] = self._try(item, index, stage, where)
+            except Wrong as wrong:
+                if _is_single(stage):
+                    raise
+                found[item.key] = {"_error_type": wrong.type}
+        return _first(found) if any_ and items else _shape(stage, found)
+
+    def _never(
+        self, items: list[Item], stage: Stage, where: tuple[Path, int, int]
+    ) -> None:
+        path, visit, _ = where
+        for index in range(min(len(items), stage.get("concurrency", len(items)))):
+            self.attempts[*path, (visit, index, 1)] += 1
+        raise Wrong("Timeout")
+
+    def _try(
+        self, item: Item, index: int, stage: Stage, where: tuple[Path, int, int]
+    ) -> Any:
+        path, visit, depth = where
+        tries = 1 + len(stage.get("execution", {}).get("backoffs", ()))
+        for attempt in range(1, tries + 1):
+            here = (*path, (visit, index, attempt))
+            self.attempts[here] += 1
+            if stage.get("mode") == "any":
+                self.perhaps.add(here)
+            try:
+                return self._attempt(item, index, attempt, (here, depth))
+            except Wrong:
+                if attempt == tries:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def _attempt(
+        self, item: Item, index: int, attempt: int, where: tuple[Path, int]
+    ) -> Any:
+        here, depth = where
+        given = render(item.input, item.scope)
+        if item.machine:
+            if depth + 1 > DEEPEST:
+                raise Wrong("TooDeep")
+            below = self._run(item.machine, given, here, depth + 1)
+            if below.wrong:
+                raise Wrong(below.wrong)
+            return below.output
+        body = {"agent": item.agent, "item": index, "input": given}
+        fate = self._fates(body)
+        if attempt <= fate.fails:
+            raise Wrong("TaskFailed")
+        return {"value": fate.value}
+
+
+def _items(stage: Stage, scope: dict[str, Any]) -> list[Item]:
+    agent, machine = stage.get("agent", ""), stage.get("machine", "")
+    if isinstance(machine, list):
+        calls = [call if isinstance(call, dict) else {"name": call} for call in machine]
+        return [_called(call, stage, scope) for call in calls]
+    if "foreach" not in stage:
+        times = stage.get("execution", {}).get("n_samples", 1)
+        given = stage.get("input", {})
+        return [
+            Item(agent, machine, str(index), given, {**scope, "index": index})
+            for index in range(times)
+        ]
+    items = []
+    for index, value in enumerate(reckon(stage["foreach"], scope)):
+        inner = {**scope, stage.get("as", "item"): value, "index": index}
+        key = str(reckon(stage["key"], inner)) if "key" in stage else str(index)
+        items.append(Item(agent, machine, key, stage.get("input", {}), inner))
+    return items
+
+
+def _called(call: dict[str, Any], stage: Stage, scope: dict[str, Any]) -> Item:
+    given = call.get("input", stage.get("input", {}))
+    return Item("", call["name"], call["name"], given, scope)
+
+
+def _is_single(stage: Stage) -> bool:
+    several = "foreach" in stage or isinstance(stage.get("machine"), list)
+    return not several and "n_samples" not in stage.get("execution", {})
+
+
+def _first(found: dict[str, Any]) -> Any:
+    """Return what whoever is first says: those who succeed say all the same."""
+    good = [value for value in found.values() if "_error_type" not in value]
+    if not good:
+        raise Wrong(next(iter(found.values()))["_error_type"])
+    assert all(value == good[0] for value in good)
+    return good[0]
+
+
+def _shape(stage: Stage, found: dict[str, Any]) -> Any:
+    if _is_single(stage):
+        return found["0"]
+    by_name = "key" in stage or isinstance(stage.get("machine"), list)
+    return found if by_name else list(found.values())
+
+
+def _next(stage: Stage, scope: dict[str, Any]) -> str:
+    for move in stage.get("transitions", ()):
+        if "condition" not in move or reckon(move["condition"], scope):
+            return str(move["to"])
+    raise Wrong("NoTransition")
+
+
+def _rescue(stage: Stage, wrong: Wrong) -> str:
+    rescue = stage.get("on_error", {})
+    if isinstance(rescue, str):
+        return rescue
+    to = rescue.get(wrong.type, rescue.get("default"))
+    if to is None:
+        raise wrong
+    return str(to)
+
+
+# --- expressions ---
+
+
+def reckon(text: str, scope: dict[str, Any]) -> Any:
+    """Return what an expression is, bare or in braces."""
+    bare = text.strip().removeprefix("{{").removesuffix("}}").strip()
+    expression = ENVIRONMENT.compile_expression(bare, undefined_to_none=False)
+    try:
+        value = expression(**scope)
+        str(value)  # what is undefined says so
+    except UndefinedError:
+        raise Wrong("ExpressionError") from None
+    return value
+
+
+def render(value: Any, scope: dict[str, Any]) -> Any:
+    """Return JSON with its expressions reckoned; each is the whole of its string."""
+    match value:
+        case dict():
+            return {key: render(each, scope) for key, each in value.items()}
+        case list():
+            return [render(each, scope) for each in value]
+        case str() if value.startswith("{{"):
+            return reckon(value, scope)
+    return value
+
+
+def plain(output: Any) -> Any:
+    """Return an output without what may differ: the words of errors, who did it."""
+    match output:
+        case {"_error_type": wrong}:
+            return {"_error_type": wrong}
+        case {"value": value}:
+            return {"value": plain(value)}
+        case dict():
+            return {key: plain(value) for key, value in output.items()}
+        case list() | tuple():
+            return [plain(value) for value in output]
+    return output
