@@ -49,7 +49,8 @@ from server.core.tables import Tables, Turn
 from server.hub import Hub
 from server.pulse import THRESHOLDS
 from server.store import SQLiteStore
-from server.store.schema import INSERT_EVENT, TABLES, bind_event, read
+from server.store.schema import INSERT_EVENT, TABLES, bind_event
+from server.store.table import read
 
 CHUNK = 10_000
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from agentkit.codec import EVENTS
 from agentkit.errors import Invalid
 from agentkit.protocol import Logged
-from agentkit.rows import Broadcast, Delivery, HelpRequest, Task
+from agentkit.rows import Broadcast, Delivery, HelpRequest, Run, Task
 from agentkit.subjects import matches
 from server.store.base import StoreError
 
@@ -18,6 +18,7 @@ LIVE: Mapping[type, Callable[[Any], bool]] = {
     HelpRequest: lambda row: row.is_open,
     Task: lambda row: row.state not in ("done", "cancelled"),
     Broadcast: lambda row: row.done + row.dead < row.recipients,
+    Run: lambda row: not row.is_settled,
     Delivery: lambda row: not (row.state == "done" or row.retried or row.lapsed),
 }
 """Whether a row still waits for something, be it for a person, who may try again what

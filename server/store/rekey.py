@@ -10,7 +10,8 @@ from agentkit.errors import Invalid
 from agentkit.sealing import Sealer
 from server.store.base import StoreError
 from server.store.faults import explained
-from server.store.schema import TABLES, place_of
+from server.store.schema import TABLES
+from server.store.table import place_of
 from server.store.writer import Writer
 
 BATCH: Final = 2000

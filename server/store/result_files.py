@@ -70,11 +70,13 @@ class Draft:
         """
         self.size = 0
         """Bytes that were written."""
+        self.digest = ""
+        """Of what was written, once it is finished."""
         self._folder = folder
         self._sealer = sealer
         self._sealed = bool(sealer.mark)
         self._token = secrets.token_bytes(_TOKEN)
-        self._digest = sha256()
+        self._hash = sha256()
         self._buffer = bytearray()
         self._number = 0
         self._lock = Lock()
@@ -92,15 +94,15 @@ class Draft:
             OSError: the disk is full, or cannot be written.
         """
         with self._lock:
-            self._digest.update(data)
+            self._hash.update(data)
             self.size += len(data)
             self._buffer += data
             while len(self._buffer) > PIECE:
                 self._put(bytes(self._buffer[:PIECE]), last=False)
                 del self._buffer[:PIECE]
 
-    def finish(self) -> str:
-        """Have all of it on the disk for good, and return its digest.
+    def finish(self) -> None:
+        """Have all of it on the disk for good.
 
         Raises:
             OSError: the disk is full, or cannot be written.
@@ -108,14 +110,14 @@ class Draft:
         with self._lock:
             self._put(bytes(self._buffer), last=True)
             self._buffer.clear()
+            self.digest = self._hash.hexdigest()
             if self._sealed:
+                place = _head_place(self.digest)
                 self._file.seek(0)
-                place = _head_place(self._digest.hexdigest())
                 _write_all(self._file, MAGIC)
                 _write_all(self._file, self._sealer.seal_bytes(self._token, place))
             os.fsync(self._file.fileno())
             self._file.close()
-        return self._digest.hexdigest()
 
     def keep(self) -> None:
         """Give what is finished its name, for good, in place of any that has it.
@@ -124,7 +126,7 @@ class Draft:
             OSError: it cannot be renamed.
         """
         ending = f".{self._sealer.ids[0]}" if self._sealed else ""
-        place(self._path, self._folder, self._digest.hexdigest() + ending)
+        place(self._path, self._folder, self.digest + ending)
 
     def discard(self) -> None:
         """Leave nothing of it; one that is kept stays."""

@@ -11,13 +11,9 @@ The log is read by cursor or by agent (`by_agent`). An index by subject would se
 patterns of a single subject, and cost 6 % of the inserts and 10 % of the file.
 """
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
-
-import orjson
+from typing import Any
 
 from agentkit import codec
 from agentkit.protocol import Logged
@@ -35,17 +31,16 @@ from agentkit.rows import (
 )
 from agentkit.sealing import SCHEMA as KEYS
 from agentkit.sealing import Sealer
-from server.store import by_agent
+from server.store import by_agent, run_tables
 from server.store.base import KEEP_RECEIPTS, KEEP_SETTLED, KEEP_SPOOLS
 from server.store.insert import Insert, Values
 from server.store.log import LIVE
-
-R = TypeVar("R")
+from server.store.table import Table, define, dump, parse, place_of, select
 
 APPLICATION = 0x5357524D
 """Marks the file as ours (`PRAGMA application_id`): "SWRM"."""
 
-VERSION = 3
+VERSION = 4
 """The version of the schema (`PRAGMA user_version`)."""
 
 SETTLING = ("helps", "tasks", "broadcasts")
@@ -130,76 +125,18 @@ INSERT INTO checks VALUES (1, 0);
 {DELIVERIES_SETTLED};
 {SPOOLS_OLD};
 {SPOOL_BEGUN};
+{run_tables.SCHEMA}
+{";".join(run_tables.TRIGGERS)};
 {KEYS}
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """  # noqa: S608
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """How the rows of one kind are written and read."""
-
-    name: str
-    kind: type[Any]
-    key: tuple[str, ...]
-    """The columns of the key, which the values for `upsert` begin with."""
-    upsert: Insert
-    """Writes one row, as a new one or over the one with its key."""
-    bind: Callable[[Any], Values]
-    """Gives the values for `upsert`; the body is the last."""
-    loads: tuple[str, ...]
-    """Give what to load at start; a row that two of them give is the same row."""
-
-    @property
-    def select(self) -> str:
-        """What a query for `read` begins with: key and body."""
-        return f"SELECT {', '.join(self.key)}, body FROM {self.name}"  # noqa: S608
-
-    def seal(self, values: Values, sealer: Sealer) -> Values:
-        """Return the values for `upsert` with the body sealed."""
-        place = place_of(self.name, values[: len(self.key)])
-        return *values[:-1], sealer.seal(str(values[-1]), place)
-
-    def read(self, values: Sequence[Any], sealer: Sealer) -> Any:
-        """Return the row of a key and a body."""
-        *key, body = values
-        return read(self.kind, sealer.unseal(body, place_of(self.name, key)))
-
-
-def place_of(table: str, key: Sequence[object]) -> str:
-    """Return the place that the body of a row is sealed for.
-
-    A line break, which no name has, keeps the parts of a key apart.
-    """
-    return f"{table}:{NEWLINE.join(map(str, key))}"
-
-
-NEWLINE = "\n"
-
-
-def dump(record: object) -> str:
-    """Return a record as JSON text.
-
-    Native code knows no number beyond 64 bits and no half of a surrogate pair, but the
-    body of a task may hold both: Python's JSON writes and reads these, and a space in
-    front tells them apart.
-    """
-    try:
-        return orjson.dumps(record).decode()
-    except orjson.JSONEncodeError:
-        return " " + json.dumps(codec.encode(record), separators=(",", ":"))
-
-
-def read(kind: type[R], text: str) -> R:
-    """Return the record that `dump` wrote."""
-    return codec.decode(kind, _parse(text))
-
-
 def read_event(cursor: int, subject: str, text: str) -> Logged:
     """Return the event of one row of the log."""
     return codec.decode_event(
-        {"cursor": cursor, "subject": subject, "data": _parse(text)}
+        {"cursor": cursor, "subject": subject, "data": parse(text)}
     )
 
 
@@ -228,10 +165,6 @@ def microseconds(when: datetime) -> int:
     return (when - _EPOCH) // _MICROSECOND
 
 
-def _parse(text: str) -> Any:
-    return json.loads(text) if text[0] == " " else orjson.loads(text)
-
-
 def _delivery(row: Delivery) -> Values:
     live, dead = LIVE[Delivery](row), row.state == "dead" and not row.lapsed
     key = row.agent, row.seq
@@ -253,29 +186,22 @@ def _letter(row: Letter) -> Values:
 def _table(
     name: str, kind: type[Row], keys: str, others: str, bind: Callable[[Any], Values]
 ) -> Table:
-    columns = [*keys.split(), *others.split()]
-    changes = ", ".join(f"{column} = excluded.{column}" for column in others.split())
-    upsert = Insert(
-        f"INSERT INTO {name} ({', '.join(columns)})",
-        len(columns),
-        f"ON CONFLICT ({', '.join(keys.split())}) DO UPDATE SET {changes}",
-    )
-    key = tuple(keys.split())
-    return Table(name, kind, key, upsert, bind, _loads(name, kind, key))
+    loads = _loads(name, kind, tuple(keys.split()))
+    return define(name, kind, keys, others, bind, loads=loads)
 
 
 def _loads(name: str, kind: type[Row], key: tuple[str, ...]) -> tuple[str, ...]:
-    select = f"SELECT {', '.join(key)}, body FROM {name}"  # noqa: S608
+    every = select(name, key)
     if name in SETTLING:
         newest = f"ORDER BY version DESC, id DESC LIMIT {KEEP_SETTLED}"
         return (
-            f"{select} WHERE live",
-            f"{select} WHERE NOT live {newest}",
-            f"{select} WHERE NOT live AND id IN ({CARRIED})",
+            f"{every} WHERE live",
+            f"{every} WHERE NOT live {newest}",
+            f"{every} WHERE NOT live AND id IN ({CARRIED})",
         )
     if name == "letters":
         newest = f"ORDER BY version DESC LIMIT {KEEP_SETTLED}"
-        return f"{select} WHERE dead {newest}", f"{select} WHERE NOT dead {newest}"
+        return f"{every} WHERE dead {newest}", f"{every} WHERE NOT dead {newest}"
     if name == "spools":
         order = "PARTITION BY agent ORDER BY version DESC, rowid DESC"
         place = f"rowid AS came, row_number() OVER ({order}) AS place"
@@ -285,7 +211,7 @@ def _loads(name: str, kind: type[Row], key: tuple[str, ...]) -> tuple[str, ...]:
     if name == "receipts":
         newest = f"SELECT * FROM {name} ORDER BY version DESC LIMIT {KEEP_RECEIPTS}"  # noqa: S608
         return (f"SELECT key, body FROM ({newest}) ORDER BY version",)  # noqa: S608
-    return (f"{select} WHERE live" if kind in LIVE else f"{select} ORDER BY rowid",)
+    return (f"{every} WHERE live" if kind in LIVE else f"{every} ORDER BY rowid",)
 
 
 CARRIED = "SELECT ref FROM deliveries WHERE live"
@@ -324,5 +250,6 @@ TABLES: dict[str, Table] = {
     ),
     "tokens": _table("tokens", Token, "id", "body", lambda row: (row.id, dump(row))),
     "letters": _table("letters", Letter, "id", "version dead body", _letter),
+    **run_tables.TABLES,
 }
 """Keyed as the fields of `Tables`."""

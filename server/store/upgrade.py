@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from agentkit.rows import Task
-from server.store import by_agent
+from server.store import by_agent, run_tables
 from server.store.schema import (
     DELIVERIES_SETTLED,
     INDEXES,
@@ -13,9 +13,8 @@ from server.store.schema import (
     SPOOL_BEGUN,
     SPOOLS_OLD,
     VERSION,
-    dump,
-    read,
 )
+from server.store.table import dump, read
 
 _FROM_1 = f"""
 CREATE TABLE IF NOT EXISTS tokens (id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
@@ -79,10 +78,20 @@ def _from_2(connection: sqlite3.Connection) -> None:
     by_agent.take_in(connection, 0, connection.execute(newest).fetchone()[0])
 
 
+def _from_3(connection: sqlite3.Connection) -> None:
+    _run(connection, run_tables.SCHEMA)
+    for trigger in run_tables.TRIGGERS:
+        connection.execute(trigger)
+
+
 def _run(connection: sqlite3.Connection, script: str) -> None:
     for statement in script.split(";"):
         connection.execute(statement)
 
 
-STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2}
+STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
+    1: _from_1,
+    2: _from_2,
+    3: _from_3,
+}
 """What leads from each version to the next."""

@@ -23,10 +23,10 @@ from server.store.schema import (
     SCHEMA,
     TABLES,
     VERSION,
-    Table,
     bind_event,
     seal_event,
 )
+from server.store.table import Table
 from server.store.trim import INCREMENTAL, give_back, take
 from server.store.upgrade import upgrade
 

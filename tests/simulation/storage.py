@@ -15,7 +15,8 @@ from agentkit.rows import key_of
 from server.core.tables import Tables, Turn
 from server.store import MemoryStore
 from server.store.base import Store, StoreError, Write
-from server.store.schema import TABLES, read, read_event
+from server.store.schema import TABLES, read_event
+from server.store.table import read
 from server.store.writer import Writer
 from tests.simulation.world import World
 

@@ -19,11 +19,16 @@ from agentkit.protocol import (
 from agentkit.rows import (
     Agent,
     Broadcast,
+    Checkpoint,
     Delivery,
     HelpRequest,
+    Item,
     Letter,
+    Plan,
     Receipt,
+    Result,
     Row,
+    Run,
     Spool,
     Task,
     Token,
@@ -45,6 +50,11 @@ TABLE_OF: dict[type[Row], str] = {
     Receipt: "receipts",
     Token: "tokens",
     Letter: "letters",
+    Plan: "plans",
+    Run: "runs",
+    Item: "items",
+    Checkpoint: "checkpoints",
+    Result: "results",
 }
 
 unhurried = settings(

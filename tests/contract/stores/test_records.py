@@ -46,6 +46,7 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     datetime: st.datetimes(timezones=st.just(UTC)),
     type(None): st.none(),
+    Any: JSON,
     Mapping[str, Any]: st.dictionaries(TEXT, JSON, max_size=3),
 }
 

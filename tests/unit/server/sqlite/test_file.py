@@ -162,7 +162,7 @@ async def test_nothing_is_found_by_searching_a_whole_table(
     await store.letters(state="dead", before=9)
     await store.spool("a1", "s1")
 
-    assert len(set(asked)) == 22
+    assert len(set(asked)) == 29
     assert slow_steps(path, asked) == []
 
 
