@@ -1,0 +1,307 @@
+"""Items of a stage: how many at once, tried again, called off, begun anew."""
+
+from typing import Any
+
+import pytest
+
+from agentkit.errors import Conflict, NotFound
+from agentkit.protocol import Cancel, Claim, Complete, ItemStarted, Nack, Requeue, Tick
+from server.core import Rules, Swarm
+from server.core.turns import SPARE
+from tests.unit.server.core.runs.conftest import Runs, plan
+from tests.unit.server.core.runs.test_stages import GIVEN, ONE, fail_on
+
+RETRY = {"type": "retry", "backoffs": [2, 8], "jitter": 0.5}
+
+
+def started(runs: Runs) -> list[int]:
+    return [event.index for event in runs.log if isinstance(event, ItemStarted)]
+
+
+def test_so_many_at_once_and_no_more(runs: Runs) -> None:
+    key = runs.launch(plan({**GIVEN, "concurrency": 2}))
+    assert (runs.run(key).active, started(runs)) == (2, [0, 1])
+
+    runs.settle(runs.claim(), str.upper)  # type: ignore[arg-type]
+    assert (runs.run(key).active, started(runs)) == (2, [0, 1, 2])
+
+    runs.work()
+    assert runs.run(key).state == "done"
+
+
+def test_a_turn_begins_only_so_many_and_the_next_goes_on(runs: Runs) -> None:
+    many = list(range(3 * SPARE))
+    key = runs.launch(plan(GIVEN), {"tasks": many})
+    assert runs.run(key).started == SPARE
+    assert runs.swarm.deadline is not None
+    assert runs.swarm.deadline < runs.now
+
+    runs.do(Tick())
+    runs.do(Tick())
+
+    assert runs.run(key).started == runs.run(key).active == 3 * SPARE
+    assert started(runs) == many
+    runs.do(Tick())
+    assert runs.swarm.deadline is None
+
+
+def test_a_failed_item_is_tried_again_after_a_while(runs: Runs) -> None:
+    key = runs.launch(plan({"agent": "worker", "input": "x", "execution": RETRY}))
+    runs.work(fail_on("x"))
+    item = runs.items(key)[0]
+    assert (item.state, item.attempt) == ("retrying", 1)
+    assert item.not_before is not None
+    assert 1 <= (item.not_before - runs.now).total_seconds() <= 3
+    assert runs.swarm.deadline == item.not_before
+
+    runs.later(seconds=3)
+    runs.work()
+
+    assert runs.run(key).output == {"got": {"r": "x"}}
+    assert runs.handled == ["x", "x"]
+
+
+def test_an_item_is_tried_as_often_as_there_are_backoffs(runs: Runs) -> None:
+    key = runs.launch(plan({"agent": "worker", "input": "x", "execution": RETRY}))
+    for _ in range(4):
+        runs.work(fail_on("x"))
+        runs.later(seconds=12)
+
+    assert runs.run(key).state == "failed"
+    assert runs.handled == ["x"] * 3
+
+
+def test_an_item_that_waits_to_be_tried_again_keeps_its_room(runs: Runs) -> None:
+    stage = {**GIVEN, "concurrency": 1, "execution": RETRY}
+    key = runs.launch(plan(stage))
+    runs.work(fail_on("a"))
+
+    assert runs.run(key).active == 1
+    assert started(runs) == [0]
+
+
+def test_a_machine_is_tried_again_as_a_whole(runs: Runs) -> None:
+    stage = {"machine": "one", "input": {"task": "x"}, "execution": RETRY}
+    key = runs.launch(plan(stage, one=ONE))
+    runs.work(fail_on("x"))
+    runs.later(seconds=3)
+    runs.work()
+
+    assert runs.run(key).output == {"got": {"made": "x"}}
+    assert list(runs.swarm.runs.rows) == [key]
+
+
+def test_a_task_that_was_called_off_is_a_failed_item(runs: Runs) -> None:
+    key = runs.launch(plan({**GIVEN, "execution": RETRY}), {"tasks": ["a"]})
+    runs.do(Cancel(id=runs.items(key)[0].ref, reason="no need"))
+
+    assert runs.run(key).output["got"] == [
+        {"_error": "no need", "_error_type": "Cancelled"}
+    ]
+
+
+def test_a_task_that_is_requeued_later_changes_nothing(runs: Runs) -> None:
+    key = runs.launch(plan(GIVEN), {"tasks": ["a"]})
+    ref = runs.items(key)[0].ref
+    runs.work()
+    old = runs.run(key)
+
+    runs.do(Requeue(id=ref))
+    runs.work()
+
+    assert runs.run(key) == old
+
+
+def test_a_task_that_is_given_back_is_the_same_attempt(runs: Runs) -> None:
+    key = runs.launch(plan(GIVEN), {"tasks": ["a"]})
+    task = runs.claim()
+    assert task is not None
+    runs.do(Nack(agent="w", task=task.id, fence=task.fence))
+    runs.work()
+
+    assert runs.run(key).state == "done"
+    assert started(runs) == [0]
+
+
+def test_a_run_that_is_called_off_takes_everything_below_with_it(runs: Runs) -> None:
+    stage = {"foreach": "input.tasks", "as": "task", "machine": "one"}
+    key = runs.launch(plan(stage, one=ONE))
+    held = runs.claim()
+    runs.cancel(key)
+
+    assert runs.run(key).state == "cancelled"
+    assert runs.run(key).reason == "enough"
+    assert runs.swarm.task_counts["cancelled"] == 4
+    assert list(runs.swarm.runs.rows) == [key]
+    assert runs.swarm.runs.items == {}
+    assert runs.claim() is None
+    assert held is not None
+    with pytest.raises(Conflict):
+        runs.do(Complete(agent="w", task=held.id, fence=held.fence))
+    with pytest.raises(Conflict, match="nothing to cancel"):
+        runs.cancel(key)
+
+
+def test_what_a_run_launched_goes_on_without_it(runs: Runs) -> None:
+    stage = {"launch": ["one"], "launch_input": {"task": "z"}, "agent": "other"}
+    key = runs.launch(plan(stage, one=ONE))
+    (other,) = runs.run(key).launched
+    runs.cancel(key)
+    runs.work()
+
+    assert runs.run(other).state == "done"
+
+
+def test_calling_off_many_takes_several_turns(runs: Runs) -> None:
+    key = runs.launch(plan(GIVEN), {"tasks": list(range(2 * SPARE))})
+    runs.do(Tick())
+    runs.cancel(key)
+    assert runs.run(key).active == SPARE
+    with pytest.raises(Conflict, match="still being called off"):
+        runs.resume(key)
+
+    runs.do(Tick())
+
+    assert runs.run(key).active == 0
+    assert runs.swarm.task_counts["queued"] == 0
+
+
+def test_a_run_below_another_may_be_called_off_alone(runs: Runs) -> None:
+    stage = {"foreach": "input.tasks", "as": "task", "machine": "one"}
+    key = runs.launch(plan(stage, one=ONE))
+    runs.cancel(runs.items(key)[1].ref)
+    runs.work()
+
+    assert [item.get("_error_type") for item in runs.run(key).output["got"]] == [
+        None,
+        "Cancelled",
+        None,
+        None,
+    ]
+
+
+# --- going on -------------------------------------------------------------------------
+
+
+class Kept(Runs):
+    """Runs of which a store has every row."""
+
+    def do(self, command: Any) -> list[Any]:
+        events = super().do(command)
+        if hasattr(self, "stored"):
+            for name, rows in self.swarm.take():
+                getattr(self.stored, name).update(rows)
+        return events
+
+
+@pytest.fixture
+def kept() -> Kept:
+    runs = Kept()
+    runs.keep()
+    return runs
+
+
+def test_a_run_that_failed_goes_on_with_what_it_had_not_done(kept: Kept) -> None:
+    stage = {"foreach": "input.tasks", "as": "task", "machine": "one"}
+    key = kept.launch(plan({**stage, "timeout": 60}, one=ONE))
+    kept.work(most=2)
+    kept.later(seconds=60)
+    assert kept.run(key).state == "failed"
+    kept.handled.clear()
+
+    kept.swarm.recall(kept.stored)
+    kept.resume(key)
+    kept.work()
+
+    assert kept.run(key).state == "done"
+    assert kept.handled == ["c", "d"]
+
+
+def test_a_run_that_was_called_off_goes_on_with_what_it_had_not_done(
+    kept: Kept,
+) -> None:
+    key = kept.launch(plan({**GIVEN, "concurrency": 2}))
+    kept.work(most=1)
+    kept.cancel(key)
+
+    kept.swarm.recall(kept.stored)
+    kept.resume(key)
+    assert kept.run(key).active == 2
+    kept.work()
+
+    assert kept.run(key).output == {"got": [{"r": sign} for sign in "abcd"]}
+    assert kept.handled == ["a", "b", "c", "d"]
+
+
+def test_a_run_that_is_done_has_nothing_to_go_on_with(runs: Runs) -> None:
+    key = runs.launch(plan(GIVEN))
+    assert runs.resume(key) == []
+    runs.work()
+
+    assert runs.resume(key) == []
+    with pytest.raises(NotFound):
+        runs.resume("nobody")
+
+
+def test_a_part_of_a_run_does_not_go_on_alone(runs: Runs) -> None:
+    stage = {"foreach": "input.tasks", "as": "task", "machine": "one"}
+    key = runs.launch(plan(stage, one=ONE))
+    runs.claim()
+    part = runs.items(key)[0].ref
+    runs.cancel(part)
+
+    with pytest.raises((Conflict, NotFound)):
+        runs.resume(part)
+
+
+def test_failed_items_are_done_again_and_nothing_else(kept: Kept) -> None:
+    key = kept.launch(plan(GIVEN))
+    kept.work(fail_on("b", "d"))
+    assert kept.run(key).state == "done"
+    kept.handled.clear()
+
+    tables = kept.stored
+    then = type(tables)(
+        runs={key: tables.runs[key]},
+        plans=tables.plans,
+        items={place: row for place, row in tables.items.items() if place[1] == 1},
+        checkpoints={(key, 0): tables.checkpoints[key, 0]},
+    )
+    kept.swarm.recall(then)
+    kept.retry(key, visit=1)
+    assert kept.run(key).state == "running"
+    kept.work()
+
+    assert kept.handled == ["b", "d"]
+    assert kept.run(key).output == {"got": [{"r": sign} for sign in "abcd"]}
+
+
+def test_a_run_without_failed_items_has_nothing_to_retry(runs: Runs) -> None:
+    key = runs.launch(plan(GIVEN))
+    with pytest.raises(Conflict, match="is running"):
+        runs.retry(key, visit=1)
+    runs.work()
+
+    with pytest.raises(Conflict):
+        runs.retry(key, visit=1)
+
+
+def test_a_swarm_that_is_loaded_goes_on_where_it_was(kept: Kept) -> None:
+    stage = {"foreach": "input.tasks", "as": "task", "machine": "one", "concurrency": 3}
+    key = kept.launch(plan(stage, one=ONE))
+    kept.work(most=1)
+    kept.claim()
+
+    kept.swarm = Swarm.load(kept.swarm.cursor, kept.stored, Rules())
+    kept.do(Tick())
+    held = kept.do(Claim(agent="w"))
+    for event in held:
+        if event.subject == "task.leased":
+            kept.settle(kept.swarm.tasks[event.task], lambda value: value)
+    kept.work()
+    kept.later(seconds=400)
+    kept.later(seconds=5)
+    kept.work()
+
+    assert kept.run(key).output["got"] == [{"made": sign} for sign in "abcd"]
+    assert sorted(kept.handled) == ["a", "b", "c", "d"]
