@@ -46,8 +46,8 @@ class RunTree:
     progress: float
     eta: float | None
     children: tuple["RunTree", ...] = ()
-    hidden: int = 0
-    """How many more runs are right below it: there were too many to tell them all."""
+    whole: bool = True
+    """Whether all runs below it are here; of very many the newest are."""
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Self:
@@ -57,7 +57,7 @@ class RunTree:
             progress=data["progress"],
             eta=data["eta"],
             children=tuple(map(cls.read, data["children"])),
-            hidden=data["hidden"],
+            whole=data["whole"],
         )
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, "RunTree"]]:

@@ -92,6 +92,10 @@ class Connection(WebSocketsSansIOProtocol):
             self.close_sent or self.disconnected or self.transport.is_closing()
         )
 
+    def widen(self, size: int) -> None:
+        """Let messages that come have so many bytes, if they could not before."""
+        self.conn.max_message_size = max(self.conn.max_message_size or size, size)
+
     async def drained(self) -> None:
         """Wait until the peer keeps up, or is gone."""
         await self.writable.wait()

@@ -11,9 +11,10 @@ from server.auth import allow
 from server.connection import NOT_YOURS
 from server.office import Office
 from server.questions import QUESTIONS, event_frame
+from server.runs import WORDS
 from server.views import VIEWS, Views
 from server.watchers import Watcher
-from server.wire import WATCH_FRAME, WATCH_HELLO, WISHES
+from server.wire import PLAN_BYTES, WATCH_FRAME, WATCH_HELLO, WISHES
 from server.ws import CloseError, Socket, parse
 
 IN_FLIGHT: Final = 64
@@ -29,6 +30,8 @@ async def coordinator_socket(office: Office, socket: Socket) -> None:
     hello = await socket.hello(WATCH_HELLO)
     if hello is None:
         return
+    if socket.principal.role == "operator":
+        socket.connection.widen(PLAN_BYTES)
     watcher = Watcher(office.hub, socket.connection, hello.get("batch_ms", 0))
     desk = Desk(office, socket, watcher)
     try:
@@ -126,12 +129,20 @@ class Desk:
         principal = self._socket.principal
         allow(principal, "operator")
         key = frame.get("key", "")
-        outcome = await self._office.hub.submit(
-            WISHES[word].read(args, principal.name),
-            key=f"{principal.token}:{key}" if key else "",
-            size=size,
-        )
+        key = f"{principal.token}:{key}" if key else ""
+        if word in WORDS:
+            return await self._do_to_run(word, args, key, size)
+        wish = WISHES[word].read(args, principal.name)
+        outcome = await self._office.hub.submit(wish, key=key, size=size)
         return {"events": [event_frame(logged) for logged in outcome.events]}
+
+    async def _do_to_run(
+        self, word: str, args: dict[str, Any], key: str, size: int
+    ) -> dict[str, Any]:
+        runs = self._office.runs
+        command = await runs.command(word, args, self._socket.principal.name)
+        run, events = await runs.submit(command, key=key, size=size)
+        return {"run": run, "events": [event_frame(logged) for logged in events]}
 
     def _send(self, frame: dict[str, Any]) -> None:
         self._watcher.send(dumps(frame))

@@ -123,6 +123,7 @@ class Edge:
         if route is None:
             allowed = ", ".join(sorted(methods)).encode()
             raise RequestError(405, "Method Not Allowed", ((b"allow", allowed),))
+        call.largest = max(call.largest, route.largest)
         client = address_of(call.scope)
         if door == "webhook" and webhook_for == "open":
             call.principal = WEBHOOK

@@ -19,10 +19,8 @@ from typing import (
     Any,
     Final,
     Generic,
-    Literal,
     NamedTuple,
     Protocol,
-    TypeAlias,
     TypeVar,
 )
 
@@ -31,11 +29,13 @@ import orjson
 from agentkit import protocol as p
 from agentkit.errors import Conflict, SwarmError
 from agentkit.protocol import Command, Logged, Start, Tick
-from agentkit.rows import Broadcast, HelpRequest, Letter, Receipt, Task
+from agentkit.rows import Receipt
 from server.clock import Clock
-from server.core import Rules, Swarm, Turn, decide, evolve
-from server.core.messages import own_id
+from server.core import Rules, Swarm, Turn
+from server.core.renewal import replace
 from server.core.tables import Tables
+from server.core.turns import carry_out
+from server.recall import Known, recall
 from server.stats import Meter
 from server.store.base import Store, StoreError
 
@@ -59,27 +59,12 @@ DEFECT: Final = (
 
 USED: Final = "the Idempotency-Key was used for something else: send a fresh one"
 
-Kind: TypeAlias = Literal["task", "help", "broadcast", "letter"]
-Known: TypeAlias = Task | HelpRequest | Broadcast | Letter
-
-NAMES: Final[Mapping[type, tuple[Kind, str]]] = {
-    **dict.fromkeys((p.Assign, p.Enqueue, p.Cancel, p.Requeue), ("task", "id")),
-    **dict.fromkeys((p.Claim, p.Extend, p.Complete), ("task", "task")),
-    **dict.fromkeys((p.Fail, p.Nack), ("task", "task")),
-    **dict.fromkeys((p.Answer, p.Take, p.AssignHelper), ("help", "help")),
-    **dict.fromkeys((p.Snooze, p.Resolve), ("help", "help")),
-    **dict.fromkeys((p.SendBroadcast, p.Send), ("broadcast", "id")),
-    **dict.fromkeys((p.Bury, p.Unbury, p.Discard), ("letter", "id")),
-    p.Watch: ("task", "task"),
-}
-"""What commands name: of which kind it is, and the field that names it."""
-
 LONG_AGO: Final = (
     "the Idempotency-Key was used so long ago that what it led to is no longer kept: "
     "send a fresh one"
 )
 
-FED: Final = ("agents", "helps", "tasks", "broadcasts")
+FED: Final = ("agents", "helps", "tasks", "broadcasts", "runs")
 """The tables that watchers mirror."""
 
 log = logging.getLogger(__name__)
@@ -154,7 +139,12 @@ def fed(rows: Swarm | Tables, table: str) -> list[Any]:
     """Return the rows of a table that watchers mirror.
 
     Of messages they get the events alone: there may be any number, with large bodies.
+    Runs below others, and what runs led to, they ask for.
     """
+    if table == "runs":
+        runs = rows.runs.rows if isinstance(rows, Swarm) else rows.runs
+        tops = (row for row in runs.values() if not row.parent)
+        return [replace(row, output=None) if row.output else row for row in tops]
     found: Mapping[str, Any] = getattr(rows, table)
     if table == "broadcasts":
         return [row for row in found.values() if not row.is_message]
@@ -270,7 +260,7 @@ class Hub:
             StoreError: nothing can be written just now; nothing changed.
         """
         self.stats.arrived(size)
-        known = await self._recall(command)
+        known = await recall(self.store, self._swarm, command)
         receipt = await self._receipt(key)
         wish = _Wish(command, self._future(), read, key, size, known, receipt)
         self._enqueue(wish)
@@ -286,35 +276,6 @@ class Hub:
         if not key or key in receipts or len(receipts) < self.rules.keep_receipts:
             return None
         return await self.store.receipt(key)
-
-    async def _recall(self, command: Command) -> Known | None:
-        """Read what a command names if memory does not have it: it may be settled."""
-        kind, field = NAMES.get(type(command), ("task", ""))
-        key = getattr(command, field, "")
-        match kind:
-            case _ if not key:
-                return None
-            case "task":
-                known = key in self._swarm.tasks
-                return None if known else await self.store.task(key)
-            case "help":
-                known = key in self._swarm.helps
-                return None if known else await self.store.help(key)
-            case "broadcast":
-                return await self._recall_message(key, command)
-            case "letter":
-                known = key in self._swarm.letters
-                return None if known else await self.store.letter(key)
-
-    async def _recall_message(self, key: str, command: Command) -> Broadcast | None:
-        """Read the message with an id, or its sender's own when another's has it."""
-        there = self._swarm.broadcasts
-        row = there.get(key) or await self.store.broadcast(key)
-        if row and isinstance(command, p.Send) and row.sender != command.agent:
-            own = own_id(key, command.agent)
-            mine = None if own in there else await self.store.broadcast(own)
-            row = mine or row
-        return None if row is None or row.id in there else row
 
     def post(
         self, command: Command, *, read: Read[T] | None = None, size: int = 0
@@ -412,7 +373,9 @@ class Hub:
         posted = [
             wish for wish in wishes if wish.posted and isinstance(wish.command, p.Send)
         ]
-        known = await asyncio.gather(*(self._recall(wish.command) for wish in posted))
+        known = await asyncio.gather(
+            *(recall(self.store, self._swarm, wish.command) for wish in posted)
+        )
         for wish, row in zip(posted, known, strict=True):
             wish.known = row
 
@@ -435,13 +398,9 @@ class Hub:
         if wish.known is not None:
             swarm.recall(wish.known)
         now = self.now()
-        decided = decide(swarm, wish.command, now)
-        wish.first = swarm.cursor + 1
-        mine: list[Logged] = []
-        for event in decided:
-            evolve(swarm, event)
-            mine.append(Logged(swarm.cursor, event))
-        wish.last = swarm.cursor
+        first = swarm.cursor + 1
+        mine = carry_out(swarm, wish.command, now)
+        wish.first, wish.last = first, swarm.cursor
         events += mine
         if wish.key and mine:
             swarm.put_receipt(

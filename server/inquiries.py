@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Required
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from agentkit.rows import HelpState, TaskState
+from agentkit.rows import HelpState, ItemState, RunState, TaskState
 from server.wire import FromZero, Number
 
 Limit = Annotated[int, Field(ge=1, le=1000)]
@@ -144,3 +144,48 @@ class PreviewQuestion(TypedDict, total=False):
     """Who would receive a broadcast."""
 
     where: str
+
+
+class RunsQuestion(TypedDict, total=False):
+    """Runs, the newest first; `before` is the version of the last one seen.
+
+    Without `parent` and `launched_by` those with none above them.
+    """
+
+    state: RunState
+    parent: str
+    launched_by: str
+    before: Number
+    limit: Limit
+
+
+class RunQuestion(TypedDict):
+    """Which run is meant."""
+
+    id: str
+
+
+class ItemsQuestion(TypedDict, total=False):
+    """Items of a run's stage in order; without `visit` of the stage that it is at.
+
+    `after` is the index of the last one seen.
+    """
+
+    id: Required[str]
+    visit: Number
+    after: FromZero
+    state: ItemState
+    limit: Limit
+
+
+class CheckpointsQuestion(TypedDict, total=False):
+    """The newest checkpoints of a run, newest first."""
+
+    id: Required[str]
+    limit: Limit
+
+
+class PlanQuestion(TypedDict):
+    """Which plan is meant."""
+
+    id: str

@@ -1,5 +1,6 @@
 """Prometheus text, read from the hub when it is asked for."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple, Self, get_args
 
@@ -7,8 +8,18 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from agentkit.protocol import DeliveryDead, LetterDead, TaskDead, TaskDone, TaskLeased
-from agentkit.rows import TaskState
+from agentkit.protocol import (
+    DeliveryDead,
+    ItemDone,
+    ItemFailed,
+    ItemStarted,
+    LetterDead,
+    RunLaunched,
+    TaskDead,
+    TaskDone,
+    TaskLeased,
+)
+from agentkit.rows import RunState, TaskState
 from agentkit.transports.metrics import Metrics
 from server.asgi import Reply
 from server.core import Swarm
@@ -103,6 +114,30 @@ METRICS: Final = (
         "tasks_dead",
         "Tasks that died with their last attempt.",
         lambda o: o.hub.stats.kinds[TaskDead],
+    ),
+    Metric(
+        COUNTER,
+        "runs_launched",
+        "Runs that began, those below others too.",
+        lambda o: o.hub.stats.kinds[RunLaunched],
+    ),
+    Metric(
+        COUNTER,
+        "items_started",
+        "Items of runs that were begun, each attempt.",
+        lambda o: o.hub.stats.kinds[ItemStarted],
+    ),
+    Metric(
+        COUNTER,
+        "items_done",
+        "Items of runs that were done.",
+        lambda o: o.hub.stats.kinds[ItemDone],
+    ),
+    Metric(
+        COUNTER,
+        "items_failed",
+        "Items of runs that failed for the last time.",
+        lambda o: o.hub.stats.kinds[ItemFailed],
     ),
     Metric(
         COUNTER,
@@ -217,6 +252,7 @@ class Census(NamedTuple):
 
     agents: Mapping[str, int]
     tasks: Mapping[str, int]
+    runs: Mapping[str, int]
     dead_letters: int
     letters: int
 
@@ -224,8 +260,10 @@ class Census(NamedTuple):
     def of(cls, swarm: Swarm) -> Self:
         """Take it."""
         tasks = {state: swarm.task_counts[state] for state in get_args(TaskState)}
+        states = Counter(run.state for run in swarm.runs.rows.values())
+        runs = {state: states[state] for state in get_args(RunState)}
         dead, letters = swarm.dead_deliveries, swarm.dead_letters
-        return cls(dict(swarm.counts), tasks, dead, letters)
+        return cls(dict(swarm.counts), tasks, runs, dead, letters)
 
 
 class HubCollector(Collector):
@@ -243,6 +281,11 @@ class HubCollector(Collector):
             yield family
         yield _by_state("agents", "Agents by state.", self._census.agents)
         yield _by_state("tasks", "Tasks by state.", self._census.tasks)
+        yield _by_state(
+            "runs",
+            "Runs by state, those below others while they last.",
+            self._census.runs,
+        )
         yield GaugeMetricFamily(
             "swarmtui_dead_letters",
             "Dead deliveries that were not retried.",

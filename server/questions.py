@@ -1,4 +1,4 @@
-"""What can be asked, once for HTTP and for watchers: the log, ledgers and mailboxes."""
+"""What can be asked, once for HTTP and for watchers: the log, ledgers, runs."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -7,14 +7,19 @@ from typing import Any, Final, TypeAlias
 from pydantic import TypeAdapter
 
 from agentkit.protocol import Logged
-from agentkit.rows import Delivery, Letter
+from agentkit.rows import Checkpoint, Delivery, Item, Letter, Plan, Run
 from server.inquiries import (
+    CheckpointsQuestion,
     DeadQuestion,
     EventsQuestion,
     HistoryQuestion,
+    ItemsQuestion,
     LedgerQuestion,
     LettersQuestion,
     MailboxQuestion,
+    PlanQuestion,
+    RunQuestion,
+    RunsQuestion,
 )
 from server.office import Office
 from server.replies import EventFrame
@@ -83,6 +88,36 @@ async def letters(office: Office, fields: Fields) -> list[Letter]:
     return await office.hub.store.letters(**{"limit": LIMIT, **fields})
 
 
+async def run(office: Office, fields: Fields) -> list[Any]:
+    """Return one run, and how far it is."""
+    return [await office.runs.view(fields["id"])]
+
+
+async def runs(office: Office, fields: Fields) -> list[Run]:
+    """Return runs, the newest first."""
+    return await office.runs.listed({"limit": LIMIT, **fields})
+
+
+async def items(office: Office, fields: Fields) -> list[Item]:
+    """Return items of a stage of a run, in order."""
+    return await office.runs.items({"limit": LIMIT, **fields})
+
+
+async def tree(office: Office, fields: Fields) -> list[Any]:
+    """Return a run with those below it."""
+    return [await office.runs.tree(fields["id"])]
+
+
+async def checkpoints(office: Office, fields: Fields) -> list[Checkpoint]:
+    """Return the newest checkpoints of a run, newest first."""
+    return await office.runs.checkpoints(fields["id"], fields.get("limit", LIMIT))
+
+
+async def plan(office: Office, fields: Fields) -> list[Plan]:
+    """Return a plan."""
+    return [await office.runs.plan(fields["id"])]
+
+
 async def ping(_office: Office, _fields: Fields) -> list[Any]:
     """Return nothing: the answer is that it came."""
     return []
@@ -95,6 +130,12 @@ QUESTIONS: Final[dict[str, Question]] = {
     "mailbox": Question(TypeAdapter(MailboxQuestion), mailbox),
     "dead": Question(TypeAdapter(DeadQuestion), dead),
     "letters": Question(TypeAdapter(LettersQuestion), letters),
+    "run": Question(TypeAdapter(RunQuestion), run),
+    "runs": Question(TypeAdapter(RunsQuestion), runs),
+    "items": Question(TypeAdapter(ItemsQuestion), items),
+    "tree": Question(TypeAdapter(RunQuestion), tree),
+    "checkpoints": Question(TypeAdapter(CheckpointsQuestion), checkpoints),
+    "plan": Question(TypeAdapter(PlanQuestion), plan),
     "ping": Question(TypeAdapter(dict[str, Any]), ping),
 }
 """What may be asked, by the word on the wire."""

@@ -88,7 +88,7 @@ class Recorder(Coordinator):
             error=self.link.error,
         )
 
-    async def run(
+    async def record(
         self,
         enough: asyncio.Event,
         *,

@@ -25,6 +25,7 @@ from server.wire.agents import (
 from server.wire.bus import BUS_FRAME, BUS_HELLO, LETTER_TOLD, LINK_TOLD, BusEvent
 from server.wire.messages import MESSAGE, by_the_clock
 from server.wire.reading import sentence, valid
+from server.wire.runs import PLAN_BYTES
 from server.wire.values import (
     Body,
     FromZero,
@@ -47,6 +48,7 @@ __all__ = [
     "LINK_TOLD",
     "MESSAGE",
     "NOTIFICATION",
+    "PLAN_BYTES",
     "RECEIPTS",
     "STATUS",
     "TASK",

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from agentkit import protocol as p
 from server.wire.messages import SendWish, WatchWish
 from server.wire.reading import valid
+from server.wire.runs import CancelRunWish, ResumeRunWish, RetryRunWish, RunLaunch
 from server.wire.values import Body, Moment, Number, RequestId, Whole
 
 
@@ -187,6 +188,10 @@ WISHES: Final[dict[str, Wish]] = {
     "resolve": Wish(p.Resolve, TypeAdapter(ResolveWish)),
     "unbury": Wish(p.Unbury, TypeAdapter(LetterWish)),
     "discard": Wish(p.Discard, TypeAdapter(LetterWish)),
+    "launch": Wish(p.Launch, TypeAdapter(RunLaunch), names=True),
+    "cancel_run": Wish(p.CancelRun, TypeAdapter(CancelRunWish)),
+    "resume_run": Wish(p.ResumeRun, TypeAdapter(ResumeRunWish)),
+    "retry_run": Wish(p.RetryRun, TypeAdapter(RetryRunWish)),
 }
 """What a coordinator may wish, by the word on the wire."""
 

@@ -104,7 +104,7 @@ async def _record(
     enough = asyncio.Event()
     for number in ENDS:
         asyncio.get_running_loop().add_signal_handler(number, enough.set)
-    return await recorder.run(enough, seconds=seconds, size=size, tell=tell)
+    return await recorder.record(enough, seconds=seconds, size=size, tell=tell)
 
 
 def _teller(form: Form) -> Callable[[Progress], None]:

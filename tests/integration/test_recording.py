@@ -77,7 +77,7 @@ async def recording(path: Path) -> AsyncIterator[Recorder]:
     """Record the hub of this machine, wherever it comes back."""
     enough = asyncio.Event()
     recorder = Recorder(None, path)
-    task = asyncio.create_task(recorder.run(enough))
+    task = asyncio.create_task(recorder.record(enough))
     async with asyncio.timeout(20):
         while recorder.link.state != "live" and not task.done():
             await asyncio.sleep(0.02)
