@@ -5,6 +5,7 @@ and while something that it began is still to be called off. Of the settled runs
 the rows of the newest stay; `RunBook.admit` brings another one back.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -40,6 +41,8 @@ class RunBook:
         """Runs that may have something to do, those stirred first at the front."""
         self.news: dict[str, dict[int, None]] = {}
         """Items whose task or run is settled, by run: they are to be settled too."""
+        self.in_use: Counter[str] = Counter()
+        """Runs that are not settled, by plan."""
         self._times = Deadlines()
         """When the time of a stage is over, and when an item is tried again."""
         self._flows: dict[str, Flow] = {}
@@ -119,6 +122,9 @@ class RunBook:
             self._let_go()
 
     def _seat(self, new: Run) -> None:
+        old = self.rows.get(new.id)
+        was = old is not None and not old.is_settled
+        self.in_use[new.plan] += (not new.is_settled) - was
         self.rows[new.id] = new
         self._times.set(new.id, None if new.is_settled else new.due)
         self._settled.pop(new.id, None)

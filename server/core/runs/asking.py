@@ -46,7 +46,7 @@ def decide_launch(swarm: Swarm, wish: Launch, now: datetime) -> list[Event]:
         by=wish.by,
     )
     launched = _opened(swarm, flow, first)
-    if plan in swarm.runs.plans:
+    if swarm.runs.in_use[plan]:
         return [launched]
     kept = PlanKept(at=now, plan=plan, name=flow.name, document=wish.plan, by=wish.by)
     return [kept, launched]

@@ -15,6 +15,8 @@ from agentkit.protocol import (
     Notify,
     ResumeRun,
     RetryRun,
+    RunLaunched,
+    TaskLeased,
     Tick,
 )
 from agentkit.rows import Item, Run, Task
@@ -72,12 +74,12 @@ class Runs(World):
         """Launch a plan and return the id of its run."""
         wish = Launch(id=fields.pop("id", ""), plan=plan, input=input, **fields)
         events = self.do(wish)
-        return next(event.run for event in events if event.subject == "run.launched")
+        return next(event.run for event in events if isinstance(event, RunLaunched))
 
     def claim(self) -> Task | None:
         """Let the worker claim one task."""
         events = self.do(Claim(agent="w"))
-        leased = [event.task for event in events if event.subject == "task.leased"]
+        leased = [event.task for event in events if isinstance(event, TaskLeased)]
         return self.swarm.tasks[leased[0]] if leased else None
 
     def settle(self, task: Task, does: Does) -> list[Event]:

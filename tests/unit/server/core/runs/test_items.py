@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from agentkit.errors import Conflict, NotFound
-from agentkit.protocol import Cancel, Claim, Complete, ItemStarted, Nack, Requeue, Tick
+from agentkit.protocol import (
+    Cancel,
+    Claim,
+    Complete,
+    ItemStarted,
+    Nack,
+    Requeue,
+    TaskLeased,
+    Tick,
+)
 from server.core import Rules, Swarm
 from server.core.turns import SPARE
 from tests.unit.server.core.runs.conftest import Runs, plan
@@ -296,7 +305,7 @@ def test_a_swarm_that_is_loaded_goes_on_where_it_was(kept: Kept) -> None:
     kept.do(Tick())
     held = kept.do(Claim(agent="w"))
     for event in held:
-        if event.subject == "task.leased":
+        if isinstance(event, TaskLeased):
             kept.settle(kept.swarm.tasks[event.task], lambda value: value)
     kept.work()
     kept.later(seconds=400)

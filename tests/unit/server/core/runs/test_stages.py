@@ -360,6 +360,19 @@ def test_an_id_that_would_not_fit_into_an_address_is_refused(
         runs.launch(plan(GIVEN), id=key)
 
 
+def test_a_plan_is_kept_with_the_first_run_of_it(runs: Runs) -> None:
+    kept = []
+    for _ in range(2):
+        runs.launch(plan(GIVEN))
+        kept.append(len(runs.swarm.take().plans))
+    runs.work()
+    # Whoever takes away what is old may have taken it with its last run.
+    runs.launch(plan(GIVEN))
+    kept.append(len(runs.swarm.take().plans))
+
+    assert kept == [1, 0, 1]
+
+
 def test_a_plan_that_is_none_is_refused(runs: Runs) -> None:
     with pytest.raises(Invalid):
         runs.launch({"name": "x"})
