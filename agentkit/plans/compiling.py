@@ -11,7 +11,7 @@ from agentkit.errors import Invalid
 from agentkit.plans import keys
 from agentkit.plans.expressions import Template
 from agentkit.plans.model import AgentStep, Flow, Machine, Stage
-from agentkit.plans.parts import Fault, Findings, Part, Path, nearest
+from agentkit.plans.parts import Enough, Fault, Findings, Part, Path, nearest
 from agentkit.plans.stages import OF_ITEM, Surroundings, agent_step, stage
 from agentkit.plans.values import ExpressionError, measure
 
@@ -50,7 +50,8 @@ def compile_plan(document: Mapping[str, Any]) -> Flow:
     for fault in faults:
         if fault.severity == "error":
             raise Invalid(f"{place(fault.path)}: {fault.text}")
-    assert flow is not None  # noqa: S101  # without faults there is a flow
+    if flow is None:
+        raise Invalid(f"the plan has {len(faults)} oddities; correct them")
     return flow
 
 
@@ -58,15 +59,22 @@ def place(path: Path) -> str:
     """Return a path as a person writes it: ``machines.demo.states.work[0]``."""
     told = ""
     for key in path:
-        told += f"[{key}]" if isinstance(key, int) else f".{key}"
+        told += f"[{key}]" if isinstance(key, int) else f".{_plain(key)}"
     return told.removeprefix(".") or "the plan"
+
+
+def _plain(key: str) -> str:
+    return key if key.isprintable() and len(key) <= 60 else repr(key[:60])
 
 
 def examine(document: Any) -> tuple[Flow | None, list[Fault]]:
     """Return what a document says, as far as it can be read, and what is wrong."""
     findings = Findings()
     whole = Part(document, (), findings)
-    flow = _flow(whole) if _is_sound(whole) else None
+    try:
+        flow = _flow(whole) if _is_sound(whole) else None
+    except Enough:
+        flow = None
     return flow, findings.faults
 
 

@@ -40,7 +40,7 @@ class _Compiled(NamedTuple):
     picks: bool
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _compiled(text: str) -> _Compiled:
     tree = parse(text)
     return _Compiled(build(tree), names(tree), picks(tree))
@@ -76,10 +76,9 @@ def _read(text: str, column: int = 0) -> _Compiled:
 
 def _bare(text: str) -> Piece:
     """Return what is inside of ``{{ … }}`` when that is all, else the text."""
-    found = list(pieces(text)) if "{{" in text or "{%" in text else []
-    whole = [piece for piece in found if piece.is_expression or piece.text.strip()]
-    if not any(piece.is_expression for piece in whole):
+    if not text.lstrip().startswith("{{"):
         return Piece(text, True, 1)
+    whole = [one for one in pieces(text) if one.is_expression or one.text.strip()]
     if len(whole) > 1:
         raise ExpressionError(
             f"{_shown(text)}: there is text beside {{{{ … }}}}; write one expression"
@@ -229,7 +228,9 @@ def _object(
 
 
 def _text(text: str) -> _Part | None:
-    found = list(pieces(text))
+    if "{{" not in text and "{%" not in text:
+        return None
+    found = [piece for piece in pieces(text) if piece.is_expression or piece.text]
     if not any(piece.is_expression for piece in found):
         return None
     read = [_piece(piece) for piece in found]

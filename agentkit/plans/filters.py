@@ -189,7 +189,7 @@ def _ranks(
     rank = _ranked(case_sensitive)
     keys = [rank(one) for one in _plucked(budget, items, attribute)]
     budget.spend(sum(len(key) for key in keys if isinstance(key, str)) // 16)
-    budget.spend(len(keys) * len(keys).bit_length())
+    budget.spend(len(keys) * len(keys).bit_length() // 8)
     if len({isinstance(key, str) for key in keys}) > 1:
         raise ExpressionError("numbers and texts have no common order; convert some")
     return list(zip(keys, items, strict=True))
@@ -308,6 +308,7 @@ def _map(
         if default is not None:
             return [default if isinstance(one, Missing) else one for one in found]
         return [_needed(one) for one in found]
+    budget.spend(2 * len(items))
     work = partial(_applied, f"filter {name!r}", _named("filter", name, FILTERS))
     return [work(budget, one, *args, **named) for one in items]
 

@@ -22,15 +22,19 @@ LONGEST: Final = 4096
 DEEPEST: Final = 60
 """How deep the parts of an expression may be nested."""
 
-TOKENS: Final = 1000
+TOKENS: Final = 500
 """How many words and signs an expression may have."""
 
-_NONE: Final = "\x00{#"
-"""Marks that are in no YAML: comments and line statements are just text."""
+DIGITS: Final = 40
+"""How many digits a number may have: the lexer takes their square in time."""
 
-_JINJA: Final = ImmutableSandboxedEnvironment(
-    comment_start_string=_NONE, comment_end_string=_NONE, keep_trailing_newline=True
+_SIGNS: Final = re.compile(
+    r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[{}]|\d{41,}""", re.DOTALL
 )
+"""Strings, braces and numbers that are too long."""
+
+_JINJA: Final = ImmutableSandboxedEnvironment(keep_trailing_newline=True)
+"""Has the lexer and the settings that the parser asks for."""
 
 _STATEMENT: Final = (
     "a plan has no statements, {% … %}; write an expression, {{ … }}, "
@@ -54,10 +58,11 @@ def parse(text: str) -> nodes.Expr:
         ExpressionError: it cannot be read; the error has the column.
     """
     if len(text) > LONGEST:
-        raise ExpressionError(
-            f"it has {len(text):,} characters, at most {LONGEST:,} are read; "
-            "split it over several stages"
-        )
+        raise ExpressionError(_too_long(len(text)))
+    for found in _SIGNS.finditer(text):
+        if found.group().isdecimal():
+            told = f"a number has more than {DIGITS} digits; JSON has no such"
+            raise ExpressionError(told, column=found.start() + 1)
     tokens, columns = _tokens(text)
     if len(tokens) > TOKENS or _depth(tokens) > DEEPEST:
         raise ExpressionError("it is too long or nested too deep; split it")
@@ -134,30 +139,49 @@ def _told(error: Exception) -> str:
 def pieces(text: str) -> Iterator[Piece]:
     """Split a text at its expressions, ``{{ … }}``.
 
+    Blanks beside ``{{-`` and ``-}}`` are dropped, as in Jinja2.
+
     Raises:
         ExpressionError: an expression has no end, or there is a statement.
     """
-    if "{{" not in text and "{%" not in text:
-        yield Piece(text, False, 1)
-        return
-    at = 1
-    begun = 0
-    inside: list[str] = []
-    try:
-        for _, name, value in _JINJA.lexer.tokeniter(text, None):
-            if name in ("block_begin", "raw_begin"):
-                raise ExpressionError(_STATEMENT, column=at)
-            if name == "data":
-                yield Piece(value, False, at)
-            elif name == "variable_begin":
-                begun, inside = at + len(value), []
-            elif name == "variable_end":
-                yield Piece("".join(inside), True, begun)
-                begun = 0
-            else:
-                inside.append(value)
-            at += len(value)
-    except (TemplateSyntaxError, IndexError) as error:
-        raise ExpressionError(_told(error), column=at) from None
-    if begun:
-        raise ExpressionError("it has no end; close it with }}", column=begun)
+    at = 0
+    trim = False
+    while (begun := text.find("{{", at)) >= 0:
+        ended = _end(text, begun + 2)
+        inside = text[begun + 2 : ended]
+        left, right = inside.startswith("-"), inside.endswith("-")
+        yield _plain(text[at:begun], at, trim, left)
+        inside = inside[left : len(inside) - right]
+        yield Piece(inside, True, begun + 3 + left)
+        at, trim = ended + 2, right
+    yield _plain(text[at:], at, trim, False)
+
+
+def _plain(text: str, at: int, left: bool, right: bool) -> Piece:
+    if "{%" in text:
+        raise ExpressionError(_STATEMENT, column=at + text.index("{%") + 1)
+    text = text.lstrip() if left else text
+    return Piece(text.rstrip() if right else text, False, at + 1)
+
+
+def _end(text: str, at: int) -> int:
+    """Return where the expression that begins at a place has its ``}}``."""
+    depth = 0
+    for found in _SIGNS.finditer(text, at, at + LONGEST + 2):
+        sign = found.group()
+        if sign == "{":
+            depth += 1
+        elif sign == "}" and depth:
+            depth -= 1
+        elif sign == "}" and text.startswith("}}", found.start()):
+            return found.start()
+    if len(text) - at > LONGEST:
+        raise ExpressionError(_too_long(len(text) - at), column=at + 1)
+    raise ExpressionError("it has no end; close it with }}", column=at + 1)
+
+
+def _too_long(length: int) -> str:
+    return (
+        f"it has {length:,} characters, at most {LONGEST:,} are read; "
+        "split it over several stages"
+    )

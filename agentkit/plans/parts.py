@@ -22,6 +22,12 @@ Made = TypeVar("Made", Expression, Template)
 LONGEST_NAME: Final = 256
 """How many characters a name in a plan may have."""
 
+FAULTS: Final = 100
+"""How many faults are told of one plan."""
+
+COMPARED: Final = 100
+"""How many names, and characters of each, are compared with one that is unknown."""
+
 EXPRESSIONS: Final = 2_000
 """How many texts with expressions a plan may have."""
 
@@ -39,9 +45,17 @@ class Fault(NamedTuple):
     """It is the key that is wrong, not its value."""
 
 
+class Enough(Exception):
+    """There are `FAULTS` faults; nobody reads more."""
+
+
 @dataclass(slots=True)
 class Findings:
-    """What is wrong in a document, in the order in which it was found."""
+    """What is wrong in a document, in the order in which it was found.
+
+    Raises:
+        Enough: from `error` and `warn`, when there are as many as anyone reads.
+    """
 
     faults: list[Fault] = field(default_factory=list)
     expressions: int = 0
@@ -49,19 +63,25 @@ class Findings:
 
     def error(self, path: Path, text: str, column: int = 0, **more: bool) -> None:
         """Note what makes the plan unusable."""
-        self.faults.append(Fault(path, text, "error", column, **more))
+        self._add(Fault(path, text, "error", column, **more))
 
     def warn(self, path: Path, text: str) -> None:
         """Note what is allowed, and most likely not meant."""
-        self.faults.append(Fault(path, text, "warning"))
+        self._add(Fault(path, text, "warning"))
+
+    def _add(self, fault: Fault) -> None:
+        self.faults.append(fault)
+        if len(self.faults) >= FAULTS:
+            raise Enough
 
 
 def nearest(name: Any, known: Sequence[str] | Mapping[str, Any]) -> str:
     """Return a remedy for a name that is not known."""
-    near = get_close_matches(str(name), known, n=1)
+    short = [one for one in known if len(one) <= COMPARED][:COMPARED]
+    near = get_close_matches(str(name)[:COMPARED], short, n=1)
     if near:
         return f"did you mean {near[0]!r}"
-    names = ", ".join(list(known)[:12])
+    names = ", ".join(short[:12])
     return f"there are: {names}" if names else "there is none yet"
 
 
