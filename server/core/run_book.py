@@ -57,6 +57,8 @@ class RunBook:
 
     def wake(self, now: datetime, limit: int) -> None:
         """Stir the runs whose times are up."""
+        if self.earliest is None or self.earliest > now:
+            return
         for key in self._times.due(now, limit):
             self.stir(key.split(APART)[0])
 
