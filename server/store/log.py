@@ -10,6 +10,7 @@ from agentkit.errors import Invalid
 from agentkit.protocol import Logged
 from agentkit.rows import Broadcast, Delivery, HelpRequest, Run, Task
 from agentkit.subjects import matches
+from server.core.tables import Tables
 from server.store.base import StoreError
 
 R = TypeVar("R", HelpRequest, Task, Broadcast)
@@ -18,7 +19,7 @@ LIVE: Mapping[type, Callable[[Any], bool]] = {
     HelpRequest: lambda row: row.is_open,
     Task: lambda row: row.state not in ("done", "cancelled"),
     Broadcast: lambda row: row.done + row.dead < row.recipients,
-    Run: lambda row: not row.is_settled,
+    Run: lambda row: not row.is_settled or row.active > 0,
     Delivery: lambda row: not (row.state == "done" or row.retried or row.lapsed),
 }
 """Whether a row still waits for something, be it for a person, who may try again what
@@ -37,6 +38,20 @@ SETTLED: Mapping[str, Callable[[Any], bool]] = {
 
 What is dead both may be tried again, and is forgotten in the end.
 """
+
+
+def refs_not_in(tables: Tables) -> list[tuple[str, str]]:
+    """Return table and key of what items wait for and is not among the rows.
+
+    What does an item may be settled a turn before the item is, and both must then be
+    there when a hub starts in between.
+    """
+    waits = [
+        ("tasks" if item.kind == "agent" else "runs", item.ref)
+        for item in tables.items.values()
+        if not item.is_settled
+    ]
+    return [(name, ref) for name, ref in waits if ref not in getattr(tables, name)]
 
 
 def new_identity() -> str:

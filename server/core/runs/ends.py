@@ -68,7 +68,12 @@ def evolve_resumed(swarm: Swarm, event: RunResumed) -> None:
 
 
 def evolve_retried(swarm: Swarm, event: RunRetried) -> None:
-    """Let the run be back at a stage, and do what had failed there."""
+    """Let the run be back at a stage, and do what had failed there.
+
+    The checkpoint of then is the newest once more.
+    """
+    then = swarm.runs.contexts[event.run]
+    swarm.put_checkpoint(replace(then, version=swarm.cursor))
     items = swarm.runs.items.get(event.run, {})
     run = replace(
         swarm.runs.rows[event.run],
