@@ -5,7 +5,7 @@ cannot be asked ends as an error of `agentkit.errors`, one sentence each.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -121,11 +121,19 @@ def ask(question: Callable[[Coordinator], Awaitable[T]]) -> T:
 
 
 def each(
-    names: Sequence[str], order: Callable[[Coordinator, str], Awaitable[T]]
+    names: Sequence[str],
+    order: Callable[[Coordinator, str], Awaitable[T]],
+    *,
+    among: Callable[[Coordinator], Iterable[str]] = lambda swarm: swarm.tasks,
 ) -> tuple[list[tuple[str, T]], int]:
     """Give an order for each; return what it led to, and the exit code.
 
     What is refused does not keep the others from being done.
+
+    Args:
+        names: of what the orders are about.
+        order: gives one.
+        among: gives the names that there are, for who mistypes one.
 
     Raises:
         AgentkitError: there is only one, and it was refused.
@@ -135,7 +143,8 @@ def each(
         found: list[T | AgentkitError] = []
         for start in range(0, len(names), AT_ONCE):
             batch = names[start : start + AT_ONCE]
-            found += await asyncio.gather(*(_tried(order, swarm, x) for x in batch))
+            given = (_tried(order, swarm, name, among) for name in batch)
+            found += await asyncio.gather(*given)
         return found
 
     answers = list(zip(names, ask(orders), strict=True))
@@ -149,13 +158,16 @@ def each(
 
 
 async def _tried(
-    order: Callable[[Coordinator, str], Awaitable[T]], swarm: Coordinator, name: str
+    order: Callable[[Coordinator, str], Awaitable[T]],
+    swarm: Coordinator,
+    name: str,
+    among: Callable[[Coordinator], Iterable[str]],
 ) -> T | AgentkitError:
     """Give an order; return what it led to, or why it was refused."""
     try:
         return await order(swarm, name)
     except NotFound as error:
-        near = get_close_matches(name, swarm.tasks, 1)
+        near = get_close_matches(name, list(among(swarm)), 1)
         return NotFound(f"{error}; did you mean {near[0]}?") if near else error
     except AgentkitError as error:
         return error
