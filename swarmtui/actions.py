@@ -11,13 +11,22 @@ from typing import Literal
 from textual.binding import Binding, BindingType
 
 Scope = Literal[
-    "app", "view", "table", "fleet", "queue", "help", "traffic", "tasks", "replay"
+    "app",
+    "view",
+    "table",
+    "fleet",
+    "queue",
+    "help",
+    "traffic",
+    "tasks",
+    "runs",
+    "replay",
 ]
 """Who does an action: the app, any view's screen, any table, one view, or the app that
 plays a recording."""
 
 
-VIEWS: tuple[Scope, ...] = ("fleet", "queue", "help", "traffic", "tasks")
+VIEWS: tuple[Scope, ...] = ("fleet", "queue", "help", "traffic", "tasks", "runs")
 """The views, in the order of their keys."""
 
 
@@ -47,6 +56,16 @@ class Need(Flag):
     """The cursor is on a dead letter, or some are marked."""
     UNSETTLED = auto()
     """Among these is a task that waits or that somebody works on."""
+    RUNNING = auto()
+    """The cursor is on a run in progress, or one is marked."""
+    STOPPED = auto()
+    """Among these is a run that failed or was called off."""
+    ENDED = auto()
+    """Among these is a run that came to its end, well or not."""
+    POINT = auto()
+    """The cursor is on a checkpoint."""
+    ITEM = auto()
+    """The cursor is on an item that somebody does, or did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +125,7 @@ _EVERYWHERE = [
     Action("view.help", "3", "Help", "Show who needs you", name="app.view('help')"),
     Action("view.traffic", "4", "Traffic", "Show the wire", name="app.view('traffic')"),
     Action("view.tasks", "5", "Tasks", "Show the work queue", name="app.view('tasks')"),
+    Action("view.runs", "6", "Runs", "Show plans in progress", name="app.view('runs')"),
     Action("view.last", "minus", "Last", "Back to the last view", name="app.last_view"),
     Action("view.pause", "p", "Pause", "Hold the picture still", name="app.pause"),
     Action(
@@ -121,14 +141,14 @@ _EVERYWHERE = [
         "app.goto",
         "colon",
         "Go to",
-        "Go to a view, an agent or a task",
+        "Go to a view, an agent, a task or a run",
         name="app.goto",
     ),
     Action(
         "app.palette",
         "ctrl+p",
         "Palette",
-        "Find an action, an agent, a task or a theme",
+        "Find an action, an agent, a task, a run or a theme",
         name="app.command_palette",
     ),
     Action("app.theme", "T", "Theme", "Change the colours", name="app.change_theme"),
@@ -209,6 +229,14 @@ _ENQUEUE = (
 _TO_AGENT = "Hand the task or the marked ones to one agent"
 _AGAIN = "Requeue the task, or send the delivery again"
 _TASK_TIP = "Show why its agent is in its state"
+
+_BEFORE_TIP = "Show the group before"
+_ITEMS_TIP = "Go to items, checkpoints and output, or back"
+_CALL_OFF_TIP = "Call the run or the marked ones off"
+_RESUME_TIP = "Go on with what was not done"
+_FAILED_TIP = "Do only the failed items again"
+_HERE_TIP = "Begin a new run at the checkpoint"
+_ITS_TASK_TIP = "Go to the task or the run that does the item"
 
 _PANE_TIP = "Go to links, subjects and letters, or back"
 _UNBURY_TIP = "Give the letter or the marked ones once more"
@@ -299,6 +327,19 @@ ACTIONS: tuple[Action, ...] = (
         ),
         ("why", "w", "Why", _TASK_TIP, Need.ANSWERS | Need.AGENT, False),
         _COPY,
+    ),
+    *_view(
+        "runs",
+        ("next_group", "right", "Group", "Show the next group", Need.NOTHING, True),
+        ("last_group", "left", "Before", _BEFORE_TIP, Need.NOTHING, False),
+        ("pane", "l,tab", "Items", _ITEMS_TIP, Need.ROW, True),
+        ("launch", "e", "Launch", "Run a plan from a file", Need.HUB, True),
+        ("cancel", "c", "Cancel", _CALL_OFF_TIP, Need.HUB | Need.RUNNING, True),
+        ("resume", "r", "Resume", _RESUME_TIP, Need.HUB | Need.STOPPED, True),
+        ("again", "R", "Retry failed", _FAILED_TIP, Need.HUB | Need.ENDED, True),
+        ("from_here", "h", "From here", _HERE_TIP, Need.HUB | Need.POINT, True),
+        ("task", "t", "Its task", _ITS_TASK_TIP, Need.ITEM, False),
+        ("copy", "y", "Copy", "Copy the address", Need.ROW, False),
     ),
 )
 

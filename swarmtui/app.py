@@ -33,6 +33,7 @@ from swarmtui.screens.base import SwarmScreen
 from swarmtui.screens.fleet import FleetScreen
 from swarmtui.screens.help import HelpScreen
 from swarmtui.screens.queue import QueueScreen
+from swarmtui.screens.runs import RunsScreen
 from swarmtui.screens.tasks import TasksScreen
 from swarmtui.screens.traffic import TrafficScreen
 from swarmtui.text import plural, safe
@@ -68,6 +69,7 @@ class SwarmApp(App[None], inherit_bindings=False):
         "help": HelpScreen,
         "traffic": TrafficScreen,
         "tasks": TasksScreen,
+        "runs": RunsScreen,
     }
     DEFAULT_MODE = "fleet"
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
@@ -285,6 +287,11 @@ class SwarmApp(App[None], inherit_bindings=False):
         self.action_view("tasks")
         self.call_after_refresh(self._put_cursor, task)
 
+    def show_run(self, run: str) -> None:
+        """Go to the runs with the cursor on one."""
+        self.action_view("runs")
+        self.call_after_refresh(self._put_cursor, run)
+
     def _put_cursor(self, row: str) -> None:
         view = self.view
         if view is not None and not view.move_to(row):
@@ -338,6 +345,8 @@ class SwarmApp(App[None], inherit_bindings=False):
             self.show_agent(name)
         elif kind == "task":
             self.show_task(name)
+        elif kind == "run":
+            self.show_run(name)
 
     def action_keys(self) -> None:
         """Show every key; the one that is chosen is pressed."""

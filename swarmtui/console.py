@@ -44,6 +44,9 @@ class Console(Protocol):
     def tell(self, text: str, *, error: bool = False) -> None:
         """Say one sentence in the ticker, and an error as a toast as well."""
 
+    def show_task(self, task: str) -> None:
+        """Go to the work queue with the cursor on a task."""
+
     def given(self) -> Need:
         """Return what is true of the link and the swarm, for `actions.offered`."""
 

@@ -1,4 +1,4 @@
-"""What ctrl+p finds: what one can do here, agents, tasks, ledgers, themes."""
+"""What ctrl+p finds: what one can do here, agents, tasks, runs, ledgers, themes."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -36,8 +36,9 @@ class SwarmCommands(Provider):
     async def search(self, query: str) -> Hits:
         """Offer what contains the typed text."""
         typed = query.strip().lower()
-        found = (self._actions, self._agents, self._tasks, self._ledgers, self._themes)
-        for hit in (hit for find in found for hit in find(typed)):
+        rows = (self._agents, self._tasks, self._runs, self._ledgers)
+        finds = (self._actions, *rows, self._themes)
+        for hit in (hit for find in finds for hit in find(typed)):
             yield hit
 
     def _actions(self, typed: str) -> Iterator[Hit]:
@@ -62,6 +63,16 @@ class SwarmCommands(Provider):
             show = partial(self._app.show_task, task.id)
             name = safe(f"{task.id} {task.title}".strip())
             yield Hit(0.8 - place / 1000, name, show, help=f"task, {task.state}")
+
+    def _runs(self, typed: str) -> Iterator[Hit]:
+        """Offer runs, the newest first."""
+        model = self._app.model
+        named = ((run, model.plan_name(run)) for run in reversed(model.runs.values()))
+        found = (one for one in named if typed in f"{one[0].id} {one[1]}".lower())
+        for place, (run, plan) in enumerate(islice(found, LIMIT)):
+            show = partial(self._app.show_run, run.id)
+            name = safe(f"{run.id} {plan}")
+            yield Hit(0.75 - place / 1000, name, show, help=f"run, {run.state}")
 
     def _ledgers(self, typed: str) -> Iterator[Hit]:
         """Offer how far each broadcast got, the newest first."""

@@ -12,7 +12,7 @@ from swarmtui.modals.sheet import Sheet
 from swarmtui.text import safe
 
 
-class MessageSheet(Sheet[None]):
+class MessageSheet(Sheet[bool]):
     """JSON over as many lines as it takes, to be read and copied.
 
     Args:
@@ -20,7 +20,11 @@ class MessageSheet(Sheet[None]):
         text: the JSON.
     """
 
-    keys: ClassVar = (("↑↓", "Scroll"), ("y", "Copy"), ("esc", "Close"))
+    keys: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("↑↓", "Scroll"),
+        ("y", "Copy"),
+        ("esc", "Close"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "scroll(1)", "Down", show=False),
         Binding("up,k", "scroll(-1)", "Up", show=False),

@@ -38,6 +38,7 @@ MODES = (
     Mode("help", "3", "Help", "He", calls=True),
     Mode("traffic", "4", "Traffic", "Tr"),
     Mode("tasks", "5", "Tasks", "Ta"),
+    Mode("runs", "6", "Runs", "Ru"),
 )
 HOLD = 4
 """Seconds for which what a person did stays in the news, unless somebody calls."""
@@ -165,7 +166,8 @@ class SwarmScreen(Screen[None]):
         else:
             self.show(delta)
         self._report(delta.events)
-        if delta.joined or delta.helps or delta.tasks or delta.stats or delta.reset:
+        counted = delta.joined or delta.helps or delta.tasks or delta.runs
+        if counted or delta.stats or delta.reset:
             self._show_counts()
         if delta.link:
             self._show_standing()
@@ -201,6 +203,7 @@ class SwarmScreen(Screen[None]):
                 "queue": model.counts["idle"],
                 "help": len(model.calling),
                 "tasks": model.unsettled,
+                "runs": model.running,
             }
         )
         self.query_one(Pulse).show(model.counts, model.rates, model.delays)

@@ -14,6 +14,8 @@ SWARM = "swarm"
 """What a swarm is called that was given no name: it is not shown."""
 FIRST_AGENT = 'agentkit notify busy "my first task" --agent first'
 """The command that connects an agent to the hub of this machine."""
+FIRST_RUN = "swarmtui run examples/peering/config/peering_demo.yml"
+"""The command that runs the example."""
 FIRST_TASK = 'swarmtui enqueue "my first task"'
 """The command that queues a task."""
 
@@ -112,3 +114,33 @@ def no_tasks(console: Console, group: Group, *, filtered: bool) -> str:
         "\n"
         "y copies the first command"
     )
+
+
+def no_runs(console: Console, group: str, *, filtered: bool) -> str:
+    """Return what a table of runs says when it has none to show."""
+    model = console.model
+    if not model.loaded:
+        return "waiting for the hub\nits runs appear here"
+    if filtered:
+        return "no run matches\nesc clears the filter"
+    if model.runs:
+        return _NO_RUNS[group]
+    if Need.RECORDED in console.given():
+        return "no runs at this time of the recording"
+    return (
+        "no runs yet\n"
+        "\n"
+        "e runs a plan from a file; the example, from any shell:\n"
+        "\n"
+        f"$ {FIRST_RUN}\n"
+        "\n"
+        "y copies the command"
+    )
+
+
+_NO_RUNS: Mapping[str, str] = {
+    "running": "no plan is in progress\n→ shows those that ended",
+    "done": "no run is done yet\nwhat a run led to stays here",
+    "failed": "no run has failed\nwhat fails or is called off stays here",
+    "all": "no runs",
+}

@@ -13,6 +13,7 @@ from swarmtui.replay_app import ReplayApp
 from swarmtui.screens.fleet import FleetScreen
 from swarmtui.screens.help import HelpScreen
 from swarmtui.screens.queue import QueueScreen
+from swarmtui.screens.runs import RunsScreen
 from swarmtui.screens.tasks import TasksScreen
 from swarmtui.screens.traffic import TrafficScreen
 from swarmtui.widgets.line_table import LineTable
@@ -27,6 +28,7 @@ DOERS = {
     "replay": ReplayApp,
     "traffic": TrafficScreen,
     "tasks": TasksScreen,
+    "runs": RunsScreen,
 }
 
 
