@@ -43,6 +43,7 @@ from agentkit.outbox import FileOutbox
 from agentkit.questions import Questions
 from agentkit.remote import Calls, Method, Methods, Remote, methods_of
 from agentkit.reports import Reporter
+from agentkit.results import ResultBackend
 from agentkit.rows import Guarantee, Report, Severity
 from agentkit.settings import Endpoint, KitSettings, Storage, endpoint, load, storage
 from agentkit.shelf import FileShelf
@@ -120,6 +121,8 @@ class Agent(Reporter):
             self._say, now=lambda: datetime.now(UTC) + self._talk.ahead
         )
         self._questions = Questions(self._waiters)
+        self.results = ResultBackend(hub)
+        """Reads and writes results by address, of any size."""
         self.errands = Errands(self._talk.exchange, self._waiters)
         """What it asks about tasks."""
         self._register("reply", _leave)
@@ -479,6 +482,7 @@ class Agent(Reporter):
             exchange=self._talk.exchange,
             said=self._talk.said,
             push=self._push,
+            results=self.results,
         )
         tasks.register(_leave)
         if self._task is not None:

@@ -9,7 +9,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from types import TracebackType
@@ -39,6 +39,7 @@ BY_STATUS: dict[int, type[AgentkitError]] = {
     502: HubUnavailable,
     503: HubUnavailable,
     504: HubUnavailable,
+    507: HubUnavailable,
 }
 """What a status means when the reply has no code that we know."""
 
@@ -127,10 +128,51 @@ class Caller:
             text = answer.read()
         return self._judge(Reply(answer.status, _object(text)))
 
+    def upload(self, path: str, file: BinaryIO, kind: str, key: str) -> dict[str, Any]:
+        """Send what a file holds to a path, piece by piece, and return the answer.
+
+        Args:
+            path: below the hub's address.
+            file: is read to its end.
+            kind: its media type.
+            key: an idempotency key.
+
+        Raises:
+            HubError: it did not arrive, or it is not known whether it did.
+            SwarmError: the hub refused it.
+        """
+        connection = self._connect()
+        connection.blocksize = PIECE
+        headers = self._headers(None, key) | {"Content-Type": kind}
+        headers["Transfer-Encoding"] = "chunked"
+        with self._trusting():
+            # A hub that will not have it says so before it has read all of it.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.request("PUT", path, file, headers, encode_chunked=True)
+            answer = connection.getresponse()
+            text = answer.read()
+        return self._judge(Reply(answer.status, _object(text)))
+
+    def exists(self, path: str) -> bool:
+        """Say whether anything is at a path.
+
+        Raises:
+            HubError: the hub could not be asked.
+            SwarmError: the hub refused to say.
+        """
+        connection = self._connect()
+        with self._trusting():
+            connection.request("HEAD", path, headers=self._headers(None, ""))
+            answer = connection.getresponse()
+            answer.read()
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
+            self.request("GET", path)  # says why, which an answer to HEAD cannot
+        return answer.status == HTTPStatus.OK
+
     def download(
         self, path: str, file: BinaryIO, told: Callable[[int, int], object]
-    ) -> None:
-        """Write into a file what is at a path, which is not JSON.
+    ) -> str:
+        """Write into a file what is at a path; return its media type.
 
         Args:
             path: below the hub's address.
@@ -155,6 +197,8 @@ class Caller:
                     raise HTTPException("it ended too early")
             missing -= file.write(piece)
             told(len(piece), whole)
+        answer.read()
+        return answer.headers.get("Content-Type", "")
 
     @contextmanager
     def _trusting(self) -> Iterator[None]:
@@ -204,16 +248,25 @@ class Caller:
         }
 
     def _judge(self, reply: Reply) -> dict[str, Any]:
-        if 200 <= reply.status < 300 and reply.body:
-            return reply.body
-        said = reply.body.get("detail")
-        kind = BY_CODE.get(str(reply.body.get("code"))) or BY_STATUS.get(reply.status)
-        if kind is None or not isinstance(said, str):
-            raise HubRefused(
-                f"what answers at {self.endpoint.url} is not a swarmtui hub (status "
-                f"{reply.status}): check SWARMTUI_URL"
-            )
-        raise kind(said)
+        return judged(self.endpoint.url, reply)
+
+
+def judged(url: str, reply: Reply) -> dict[str, Any]:
+    """Return what a hub answered.
+
+    Raises:
+        AgentkitError: it refused, or it is no hub.
+    """
+    if 200 <= reply.status < 300 and reply.body:
+        return reply.body
+    said = reply.body.get("detail")
+    kind = BY_CODE.get(str(reply.body.get("code"))) or BY_STATUS.get(reply.status)
+    if kind is None or not isinstance(said, str):
+        raise HubRefused(
+            f"what answers at {url} is not a swarmtui hub (status {reply.status}): "
+            "check SWARMTUI_URL"
+        )
+    raise kind(said)
 
 
 def asked_twice(ask: Callable[[], T]) -> T:

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from agentkit.addresses import Address
 from agentkit.backoff import delays
 from agentkit.bodies import check
 from agentkit.boxes import NotStored
@@ -26,6 +27,7 @@ from agentkit.errors import AgentkitError, Invalid, SwarmError
 from agentkit.exchange import Exchange, Frame
 from agentkit.inbox import is_cancelled
 from agentkit.outbox import Outbox
+from agentkit.results import ResultBackend, reference
 from agentkit.rows import Task
 
 __all__ = ["Job", "Later", "Reject", "WorkHandler"]
@@ -49,6 +51,8 @@ BOTH: Final = (
 
 LEAVING: Final = "the agent is leaving"
 
+Result: TypeAlias = Mapping[str, Any] | None
+
 Push: TypeAlias = Callable[[str, Mapping[str, Any], str, str], Awaitable[int]]
 """Sends a task's endpoints a body, a text and a key; returns how many there are."""
 
@@ -68,7 +72,9 @@ class Later(Exception):
 class Job:
     """A task that this agent has claimed."""
 
-    def __init__(self, task: Task, exchange: Exchange, push: Push) -> None:
+    def __init__(
+        self, task: Task, exchange: Exchange, push: Push, results: ResultBackend
+    ) -> None:
         self.task = task
         """Its row, as it was when it was claimed."""
         self.cancelled = False
@@ -77,6 +83,8 @@ class Job:
         """Seconds that its lease lasts from each sign of life."""
         self.due = asyncio.Event()
         """It is to be extended now, rather than with the next heartbeat."""
+        self.results = results
+        """Reads what the task speaks of by address, and writes what is large."""
         self._exchange = exchange
         self._push = push
         self._news: Frame = {}
@@ -169,8 +177,32 @@ class Job:
         """
         return await self._push(self.id, body, text, key)
 
+    async def keep(
+        self, data: Any, name: str = "", *, kind: str = ""
+    ) -> dict[str, str]:
+        """Give something large to the hub; return what stands for it in a result.
 
-Result: TypeAlias = Mapping[str, Any] | None
+            return await job.keep(Path("film.mp4"))
+
+        It is kept as long as the run of the task, or as any other result. What another
+        attempt at the task keeps under the same name takes its place.
+
+        Args:
+            data: bytes, the path of a file, an async iterable of bytes, or JSON.
+            name: tells it from others of the task.
+            kind: its media type; else as the data tells.
+
+        Raises:
+            Invalid: the data has no form in JSON, or is too large.
+            NotAllowed: the lease has ended, and with it the job.
+            HubError: the hub could not be asked, or has no room.
+            OSError: the file cannot be read.
+        """
+        words = [self.id, name] if self.task.run else [name or "kept"]
+        address = Address(self.task.run or self.id, "/".join(filter(None, words)))
+        return reference(await self.results.write(str(address), data, kind=kind))
+
+
 WorkHandler: TypeAlias = Callable[[Job], Coroutine[Any, Any, Result]]
 
 
@@ -202,6 +234,7 @@ class Worker:
         exchange: asks the hub.
         said: is called when something was put into the outbox.
         push: sends what a job has to say to the endpoints of its task.
+        results: reads and writes what is large.
 
     Raises:
         Invalid: the hub would not give so many slots, or such a lease.
@@ -216,6 +249,7 @@ class Worker:
         exchange: Exchange,
         said: Callable[[], None],
         push: Push,
+        results: ResultBackend,
     ) -> None:
         if slots not in SLOTS:
             raise Invalid(f"{slots} slots are asked for: choose 1 to {SLOTS[-1]}")
@@ -230,6 +264,7 @@ class Worker:
         self._exchange = exchange
         self._said = said
         self._push = push
+        self._results = results
         self._outbox = Outbox()
         self._slots: list[asyncio.Task[None]] = []
         self._runs: dict[str, _Run] = {}
@@ -298,7 +333,9 @@ class Worker:
             await older.over.wait()
         try:
             await self._outbox.hold(task.id, task.fence)
-            ending = await self._run(Job(task, self._exchange, self._push))
+            ending = await self._run(
+                Job(task, self._exchange, self._push, self._results)
+            )
             if ending is None:
                 await self._outbox.let_go(task.id, task.fence)
             else:

@@ -19,6 +19,7 @@ from agentkit.commands import (
     notify,
     ping,
     primer,
+    result,
     send,
     supervise,
     wait,
@@ -39,6 +40,7 @@ COMMANDS: dict[str, ModuleType] = {
     "send": send,
     "call": call,
     "inbox": inbox,
+    "result": result,
     "ping": ping,
     "primer": primer,
 }
