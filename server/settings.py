@@ -29,7 +29,7 @@ from agentkit.settings import (
 from server.core.rules import Rules
 
 WEEK = 7 * 86_400
-KIB, MIB = 1 << 10, 1 << 20
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
 
 def _host(raw: Any) -> str:
@@ -121,6 +121,9 @@ class Settings:
     )
     max_body: int = setting(
         MIB, "Bytes that the body of a request may have.", read=whole(KIB, 64 * MIB)
+    )
+    max_result: int = setting(
+        64 * MIB, "Bytes that a result may have.", read=whole(KIB, 64 * GIB)
     )
     max_head: int = setting(
         64 * KIB,
