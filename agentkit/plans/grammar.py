@@ -33,6 +33,11 @@ _SIGNS: Final = re.compile(
 )
 """Strings, braces and numbers that are too long."""
 
+_ESCAPE: Final = re.compile(
+    r"""\\(?:[\\'"nrtbf]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|(?P<odd>.))""", re.DOTALL
+)
+"""Escapes in strings: those that JSON has as well, and all others."""
+
 _JINJA: Final = ImmutableSandboxedEnvironment(keep_trailing_newline=True)
 """Has the lexer and the settings that the parser asks for."""
 
@@ -59,10 +64,7 @@ def parse(text: str) -> nodes.Expr:
     """
     if len(text) > LONGEST:
         raise ExpressionError(_too_long(len(text)))
-    for found in _SIGNS.finditer(text):
-        if found.group().isdecimal():
-            told = f"a number has more than {DIGITS} digits; JSON has no such"
-            raise ExpressionError(told, column=found.start() + 1)
+    _check_signs(text)
     tokens, columns = _tokens(text)
     if len(tokens) > TOKENS or _depth(tokens) > DEEPEST:
         raise ExpressionError("it is too long or nested too deep; split it")
@@ -85,6 +87,20 @@ def parse(text: str) -> nodes.Expr:
 
 def _more(token: Token) -> str:
     return f"{token.value!r} follows where it should end; join them, or leave it out"
+
+
+def _check_signs(text: str) -> None:
+    """Refuse what the lexer takes long for, or warns about."""
+    for found in _SIGNS.finditer(text):
+        sign = found.group()
+        if sign.isdecimal():
+            told = f"a number has more than {DIGITS} digits; JSON has no such"
+            raise ExpressionError(told, column=found.start() + 1)
+        for escape in _ESCAPE.finditer(sign):
+            if escape.group("odd"):
+                told = f"{escape.group()!s} is no escape; write two for a backslash"
+                column = found.start() + escape.start() + 1
+                raise ExpressionError(told, column=column)
 
 
 def _tokens(text: str) -> tuple[list[Token], list[int]]:

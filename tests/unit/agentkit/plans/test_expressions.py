@@ -83,6 +83,7 @@ GIVES: list[tuple[str, Any]] = [
     ("'n=' ~ index ~ context.none ~ context.yes ~ [1]", "n=4nulltrue[1]"),
     ("context.counts|tojson", '{"a": 1, "b": 2}'),
     ("context.counts|dump", {"a": 1, "b": 2}),
+    (r"'\x41\u0042\n\'\\'", "AB\n'\\"),
     ("[1] + [2]", [1, 2]),
     ("'a' + 'b'", "ab"),
     ("index is divisibleby 2", True),
