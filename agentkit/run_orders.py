@@ -105,7 +105,7 @@ class RunOrders(Orders):
         before: int | None = None,
         limit: int = 100,
     ) -> list[Run]:
-        """Return runs without their output, the newest first.
+        """Return runs without their output, those that changed last first.
 
         Args:
             state: only those.

@@ -9,6 +9,8 @@ from server import (
     leases,
     messages,
     replies,
+    results_api,
+    runs_api,
     tokens,
     webhook,
     wire,
@@ -357,7 +359,9 @@ ROUTES: Final = (
     *webhook.ROUTES,
     *API,
     *messages.ROUTES,
+    *runs_api.ROUTES,
     *tokens.ROUTES,
+    *results_api.ROUTES,
     *backup.ROUTES,
     *HEALTH,
 )

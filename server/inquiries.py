@@ -147,7 +147,7 @@ class PreviewQuestion(TypedDict, total=False):
 
 
 class RunsQuestion(TypedDict, total=False):
-    """Runs, the newest first; `before` is the version of the last one seen.
+    """Runs, those that changed last first; `before` is the version of the last seen.
 
     Without `parent` and `launched_by` those with none above them.
     """

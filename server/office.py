@@ -18,7 +18,9 @@ from server.limits import Crowd, Rates
 from server.links import Links
 from server.mailroom import Mailroom
 from server.refusals import Refusals
+from server.results import Results
 from server.revocations import Revocations
+from server.runs import Runs
 from server.settings import Settings
 from server.shelf import Shelf
 from server.taps import Taps
@@ -56,6 +58,8 @@ class Office:
     claims: Claims = field(init=False)
     revocations: Revocations = field(init=False)
     shelf: Shelf = field(init=False)
+    results: Results = field(init=False)
+    runs: Runs = field(init=False)
 
     def __post_init__(self) -> None:
         self.links = Links(self.hub.now)
@@ -66,6 +70,8 @@ class Office:
         self.claims = Claims(self.hub)
         self.revocations = Revocations(self.hub, self.mailroom)
         self.shelf = Shelf(self.hub)
+        self.results = Results(self.hub)
+        self.runs = Runs(self.hub)
 
     async def open(self) -> None:
         """Let everybody who follows what the hub commits begin."""
@@ -74,6 +80,8 @@ class Office:
         await self.revocations.open()
         await self.shelf.open()
         await self.dead_letters.open()
+        await self.results.open()
+        self.hub.subscribe(self.runs)
         self.hub.subscribe(self.bells)
 
     def release(self) -> None:
@@ -81,6 +89,7 @@ class Office:
         self.stopping = True
         self.mailroom.release()
         self.claims.release()
+        self.results.release()
         self.bells.stop("the hub is stopping: connect again in a moment")
 
     def slow_down(self, agent: str, cost: float = 1.0) -> None:

@@ -72,6 +72,8 @@ def _works_on_the_way(
 def progress(run: Run, step: Step, parts: float = 0.0) -> float:
     """Return how much of a run is done, 0 to 1.
 
+    A failed item is done with as long as the run goes on; then it is to be done yet.
+
     Args:
         run: which.
         step: where the stage lies that it is at.
@@ -82,5 +84,6 @@ def progress(run: Run, step: Step, parts: float = 0.0) -> float:
     whole = step.before + step.works + step.after
     here = 0.0
     if step.works and run.entered and run.total:
-        here = min((run.done + run.failed + parts) / run.total, 1.0)
+        failed = 0 if run.is_settled else run.failed
+        here = min((run.done + failed + parts) / run.total, 1.0)
     return (step.before + here) / whole if whole else 0.0

@@ -94,7 +94,7 @@ async def run(office: Office, fields: Fields) -> list[Any]:
 
 
 async def runs(office: Office, fields: Fields) -> list[Run]:
-    """Return runs, the newest first."""
+    """Return runs, those that changed last first."""
     return await office.runs.listed({"limit": LIMIT, **fields})
 
 

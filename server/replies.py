@@ -7,10 +7,15 @@ from typing_extensions import TypedDict
 from agentkit.rows import (
     Agent,
     Broadcast,
+    Checkpoint,
     Delivery,
     HelpRequest,
+    Item,
     Letter,
+    Plan,
     Presence,
+    Result,
+    Run,
     Task,
 )
 
@@ -214,6 +219,77 @@ class LetterDone(TypedDict):
     """A letter as it is now, and what the request led to."""
 
     letter: Letter | None
+    events: list[EventFrame]
+
+
+class RunDone(TypedDict):
+    """A run as it is now, and what the request led to at once."""
+
+    run: Run
+    events: list[EventFrame]
+
+
+class RunPage(TypedDict):
+    """Runs without their output, those that changed last first.
+
+    `next` is to be sent as `before`.
+    """
+
+    runs: list[Run]
+    next: int | None
+
+
+class RunState(TypedDict):
+    """One run, and how far it is.
+
+    `progress` is 0 to 1, `eta` in seconds. `children` tells how many runs are below it,
+    by state; `launched` names runs that it launched and did not wait for.
+    """
+
+    run: Run
+    plan: str
+    progress: float
+    eta: float | None
+    children: dict[str, int]
+    launched: list[str]
+
+
+class RunBranch(TypedDict):
+    """A run without its output, with those below it in order of their items.
+
+    It is not `whole` when there were too many and only the newest are here.
+    """
+
+    run: Run
+    progress: float
+    eta: float | None
+    children: list["RunBranch"]
+    whole: bool
+
+
+class ItemPage(TypedDict):
+    """Items of one stage, in order; `next` is what to send as `after` for more."""
+
+    items: list[Item]
+    next: int | None
+
+
+class CheckpointPage(TypedDict):
+    """Checkpoints, the newest first, without what they hold: that is a result."""
+
+    checkpoints: list[Checkpoint]
+
+
+class PlanView(TypedDict):
+    """A plan that is run, or was."""
+
+    plan: Plan
+
+
+class ResultDone(TypedDict):
+    """A result as it was written, None when there is none, and what that led to."""
+
+    result: Result | None
     events: list[EventFrame]
 
 

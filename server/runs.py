@@ -226,7 +226,7 @@ class Runs:
     # --- lists ---
 
     async def listed(self, question: Mapping[str, Any]) -> list[Run]:
-        """Return runs without their output, the newest first."""
+        """Return runs without their output, those that changed last first."""
         return [_bare(row) for row in await self._hub.store.runs(**question)]
 
     async def items(self, question: Mapping[str, Any]) -> list[Item]:
@@ -239,8 +239,7 @@ class Runs:
     async def checkpoints(self, key: str, limit: int) -> list[Checkpoint]:
         """Return the newest checkpoints, newest first, without what they hold."""
         await self.find(key)
-        rows = await self._hub.store.checkpoints(key, limit)
-        return [replace(row, context={}, input=None) for row in rows]
+        return await self._hub.store.checkpoints(key, limit)
 
     # --- how far it is ---
 

@@ -54,7 +54,7 @@ async def _require_part(office: Office, agent: str, run: str) -> None:
 
 
 async def listed(office: Office, call: Call) -> Reply:
-    """List runs, the newest first."""
+    """List runs, those that changed last first."""
     question, found = await asked(office, call, "runs")
     full = len(found) == question.get("limit", LIMIT)
     before = found[-1].version if full else None
@@ -105,7 +105,7 @@ ROUTES: Final = (
         method="GET",
         path="/v1/runs",
         run=listed,
-        summary="Runs without their output, the newest first",
+        summary="Runs without their output, those that changed last first",
         shape=QUESTIONS["runs"].shape,
         reply=replies.RunPage,
         tag="runs",

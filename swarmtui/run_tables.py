@@ -70,7 +70,7 @@ def tell_view(view: RunView, now: datetime) -> None:
         "run": row.id,
         "plan": f"{view.plan} · {row.machine}",
         "state": sign(row.state),
-        "stage": f"{row.stage}, number {row.visit}",
+        "stage": f"{row.stage}, visit {row.visit}",
         "items": tally(row),
         "progress": bar(view.progress),
         "left": span(view.eta) if not row.is_settled else "",

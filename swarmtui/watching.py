@@ -60,7 +60,12 @@ def line(view: RunView) -> str:
     """Return one line on how far a run is."""
     run = view.run
     part = f"{int(view.progress * 100)}%"
-    return f"{run.id}: {run.stage} {tally(run)}, {part}, {span(view.eta)} left"
+    return f"{run.id}: {run.stage} {tally(run)}, {part}{left(view)}"
+
+
+def left(view: RunView) -> str:
+    """Return how long a run still takes, if anybody knows."""
+    return f", {span(view.eta)} left" if view.eta is not None else ""
 
 
 class _Steps:
@@ -101,7 +106,7 @@ def _bar() -> Iterator[Told]:
                 stage=clip(safe(run.stage), NAME),
                 items=tally(run),
                 rate=per_second(tempo.rate(run.id, datetime.now(UTC))),
-                left=f"{span(view.eta)} left",
+                left=left(view).removeprefix(", "),
             )
 
         yield told

@@ -60,7 +60,7 @@ ITEM_STATES: tuple[ItemState, ...] = get_args(ItemState)
 def runs(
     *, where: tuple[str, ...], state: RunState | None, limit: int, form: Form
 ) -> None:
-    r"""List runs, the newest first.
+    r"""List runs, those that changed last first.
 
     All of them, or those that a filter chooses:
 
@@ -310,7 +310,9 @@ def _with_hint(error: NotFound, ident: str, swarm: Coordinator) -> NotFound:
 
 @run.command()
 @click.argument("ident", metavar="ID")
-@click.option("--items", "listed", is_flag=True, help="With its items.")
+@click.option(
+    "--items", "listed", is_flag=True, help="With items, of the last stage with any."
+)
 @click.option("--visit", type=click.IntRange(1), help="Items of its Nth stage.")
 @click.option("--state", type=click.Choice(ITEM_STATES), help="Only such items.")
 @output.form_options
@@ -328,7 +330,7 @@ def show(
 
     async def question(swarm: Coordinator) -> tuple[RunView, RunTree, list[Item]]:
         view = await _looked(swarm, ident)
-        items = await _items(swarm, ident, visit, state) if listed else []
+        items = await _items(swarm, view.run, visit, state) if listed else []
         return view, await swarm.tree(ident), items
 
     view, tree, items = ask(question)
@@ -347,13 +349,19 @@ def show(
 
 
 async def _items(
-    swarm: Coordinator, ident: str, visit: int | None, state: ItemState | None
+    swarm: Coordinator, run: Run, visit: int | None, state: ItemState | None
 ) -> list[Item]:
+    """Return the items of a stage, or of the last that had any."""
     found: list[Item] = []
-    after: int | None = None
-    while page := await swarm.items(ident, visit=visit, state=state, after=after):
-        found += page
-        after = page[-1].index
+    for number in [visit] if visit else range(run.visit, 0, -1):
+        after: int | None = None
+        while page := await swarm.items(
+            run.id, visit=number, state=state, after=after, limit=PAGE
+        ):
+            found += page
+            after = page[-1].index
+        if found:
+            break
     return found
 
 
