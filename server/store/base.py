@@ -14,10 +14,17 @@ from agentkit.errors import HubUnavailable
 from agentkit.protocol import Logged
 from agentkit.rows import (
     Broadcast,
+    Checkpoint,
     Delivery,
     HelpRequest,
+    Item,
+    ItemState,
     Letter,
+    Plan,
     Receipt,
+    Result,
+    Run,
+    RunState,
     Spool,
     Task,
 )
@@ -93,6 +100,12 @@ class Store(Protocol):
         version (deliveries: none), and whatever a loaded delivery refers to; calls that
         may be answered yet among the `LOOK_BACK` settled broadcasts before those; as
         many letters that are dead, and as many others.
+
+        Runs that are not settled, or of which something is still to be called off, with
+        the items begun of the stage that they are at, the task or run that each of
+        these waits for, and their first and newest checkpoint; of the settled runs
+        without any above them the newest `KEEP_SETTLED`, alone; the plans of all
+        these; no results.
         """
 
     async def turn(self, write: Write) -> Turn:
@@ -171,6 +184,95 @@ class Store(Protocol):
     async def spool(self, agent: str, spool: str) -> Spool | None:
         """Read how much of an outbox was accepted, however long ago."""
 
+    async def plan(self, key: str) -> Plan | None:
+        """Read one plan."""
+
+    async def run(self, key: str) -> Run | None:
+        """Read one run, however old."""
+
+    async def runs(
+        self,
+        *,
+        state: RunState | Literal[""] = "",
+        parent: str = "",
+        root: str = "",
+        launched_by: str = "",
+        before: int = 0,
+        limit: int = 100,
+    ) -> list[Run]:
+        """Read at most `limit` runs, those that changed last first.
+
+        Args:
+            state: those alone, or all.
+            parent: those right below a run.
+            root: all of a tree, the run at its top too.
+            launched_by: those that a run launched. Without any of these three: those
+                without a run above them.
+            before: the version of the last one seen; 0 begins.
+            limit: how many at most.
+        """
+
+    async def run_tree(self, key: str) -> Tables:
+        """Read a run and all below it, as they are at one moment.
+
+        With them come their plans, the items begun of the stage that each is at, and
+        the first and the newest checkpoint of each. What it launched is not below it.
+        Nothing comes of a run that is not there, or whose tree is being trimmed.
+        """
+
+    async def items(
+        self,
+        run: str,
+        *,
+        visit: int | None = None,
+        after: int = -1,
+        limit: int = 1000,
+        state: ItemState | Literal[""] = "",
+    ) -> list[Item]:
+        """Read at most `limit` items of one visit of a run, in order of index.
+
+        Args:
+            run: whose items.
+            visit: which visit; None is the one that the run is at, with what is begun
+                of it.
+            after: the index of the last one seen; -1 begins.
+            limit: how many at most.
+            state: those alone, or all.
+        """
+
+    async def latest_failed_visit(self, run: str) -> int | None:
+        """Return the last visit of which an item failed; None when there is none.
+
+        An item that was cancelled has not failed. What was visited before the run went
+        back does not count.
+        """
+
+    async def checkpoint(
+        self, run: str, number: int | None = None
+    ) -> Checkpoint | None:
+        """Read one checkpoint of a run, the newest by default.
+
+        The newest is the one written last: a run that went back to one goes on from it.
+        """
+
+    async def checkpoints(self, run: str, limit: int = 100) -> list[Checkpoint]:
+        """List the newest checkpoints of a run, those written last first.
+
+        They come without context and input, however much these hold.
+        """
+
+    async def result(self, run: str, name: str) -> Result | None:
+        """Read one result; one that was deleted says so, until it is trimmed."""
+
+    async def results(self, run: str = "", limit: int = 100) -> list[Result]:
+        """Read at most `limit` results that are not deleted.
+
+        Those of one run in order of name, or of all the ones that changed last first.
+        """
+
+    async def files(self) -> set[str]:
+        """Return the digests of all files that results lie in, but deleted ones."""
+
     async def trim(self, before: datetime, size: int) -> Trimmed:
         """Take away one batch of what is no longer kept; repeat until `is_all`.
 
@@ -179,8 +281,11 @@ class Store(Protocol):
         settled it has gone: help requests, tasks, deliveries, broadcasts with all of
         their deliveries, letters, and receipts with the last event of theirs; spools
         with the event that last touched them, but for the one that an agent used last
-        and the one that it began last. Agents, tokens, whatever still waits, what a
-        waiting delivery carries, and the newest event always stay.
+        and the one that it began last. A run goes with all below it, their items,
+        checkpoints and results, when the event that settled it has gone and none of
+        them waits; a plan with its last run; a result under the name of no run, or
+        that was deleted, with its own event. Agents, tokens, whatever still waits, what
+        a waiting delivery carries, and the newest event always stay.
 
         A batch takes a few milliseconds, so that turns come in between.
 

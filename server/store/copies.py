@@ -1,6 +1,7 @@
 """Copies of a store: made while it is written, looked at, and put in its place.
 
-A copy is a database of its own in one file. Whatever reads here does so over a
+A copy is a database of its own in one file, which has the large results too, that a
+store has in files beside it. Whatever reads here does so over a
 connection that can neither write nor checkpoint, so it may run beside the one that
 writes. Copies stay sealed: the master key is neither needed nor asked for.
 """
@@ -16,10 +17,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from server.store import by_agent
+from agentkit.sealing import reader
+from server.store import by_agent, packing
 from server.store.base import Integrity, StoreError
 from server.store.faults import explained
 from server.store.lock import StoreLock
+from server.store.result_files import ResultFiles, folder_of, link
 from server.store.schema import APPLICATION, VERSION
 
 UNFINISHED: Final = ".part-"
@@ -42,6 +45,10 @@ class Contents:
     """Of the newest event; 0 when there is none."""
     newest: datetime | None
     """When that was."""
+    files: int = 0
+    """Large results that are in a copy."""
+    lost: int = 0
+    """Large results that should be in a copy and are not."""
 
 
 def reading(path: Path) -> sqlite3.Connection:
@@ -68,8 +75,10 @@ def copy(connection: sqlite3.Connection, target: Path) -> None:
 
 
 def _fill(connection: sqlite3.Connection, target: Path) -> None:
+    (_, _, store) = connection.execute("PRAGMA database_list").fetchone()
     try:
         connection.execute("VACUUM INTO ?", (str(target),))
+        packing.pack(target, folder_of(Path(store)))
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -115,7 +124,9 @@ def contents(connection: sqlite3.Connection) -> Contents:
     cursor, at = connection.execute(newest).fetchone() or (0, None)
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     when = None if at is None else epoch + timedelta(microseconds=at)
-    return Contents(agents, tasks, cursor, when)
+    wanted, there = set(packing.referenced(connection)), packing.packed(connection)
+    files, lost = len(wanted & there), len(wanted - there)
+    return Contents(agents, tasks, cursor, when, files, lost)
 
 
 def sweep(store: Path) -> None:
@@ -187,6 +198,25 @@ def check(store: Path) -> Integrity:
         return examine(connection)
 
 
+def lost_results(store: Path, master: str, previous: str) -> list[str]:
+    """Read all large results of a store that no hub has; say what is wrong, if any.
+
+    Args:
+        store: its file.
+        master: the master key, if it is sealed.
+        previous: the one before.
+
+    Raises:
+        StoreError: it cannot be read.
+        WrongKey: the key does not fit.
+    """
+    with explained(store), closing(reading(store)) as connection:
+        sealer = reader(connection, master, previous, where=f"the store {store}")
+        files = ResultFiles(folder_of(store), sealer)
+        told = (files.examine(digest) for digest in packing.referenced(connection))
+        return [problem for problem in told if problem][:PROBLEMS]
+
+
 class Restoration:
     """Puts a copy in the place of a store; a context manager that holds its lock.
 
@@ -242,7 +272,12 @@ class Restoration:
         Raises:
             StoreError: it cannot be done; the old store is still in place.
         """
+        results = folder_of(self._store)
         with explained(self._store):
+            # Beside those of the old store: names tell contents, and keys, apart.
+            packing.unpack(self._part, results)
+            packing.adopt(_results_of(self._copy), results)
+            _sync(self._part)
             kept = self._set_aside(now) if self._store.exists() else None
             self._part.replace(self._store)
             _sync(self._store.parent)
@@ -289,6 +324,7 @@ class Restoration:
         with suppress(sqlite3.Error):
             self._fold()
         kept = self._store.with_name(f"{self._store.name}.before-{now:%Y%m%d-%H%M%S}")
+        link(folder_of(self._store), _results_of(kept))
         kept.hardlink_to(self._store)
         # a damaged store may keep its log: the two belong together
         for side in SIDES:
@@ -315,6 +351,11 @@ class Restoration:
             self._part.with_name(self._part.name + side).unlink(missing_ok=True)
         self._lock.release()
         self._lock = None
+
+
+def _results_of(copy: Path) -> Path:
+    """Return where the large results of a store lie that was set aside."""
+    return copy.with_name(f"{copy.name}.results")
 
 
 def _create(path: Path) -> int:

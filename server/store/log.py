@@ -44,7 +44,8 @@ def refs_not_in(tables: Tables) -> list[tuple[str, str]]:
     """Return table and key of what items wait for and is not among the rows.
 
     What does an item may be settled a turn before the item is, and both must then be
-    there when a hub starts in between.
+    there when a hub starts in between. A run that an item waits to go on with is needed
+    with all below it.
     """
     waits = [
         ("tasks" if item.kind == "agent" else "runs", item.ref)

@@ -27,6 +27,7 @@ from agentkit.rows import (
 )
 from agentkit.sealing import Sealer
 from server.core.tables import Tables, Turn
+from server.store import run_memory
 from server.store.base import (
     KEEP_RECEIPTS,
     KEEP_SETTLED,
@@ -42,9 +43,11 @@ from server.store.log import (
     new_identity,
     next_cursor,
     parts_of_id,
+    refs_not_in,
     subjects,
 )
 from server.store.result_files import ResultFiles
+from server.store.run_memory import RunMemory
 
 EVENT: Final = 1024
 """How many bytes an event counts for; rows are not counted."""
@@ -52,7 +55,7 @@ EVENT: Final = 1024
 BATCH: Final = 2000
 
 
-class MemoryStore:
+class MemoryStore(RunMemory):
     """Keeps log and rows in this object; closing and opening it again loses nothing."""
 
     def __init__(self) -> None:
@@ -83,8 +86,8 @@ class MemoryStore:
         rows = self._rows
         waiting = _waiting(rows)
         wanted = {row.ref for row in waiting.values()}
-        return self._last, replace(
-            rows,
+        loaded = replace(
+            run_memory.to_load(rows),
             agents=dict(rows.agents),
             helps=_still_of_use(rows.helps, wanted),
             tasks=_still_of_use(rows.tasks, wanted),
@@ -92,8 +95,16 @@ class MemoryStore:
             deliveries=waiting,
             spools=_last_used(rows.spools, KEEP_SPOOLS),
             receipts=_newest(rows.receipts),
+            tokens=dict(rows.tokens),
             letters=_newest_letters(rows.letters),
         )
+        for name, key in refs_not_in(loaded):
+            if name == "runs":
+                for table, below in await self.run_tree(key):
+                    getattr(loaded, table).update(below)
+            elif key in rows.tasks:
+                loaded.tasks[key] = rows.tasks[key]
+        return self._last, loaded
 
     async def turn(self, write: Write) -> Turn:
         """Keep what `write` returns."""
@@ -208,7 +219,10 @@ class MemoryStore:
             del self._log[:end]
             self._gone += end
             return Trimmed(end)
-        return Trimmed(sum(map(self._forget, SETTLED)) if self._log else 0)
+        if not self._log:
+            return Trimmed()
+        runs = run_memory.forget(self._rows, self._gone)
+        return Trimmed(runs + sum(map(self._forget, SETTLED)))
 
     def _forget(self, name: str) -> int:
         """Forget what settled before the log begins; return how much that was."""

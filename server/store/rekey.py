@@ -1,7 +1,7 @@
 """Seals a whole store anew, or unseals it, while no hub has it."""
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -10,6 +10,16 @@ from agentkit.errors import Invalid
 from agentkit.sealing import Sealer
 from server.store.base import StoreError
 from server.store.faults import explained
+from server.store.packing import referenced
+from server.store.result_files import (
+    LostFile,
+    ResultFiles,
+    digest_of,
+    folder_of,
+    names,
+    remove,
+    sealed_name,
+)
 from server.store.schema import TABLES
 from server.store.table import place_of
 from server.store.writer import Writer
@@ -72,8 +82,11 @@ def rekey(
     ):
         sealer = writer.sealer.plain() if plain else writer.sealer
         changed = _seal(writer, sealer, told)
+        changed += _seal_files(folder_of(path), writer, sealer)
         with writer.transaction() as connection:
             sealer.forget(connection)
+            wanted = set(referenced(connection))
+        _remove_others(folder_of(path), wanted, sealer)
     return changed
 
 
@@ -90,6 +103,28 @@ def _seal(writer: Writer, sealer: Sealer, told: Told) -> int:
             done, last = done + len(batch), batch[-1]
             told(done, total)
     return done
+
+
+def _seal_files(folder: Path, writer: Writer, sealer: Sealer) -> int:
+    """Seal large results; those that are lost, as swarmtui doctor says, stay so."""
+    files, changed = ResultFiles(folder, writer.sealer), 0
+    with writer.transaction() as connection:
+        digests = referenced(connection)
+    for digest in digests:
+        with suppress(LostFile):
+            changed += files.sealed_anew(digest, sealer)
+    return changed
+
+
+def _remove_others(folder: Path, wanted: set[str], sealer: Sealer) -> None:
+    """Remove the files that were sealed otherwise, and those that nobody refers to."""
+    there = set(names(folder))
+    for name in there:
+        digest = digest_of(name)
+        if digest not in wanted or (
+            name != sealed_name(digest, sealer) and sealed_name(digest, sealer) in there
+        ):
+            remove(folder, name)
 
 
 def _batch(writer: Writer, sealer: Sealer, each: _Bodies, after: int) -> list[int]:

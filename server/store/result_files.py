@@ -125,8 +125,7 @@ class Draft:
         Raises:
             OSError: it cannot be renamed.
         """
-        ending = f".{self._sealer.ids[0]}" if self._sealed else ""
-        place(self._path, self._folder, self.digest + ending)
+        place(self._path, self._folder, sealed_name(self.digest, self._sealer))
 
     def discard(self) -> None:
         """Leave nothing of it; one that is kept stays."""
@@ -222,8 +221,7 @@ class ResultFiles:
             LostFile: it is not there, or damaged.
             OSError: it cannot be read or written.
         """
-        ending = f".{sealer.ids[0]}" if sealer.mark else ""
-        if where(self.folder, digest + ending).exists():
+        if where(self.folder, sealed_name(digest, sealer)).exists():
             return False
         draft = Draft(self.folder, sealer)
         try:
@@ -272,6 +270,11 @@ def versions(folder: Path, digest: str) -> list[str]:
 def where(folder: Path, name: str) -> Path:
     """Return the path of the file with a name."""
     return folder / name[:2] / name
+
+
+def sealed_name(digest: str, sealer: Sealer) -> str:
+    """Return the name of the file of a result as a sealer writes it."""
+    return f"{digest}.{sealer.ids[0]}" if sealer.mark else digest
 
 
 def digest_of(name: str) -> str:

@@ -39,6 +39,7 @@ CREATE TABLE checkpoints (
     at TEXT NOT NULL, stage TEXT NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (run, number)
 ) STRICT;
+CREATE INDEX checkpoints_version ON checkpoints (run, version);
 CREATE TABLE results (
     run TEXT NOT NULL, name TEXT NOT NULL, loose INTEGER NOT NULL DEFAULT 0,
     version INTEGER NOT NULL, deleted INTEGER NOT NULL, file TEXT NOT NULL,
@@ -101,22 +102,47 @@ _SETTLED = (
 )
 """The settled runs that are loaded: the newest of those that were launched."""
 
-_LIVE_ITEMS = (
-    "SELECT items.run, items.visit, items.item, items.body FROM runs "
-    "CROSS JOIN items ON run = id AND items.visit = runs.visit AND item < started "
-    "WHERE live"
-)
-
-_LIVE_CHECKPOINTS = (
-    "SELECT checkpoints.run, checkpoints.number, checkpoints.body FROM runs "
-    "CROSS JOIN checkpoints ON run = id WHERE live AND number = "
-)
-
-_NEWEST = "(SELECT max(number) FROM checkpoints WHERE run = id)"
-
 _PLANS, _RUNS = select("plans", ("id",)), select("runs", ("id",))
-
 _PLAN_OF = "SELECT plan FROM runs"
+
+
+def _items_of(runs: str) -> str:
+    """Return what reads the items begun that runs are at; a term says which runs."""
+    return (
+        "SELECT items.run, items.visit, items.item, items.body FROM runs "  # noqa: S608
+        "CROSS JOIN items ON run = id AND items.visit = runs.visit AND item < started "
+        f"WHERE {runs}"
+    )
+
+
+def _checkpoints_of(runs: str) -> tuple[str, str]:
+    """Return what reads the first and the newest checkpoint of runs.
+
+    The one that a run went back to is its newest, whatever its number.
+    """
+    every = (
+        "SELECT checkpoints.run, checkpoints.number, checkpoints.body FROM runs "
+        "CROSS JOIN checkpoints ON run = id AND number = "
+    )
+    newest = (
+        "(SELECT number FROM checkpoints WHERE run = id ORDER BY version DESC LIMIT 1)"
+    )
+    return f"{every} 0 WHERE {runs}", f"{every} {newest} WHERE {runs}"
+
+
+_BELOW = (
+    "WITH RECURSIVE below (id) AS (SELECT id FROM runs WHERE id = ?1 UNION ALL "
+    "SELECT runs.id FROM below CROSS JOIN runs ON parent <> '' AND parent = below.id) "
+)
+_IN_TREE = "runs.id IN (SELECT id FROM below)"
+
+TREE: dict[str, tuple[str, ...]] = {
+    "plans": (f"{_BELOW} {_PLANS} WHERE id IN ({_PLAN_OF} WHERE {_IN_TREE})",),
+    "runs": (f"{_BELOW} {_RUNS} WHERE {_IN_TREE}",),
+    "items": (f"{_BELOW} {_items_of(_IN_TREE)}",),
+    "checkpoints": tuple(f"{_BELOW} {each}" for each in _checkpoints_of(_IN_TREE)),
+}
+"""What reads a run and all below it, by table."""
 
 _ROWS = (
     define(
@@ -139,14 +165,21 @@ _ROWS = (
         lasting="plan parent root launched_by",
         loads=(f"{_RUNS} WHERE live", f"{_RUNS} {_SETTLED}"),
     ),
-    define("items", Item, "run visit item", "state body", _item, loads=(_LIVE_ITEMS,)),
+    define(
+        "items",
+        Item,
+        "run visit item",
+        "state body",
+        _item,
+        loads=(_items_of("live"),),
+    ),
     define(
         "checkpoints",
         Checkpoint,
         "run number",
         "version at stage body",
         _checkpoint,
-        loads=(f"{_LIVE_CHECKPOINTS} 0", f"{_LIVE_CHECKPOINTS} {_NEWEST}"),
+        loads=_checkpoints_of("live"),
     ),
     define("results", Result, "run name", "version deleted file body", _result),
 )

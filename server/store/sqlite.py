@@ -9,14 +9,14 @@ with many commands to a commit it costs next to nothing.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, ParamSpec, TypeAlias, TypeVar
+from typing import BinaryIO, Literal, ParamSpec, TypeVar
 
 import aiosqlite
 
@@ -30,24 +30,22 @@ from agentkit.rows import (
     Spool,
     Task,
 )
-from agentkit.sealing import Sealer
 from server.core.tables import Tables, Turn
 from server.store import by_agent, copies
-from server.store.base import Integrity, StoreError, Trimmed, Write
+from server.store.base import Integrity, Trimmed, Write
 from server.store.faults import explained
 from server.store.log import parts_of_id, subjects
+from server.store.reading import Value
 from server.store.result_files import ResultFiles, folder_of
-from server.store.schema import TABLES, unseal_event
+from server.store.run_reads import RunReads
+from server.store.schema import unseal_event
 from server.store.writer import Writer
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Decode: TypeAlias = Callable[[Sequence[Any], Sealer], R]
 
 _END = 2**63 - 1
 """Beyond every cursor, and the largest number that SQLite knows."""
-
-_Value: TypeAlias = str | int | tuple[str | int, ...]
 
 _READER = (
     "PRAGMA query_only=1",
@@ -56,7 +54,7 @@ _READER = (
 )
 
 
-class SQLiteStore:
+class SQLiteStore(RunReads):
     """Keeps log and rows in the file at `path`, made with mode 0600 when it is new.
 
     Args:
@@ -67,12 +65,10 @@ class SQLiteStore:
     """
 
     def __init__(self, path: Path, *, master: str = "", previous: str = "") -> None:
-        self._path = path
+        super().__init__(path)
         self._master = master
         self._previous = previous
         self._thread: ThreadPoolExecutor | None = None
-        self._writer: Writer | None = None
-        self._reader: aiosqlite.Connection | None = None
         self._copies = count()
         self._identity = ""
 
@@ -175,7 +171,7 @@ class SQLiteStore:
     ) -> list[Delivery]:
         """Read a ledger in order of agent, a mailbox or dead ones newest first."""
         mine = {"agent = ?": agent} if agent else {}
-        where: Mapping[str, _Value]
+        where: Mapping[str, Value]
         if state:
             past = {"(seq, agent) < (?, ?)": parts_of_id(after)} if after else {}
             where, order = {"dead": (), **mine, **past}, "seq DESC, agent DESC"
@@ -185,10 +181,7 @@ class SQLiteStore:
         else:
             where, order = mine or {"agent > ?": after}, "agent, seq"
             order = "seq DESC" if agent else order
-        table = TABLES["deliveries"]
-        return await self._fetch(
-            table.select, table.read, where=where, order=order, limit=limit
-        )
+        return await self._rows("deliveries", where=where, order=order, limit=limit)
 
     async def task(self, key: str) -> Task | None:
         """Read one task, however old."""
@@ -214,12 +207,11 @@ class SQLiteStore:
         self, *, state: Literal["", "dead"] = "", before: int = 0, limit: int = 100
     ) -> list[Letter]:
         """Read at most `limit` letters, those that changed last first."""
-        where: dict[str, _Value] = {"version < ?": before} if before else {}
+        where: dict[str, Value] = {"version < ?": before} if before else {}
         if state:
             where["dead"] = ()
-        table = TABLES["letters"]
-        return await self._fetch(
-            table.select, table.read, where=where, order="version DESC", limit=limit
+        return await self._rows(
+            "letters", where=where, order="version DESC", limit=limit
         )
 
     async def receipt(self, key: str) -> Receipt | None:
@@ -231,6 +223,11 @@ class SQLiteStore:
         """Read how much of an outbox was accepted, however long ago."""
         found: Spool | None = await self._one("spools", agent, spool)
         return found
+
+    async def run_tree(self, key: str) -> Tables:
+        """Read a run with all that is below it, as it is at one moment."""
+        with explained(self._path):
+            return await self._in_thread(self._writing.tree, key)
 
     async def trim(self, before: datetime, size: int) -> Trimmed:
         """Take away one batch of what is no longer kept, between two turns."""
@@ -269,38 +266,6 @@ class SQLiteStore:
         if thread is not None:
             thread.shutdown(wait=False)
 
-    async def _one(self, name: str, *key: str) -> Any:
-        table = TABLES[name]
-        where = dict(zip((f"{column} = ?" for column in table.key), key, strict=True))
-        found = await self._fetch(table.select, table.read, where=where)
-        return found[0] if found else None
-
-    async def _fetch(
-        self,
-        select: str,
-        decode: Decode[R],
-        *,
-        where: Mapping[str, _Value],
-        order: str = "1",
-        limit: int = 1,
-    ) -> list[R]:
-        terms = f"WHERE {' AND '.join(where)}" if where else ""
-        query = f"{select} {terms} ORDER BY {order} LIMIT ?"
-        values = chain.from_iterable(
-            value if isinstance(value, tuple) else (value,) for value in where.values()
-        )
-        return await self._read(query, (*values, limit), decode)
-
-    async def _read(
-        self, query: str, values: Sequence[str | int], decode: Decode[R]
-    ) -> list[R]:
-        if self._reader is None:
-            raise self._closed()
-        sealer = self._writing.sealer
-        with explained(self._path):
-            rows = await self._reader.execute_fetchall(query, values)
-            return [decode(row, sealer) for row in rows]
-
     async def _apart(self, work: Callable[[sqlite3.Connection], R]) -> R:
         """Work over a connection that nothing else waits for, in a thread of its own.
 
@@ -329,12 +294,3 @@ class SQLiteStore:
     ) -> R:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, partial(work, *args, **kwargs))
-
-    @property
-    def _writing(self) -> Writer:
-        if self._writer is None:
-            raise self._closed()
-        return self._writer
-
-    def _closed(self) -> StoreError:
-        return StoreError(f"the store {self._path} is not open: start the hub again")

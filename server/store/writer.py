@@ -15,7 +15,8 @@ from server.store import by_agent
 from server.store.base import KEEP_SETTLED, LOOK_BACK, StoreError, Trimmed
 from server.store.insert import Values
 from server.store.lock import StoreLock
-from server.store.log import new_identity, next_cursor
+from server.store.log import new_identity, next_cursor, refs_not_in
+from server.store.run_tables import TREE
 from server.store.schema import (
     APPLICATION,
     IDENTITY,
@@ -145,19 +146,39 @@ class Writer:
     def load(self) -> tuple[int, Tables]:
         """Return the newest cursor and the rows that are still of use."""
         tables = Tables()
-        for name, rows in tables:
-            table = TABLES[name]
+        for name, table in TABLES.items():
             for query in table.loads:
-                for values in self._connection.execute(query):
-                    row = table.read(values, self.sealer)
-                    key = key_of(row)
-                    rows[key if len(key) > 1 else key[0]] = row
+                self._take_in(tables, name, query)
         for row in self._older():
             if row.is_owed:
                 tables.broadcasts[row.id] = row
+        for name, key in refs_not_in(tables):
+            if name == "runs":
+                self._take_in_tree(tables, key)
+            else:
+                self._take_in(tables, name, f"{TABLES[name].select} WHERE id = ?", key)
         self._last = self._newest()
         self._indexed = by_agent.upto(self._connection)
         return self._last, tables
+
+    def tree(self, run: str) -> Tables:
+        """Return a run and all that is below it; see `Store.run_tree`."""
+        tables = Tables()
+        self._take_in_tree(tables, run)
+        return tables
+
+    def _take_in_tree(self, tables: Tables, run: str) -> None:
+        for name, queries in TREE.items():
+            for query in queries:
+                self._take_in(tables, name, query, run)
+
+    def _take_in(self, tables: Tables, name: str, query: str, *values: str) -> None:
+        """Add the rows that a query gives to those of their table."""
+        table, rows = TABLES[name], getattr(tables, name)
+        for found in self._connection.execute(query, values):
+            row = table.read(found, self.sealer)
+            key = key_of(row)
+            rows[key if len(key) > 1 else key[0]] = row
 
     def _older(self) -> Iterator[Broadcast]:
         """Yield settled broadcasts that are older than those that are all loaded."""

@@ -172,6 +172,17 @@ class FailingStore:
         self.broadcast = disk.broadcast
         self.receipt = disk.receipt
         self.spool = disk.spool
+        self.plan = disk.plan
+        self.run = disk.run
+        self.runs = disk.runs
+        self.run_tree = disk.run_tree
+        self.items = disk.items
+        self.latest_failed_visit = disk.latest_failed_visit
+        self.checkpoint = disk.checkpoint
+        self.checkpoints = disk.checkpoints
+        self.result = disk.result
+        self.results = disk.results
+        self.files = disk.files
         self.check = disk.check
 
     async def turn(self, write: Write) -> Turn:

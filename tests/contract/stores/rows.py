@@ -124,16 +124,29 @@ def spool_row(agent: str, spool: str, version: int) -> Spool:
     return Spool(agent=agent, spool=spool, accepted=7, version=version)
 
 
+READ_BY_ID: dict[type[Row], str] = {
+    Task: "task",
+    HelpRequest: "help",
+    Broadcast: "broadcast",
+    Letter: "letter",
+    Plan: "plan",
+    Run: "run",
+}
+"""How a store is asked for one row, however old."""
+
+
 async def read_back(store: Store, row: Row) -> Row | None:
+    if type(row) in READ_BY_ID:
+        found: Row | None = await getattr(store, READ_BY_ID[type(row)])(*key_of(row))
+        return found
     match row:
-        case Task():
-            return await store.task(row.id)
-        case HelpRequest():
-            return await store.help(row.id)
-        case Broadcast():
-            return await store.broadcast(row.id)
-        case Letter():
-            return await store.letter(row.id)
+        case Item():
+            items = await store.items(row.run, visit=row.visit)
+            return next((item for item in items if item.index == row.index), None)
+        case Checkpoint():
+            return await store.checkpoint(row.run, row.number)
+        case Result():
+            return await store.result(row.run, row.name)
         case Delivery():
             ledger = await store.deliveries(ref=row.ref, agent=row.agent)
             return next(mail for mail in ledger if mail.seq == row.seq)
