@@ -267,12 +267,30 @@ def check_keys(
     Raises:
         WrongKey: they do not, as `Sealer.of` would say.
     """
+    reader(connection, master, previous, where=where)
+
+
+def reader(
+    connection: sqlite3.Connection,
+    master: str = "",
+    previous: str = "",
+    *,
+    where: object,
+) -> Sealer:
+    """Return what unseals a file, which may be open for reading only.
+
+    Takes what `Sealer.of` takes; nothing is written to the file, so whatever this
+    seals nobody can unseal.
+
+    Raises:
+        WrongKey: the keys do not fit, as `Sealer.of` would say.
+    """
     with closing(sqlite3.connect(":memory:")) as apart:
         apart.execute(SCHEMA)
         if connection.execute("SELECT 1 FROM pragma_table_info('keys')").fetchone():
             known = connection.execute("SELECT id, salt, word FROM keys").fetchall()
             apart.executemany("INSERT INTO keys VALUES (?, ?, ?)", known)
-        Sealer.of(apart, master, previous, where=where)
+        return Sealer.of(apart, master, previous, where=where)
 
 
 def seal_alone(text: str, place: str, master: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from time import perf_counter
 from typing import Final
@@ -25,12 +26,20 @@ class Retention:
         hub: whose store, clock and figures to use.
         age: how long events, and what is settled, are kept.
         size: how many bytes the store may take up.
+        after: takes away, after each round, what that round left without use.
     """
 
-    def __init__(self, hub: Hub, age: timedelta, size: int) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        age: timedelta,
+        size: int,
+        after: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
         self._hub = hub
         self._age = age
         self._size = size
+        self._after = after
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -68,7 +77,9 @@ class Retention:
         while True:
             try:
                 went = await self.round()
-            except StoreError as error:
+                if self._after is not None:
+                    await self._after()
+            except (StoreError, OSError) as error:
                 log.warning("nothing could be taken away: %s", error)
             except Exception:
                 # a defect here must not let the store grow until it fills the disk

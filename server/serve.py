@@ -88,6 +88,7 @@ async def run(office: Office, listener: socket.socket, tls: Tls | None) -> None:
         office.hub,
         timedelta(days=office.settings.keep_days),
         office.settings.keep_size,
+        office.results.sweep,
     )
     server = Server(office, tls)
     bridges = bridges_of(office)

@@ -14,7 +14,7 @@ from agentkit.errors import AgentkitError, Conflict, HubUnreachable
 from agentkit.settings import Endpoint, KitSettings, load
 from swarmtui import output, words
 from swarmtui.asking import answering, hub_meant, hub_options, utc_now
-from swarmtui.commands.serve import restoration, save_store, store_here
+from swarmtui.commands.serve import lost_from, restoration, save_store, store_here
 from swarmtui.output import Form
 from swarmtui.text import ago, plural
 
@@ -44,8 +44,8 @@ class MissingError(AgentkitError):
 def backup(*, file: Path, force: bool, form: Form) -> None:
     """Copy the whole store, while the hub works on.
 
-    Everything that the hub had acknowledged before is in FILE. Where no hub runs, the
-    store of this machine is copied.
+    Everything that the hub had acknowledged before is in FILE, large results too.
+    Where no hub runs, the store of this machine is copied.
     """
     if file.exists() and not force:
         raise Conflict(
@@ -57,6 +57,7 @@ def backup(*, file: Path, force: bool, form: Form) -> None:
     try:
         source = _copied(part)
         _check(part)
+        _tell_of(lost_from(part))
         part.replace(file)
         _sync(file.absolute().parent)
     finally:
@@ -67,6 +68,15 @@ def backup(*, file: Path, force: bool, form: Form) -> None:
         output.line(str(file))
     else:
         output.as_json(backup={"file": str(file), "bytes": size, "source": source})
+
+
+def _tell_of(lost: int) -> None:
+    """Say what a copy does not have, if there is something."""
+    if lost:
+        words.say(
+            f"{plural(lost, 'large result')} without a file, which the copy cannot "
+            "have: see swarmtui doctor"
+        )
 
 
 def _check_folder(file: Path) -> None:
@@ -174,8 +184,10 @@ def restore(*, file: Path, data_dir: str | None, yes: bool, form: Form) -> None:
         age = f", from {ago(held.newest, now)} ago" if held.newest else ""
         words.say(
             f"{file} holds {plural(held.agents, 'agent')}, "
-            f"{plural(held.tasks, 'task')}, and the log up to event {held.cursor}{age}"
+            f"{plural(held.tasks, 'task')}, {plural(held.files, 'large result')}, and "
+            f"the log up to event {held.cursor}{age}"
         )
+        _tell_of(held.lost)
         if store.exists() and not yes:
             _agree(store)
         kept = copy.finish(now)
@@ -196,8 +208,11 @@ def _give_away(store: Path) -> None:
     """
     if os.geteuid() == 0:
         folder = store.parent.stat()
-        for path in (store, store.with_name(f"{store.name}.lock")):
-            os.chown(path, folder.st_uid, folder.st_gid)
+        results = store.with_name("results")
+        lock = store.with_name(f"{store.name}.lock")
+        for path in (store, lock, results, *results.rglob("*")):
+            if path.exists():
+                os.chown(path, folder.st_uid, folder.st_gid)
 
 
 def _agree(store: Path) -> None:

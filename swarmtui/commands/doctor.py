@@ -27,7 +27,13 @@ from agentkit.settings import Endpoint, KitSettings, discover, load, paths
 from swarmtui import __version__, output
 from swarmtui.asking import KNOCK, hub_meant, hub_options
 from swarmtui.commands.paths import TABLES, strays
-from swarmtui.commands.serve import check_key, check_store, made_by_hub, store_here
+from swarmtui.commands.serve import (
+    check_key,
+    check_results,
+    check_store,
+    made_by_hub,
+    store_here,
+)
 from swarmtui.limits import lift_file_limit
 from swarmtui.output import Column, Form
 
@@ -231,6 +237,7 @@ def _store_at_rest() -> Finding:
             return Finding("fail", f"{at} is a database of another program", FOREIGN)
         problems = check_store(at)
         check_key(at)
+        problems = problems or tuple(check_results(at))
     except (WrongKey, Invalid) as error:
         return Finding("fail", str(error), LOCKED)
     except AgentkitError as error:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Settings",
     "check_key",
+    "check_results",
     "check_store",
+    "lost_from",
     "made_by_hub",
     "restoration",
     "save_store",
@@ -117,6 +119,26 @@ def check_key(store: Path) -> None:
     with closing(reading(store)) as connection:
         masters = load(Settings).values.master_keys
         check_keys(connection, *masters, where=f"the store {store}")
+
+
+def check_results(store: Path) -> list[str]:
+    """Say what is wrong with the large results of a store that no hub has.
+
+    Raises:
+        Invalid: the key cannot be read.
+        WrongKey: it does not fit.
+    """
+    from server.store.copies import lost_results
+
+    return lost_results(store, *load(Settings).values.master_keys)
+
+
+def lost_from(copy: Path) -> int:
+    """Return how many large results should be in a copy and are not."""
+    from server.store.copies import contents, reading
+
+    with closing(reading(copy)) as connection:
+        return contents(connection).lost
 
 
 def restoration(copy: Path, store: Path) -> "Restoration":
