@@ -235,6 +235,7 @@ _ITEMS_TIP = "Go to items, checkpoints and output, or back"
 _CALL_OFF_TIP = "Call the run or the marked ones off"
 _RESUME_TIP = "Go on with what was not done"
 _FAILED_TIP = "Do only the failed items again"
+_DOWN_TIP, _UP_TIP = "Scroll the plan down", "Scroll the plan up"
 _HERE_TIP = "Begin a new run at the checkpoint"
 _ITS_TASK_TIP = "Go to the task or the run that does the item"
 
@@ -340,6 +341,8 @@ ACTIONS: tuple[Action, ...] = (
         ("from_here", "h", "From here", _HERE_TIP, Need.HUB | Need.POINT, True),
         ("task", "t", "Its task", _ITS_TASK_TIP, Need.ITEM, False),
         ("copy", "y", "Copy", "Copy the address", Need.ROW, False),
+        ("plan_down", "J", "Plan down", _DOWN_TIP, Need.ROW, False),
+        ("plan_up", "K", "Plan up", _UP_TIP, Need.ROW, False),
     ),
 )
 

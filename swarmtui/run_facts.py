@@ -10,7 +10,7 @@ from textual.content import Content
 from agentkit.codec import encode
 from agentkit.progress import RunTree, RunView
 from agentkit.rows import Checkpoint, Item, Run
-from swarmtui.facts import LABEL, fact, rule, stack, title
+from swarmtui.facts import LABEL, fact, rule, title
 from swarmtui.model import Model
 from swarmtui.run_book import RunBook
 from swarmtui.run_picture import INKS, Picture, begun, percent
@@ -38,7 +38,8 @@ def run_facts(
         )
     ]
     if why := trouble(run.error) or run.reason:
-        lines.append(Content.styled(safe(why), "$st-help"))
+        ink = "st-help" if run.state == "failed" else "ink-dim"
+        lines.append(Content.styled(safe(why), f"${ink}"))
     known = _known(model, run, view, now)
     lines += [fact(name, text, room) for name, text in known if text]
     return lines
@@ -53,11 +54,12 @@ def _known(
     return [
         ("plan", f"{plan}{machine}"),
         ("begun", f"{clock(run.created)}{by}{_lasted(run)}"),
-        ("left", _left(model, run, view, now)),
+        ("stage", _stage_left(model, run, now)),
+        ("all", _whole_left(run, view)),
         ("from", run.resumed_from),
         ("part of", f"{run.parent} as item {run.item}" if run.parent else ""),
         ("after", run.launched_by),
-        ("below", begun(view.children) if view is not None else ""),
+        ("below", begun(view.children) if view and run.is_settled else ""),
         ("launched", ", ".join(view.launched) if view is not None else ""),
     ]
 
@@ -66,14 +68,20 @@ def _lasted(run: Run) -> str:
     return f", took {ago(run.created, run.ended)}" if run.ended else ""
 
 
-def _left(model: Model, run: Run, view: RunView | None, now: datetime) -> str:
-    if run.is_settled:
+def _stage_left(model: Model, run: Run, now: datetime) -> str:
+    """Return how fast the stage goes, and how long it takes; empty when unknown."""
+    rate = model.tempo.rate(run.id, now)
+    if run.is_settled or rate is None:
         return ""
-    rate = per_second(model.tempo.rate(run.id, now))
-    left = span(model.tempo.left(run, now))
-    whole = f", all: {percent(view.progress)}" if view is not None else ""
-    eta = f", {span(view.eta)}" if view is not None and view.eta is not None else ""
-    return f"{left} at {rate}{whole}{eta}"
+    return f"{per_second(rate)}, {span(model.tempo.left(run, now))} left"
+
+
+def _whole_left(run: Run, view: RunView | None) -> str:
+    """Return how far all stages are, and how long they take, as the hub reckons."""
+    if run.is_settled or view is None:
+        return ""
+    left = f", {span(view.eta)} left" if view.eta is not None else ""
+    return f"{percent(view.progress)} done{left}"
 
 
 def plan_lines(
@@ -86,11 +94,6 @@ def plan_lines(
     """Return the plan with where the run stands in it."""
     visited = list(book.visits.values())
     return [rule("plan", width), *Picture(run, document, visited, tree, width).lines()]
-
-
-def whole(model: Model, run: Run, view: RunView | None, now: datetime) -> Content:
-    """Return the facts of a run for a sheet as wide as a screen."""
-    return stack(run_facts(model, run, view, now, 72))
 
 
 def pretty(value: Any) -> str:

@@ -8,7 +8,7 @@ from textual.content import Content
 from agentkit.progress import RunTree
 from agentkit.rows import Run
 from swarmtui.runs import LOOKS, UNKNOWN, Look, bar, share, tally
-from swarmtui.text import clip, fit, plural, safe, width
+from swarmtui.text import clip, fit, safe, width
 
 Standing: TypeAlias = Literal["done", "here", "to come", "failed", "cancelled"]
 STANDINGS: Mapping[Standing, Look] = {
@@ -208,10 +208,8 @@ def _rest(tree: RunTree, more: int) -> Sequence[str]:
 
 def begun(children: Mapping[str, int]) -> str:
     """Return how many runs are below another, by state; empty when there are none."""
-    if not children:
-        return ""
-    parts = [f"{number:,} {state}" for state, number in children.items() if number]
-    return f"{plural(sum(children.values()), 'run')}: {', '.join(parts)}"
+    parts = (f"{number:,} {state}" for state, number in children.items() if number)
+    return ", ".join(parts)
 
 
 def percent(part: float | None) -> str:

@@ -53,7 +53,7 @@ def run_columns(model: Model) -> tuple[Column[Run], ...]:
         ),
         words("run", "RUN", lambda run: run.id, width=7, flex=2),
         words("plan", "PLAN", model.plan_name, width=8, flex=2),
-        words("stage", "STAGE", lambda run: run.stage, width=8, flex=2),
+        words("stage", "STAGE", lambda run: run.stage, width=7, flex=2),
         Column(
             key="progress",
             title="PROGRESS",
@@ -91,7 +91,7 @@ def run_columns(model: Model) -> tuple[Column[Run], ...]:
             right=True,
             timed=True,
         ),
-        age("age", "AGE", lambda run: run.created, width=4, falling=True),
+        age("age", "AGE", lambda run: run.created, width=5, falling=True),
         words(
             "by",
             "BY",
@@ -144,12 +144,13 @@ def item_columns(
             "TRY",
             lambda item: item.attempt,
             width=3,
+            min_width=56,
             style=lambda item: "blocked" if item.attempt > 1 else "dim",
         ),
         Column(
             key="took",
             title="TOOK",
-            width=4,
+            width=5,
             text=lambda item, now: span(took(item, now)),
             sort=_length,
             falling=True,
@@ -158,7 +159,7 @@ def item_columns(
         ),
         words(
             "output",
-            "OUTPUT OR ERROR",
+            "OUTPUT",
             outcome,
             width=8,
             flex=4,
@@ -178,7 +179,7 @@ def _length(item: Item) -> float:
 CHECKPOINTS: tuple[Column[Checkpoint], ...] = (
     number("number", "NO", lambda row: row.number, width=4),
     words("stage", "GOES ON AT", lambda row: row.stage, width=10, flex=2),
-    age("age", "AGO", lambda row: row.at, width=4, falling=True),
+    age("age", "AGO", lambda row: row.at, width=5, falling=True),
     Column(
         key="clock",
         title="WHEN",

@@ -160,6 +160,12 @@ class RunPane(Pane):
         self._show_part()
         self.target.focus()
 
+    def scroll_plan(self, by: int) -> None:
+        """Scroll what is above the parts by lines."""
+        self.query_one("#run-facts", VerticalScroll).scroll_relative(
+            y=by, animate=False
+        )
+
     def turn(self, by: int) -> None:
         """Show the part so many to the right."""
         self.open_part(PARTS[(PARTS.index(self.part) + by) % len(PARTS)])
@@ -206,6 +212,7 @@ class RunPane(Pane):
 
     def draw(self) -> None:
         """Draw what is known."""
+        self.set_class(self.run is None, "-empty")
         super().draw()
         if self.display and self.is_mounted:
             self._show_tables()
@@ -227,17 +234,18 @@ class RunPane(Pane):
         run = self.run
         if run is None or not self._known:
             return ""
+        if run.total and not run.is_settled:
+            return "no item was begun yet"
         return "nothing to do at this stage" if run.entered else "about to begin"
 
     def _show_output(self) -> None:
         run = self.view.run if self.view is not None else self.run
         text = ""
-        if run is not None and run.is_settled:
+        if run is not None and (run.error or run.state == "done"):
             text = run_facts.shown(run_facts.pretty(run_facts.led_to(run)))
         if text != self._written:
             self._written = text
-            said = json_lines(text) if text else "no output yet"
-            self.query_one("#output-text", Static).update(said)
+            self.query_one("#output-text", Static).update(json_lines(text))
 
     def content(self, width: int) -> Content:
         """Return the facts, and the plan with where the run stands in it."""

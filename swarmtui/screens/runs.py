@@ -173,6 +173,14 @@ class RunsScreen(TableScreen):
 
     action_other_table = action_pane
 
+    def action_plan_down(self) -> None:
+        """Show what is further down in the plan."""
+        self._pane.scroll_plan(1)
+
+    def action_plan_up(self) -> None:
+        """Show what is further up in the plan."""
+        self._pane.scroll_plan(-1)
+
     def _leave_pane(self) -> None:
         self.remove_class("-opened")
         self.table.focus()

@@ -87,21 +87,24 @@ def number(
     width: int,
     text: Callable[[R], str] | None = None,
     style: Callable[[R], Ink] | None = None,
+    min_width: int = 0,
 ) -> Column[R]:
     """Make a column of numbers, the greatest first.
 
     Args:
-        key: As in `Column`, like `title`, `width` and `style`.
+        key: As in `Column`, like `title`, `width`, `style` and `min_width`.
         title: The header.
         of: The number of a row.
         width: Cells.
         text: How it is written; else as it is, in groups of three digits.
         style: The ink of a cell.
+        min_width: The width of the table from which on it is there.
     """
     return Column(
         key=key,
         title=title,
         width=width,
+        min_width=min_width,
         text=lambda row, _: text(row) if text else f"{of(row):,}",
         sort=of,
         style=style,

@@ -40,7 +40,10 @@ class Tabs(LineWidget):
         self._remark = ""
 
     def show(self, active: str, counts: Mapping[str, int], remark: str = "") -> None:
-        """Show another tab as the open one, other numbers, another remark."""
+        """Show another tab as the open one, other numbers, another remark.
+
+        A tab without a number shows none.
+        """
         if (active, counts, remark) != (self._active, self._counts, self._remark):
             self._active, self._counts, self._remark = active, dict(counts), remark
             self.refresh()
@@ -66,13 +69,13 @@ class Tabs(LineWidget):
 
     def _tab(self, name: str, figure: Callable[[int], str]) -> Line:
         active = name == self._active
-        number = self._counts.get(name, 0)
-        loud = name == self._loud and number > 0
+        number = self._counts.get(name)
+        loud = name == self._loud and bool(number)
         title_ink = "bold underline" if active else "dim"
         number_ink = "help bold" if loud else "bold" if active else "faint"
         return (
             Span(" ", "", name),
             Span(name.capitalize(), title_ink, name),
-            Span(f" {figure(number)} ", number_ink, name),
+            Span(" " if number is None else f" {figure(number)} ", number_ink, name),
             Span("  "),
         )

@@ -25,7 +25,7 @@ from agentkit.protocol import (
     TaskReleased,
     TaskRequeued,
 )
-from agentkit.rows import Agent, Broadcast, Delivery, HelpRequest, Letter, Task
+from agentkit.rows import Agent, Broadcast, Delivery, HelpRequest, Letter, Run, Task
 from agentkit.settings import Endpoint
 from agentkit.traffic import Tapped
 from agentkit.transports.metrics import Metrics
@@ -169,13 +169,14 @@ class StillSwarm(Coordinator):
         while True:
             yield await self._changes.get()
 
-    def change(self, *rows: Agent | HelpRequest | Task | Broadcast) -> None:
+    def change(self, *rows: Agent | HelpRequest | Task | Broadcast | Run) -> None:
         """Change rows, as one turn."""
         tables: dict[type, tuple[str, dict[str, Any]]] = {
             Agent: ("agents", self.agents),
             HelpRequest: ("helps", self.helps),
             Task: ("tasks", self.tasks),
             Broadcast: ("broadcasts", self.broadcasts),
+            Run: ("runs", self.runs),
         }
         changed: dict[str, list[Any]] = {}
         for row in rows:
@@ -255,6 +256,7 @@ class StillSwarm(Coordinator):
             helps=tuple(self.helps.values()),
             tasks=tuple(self.tasks.values()),
             broadcasts=tuple(self.broadcasts.values()),
+            runs=tuple(self.runs.values()),
         )
 
     async def assign(
