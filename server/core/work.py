@@ -138,6 +138,8 @@ def evolve_assigned(swarm: Swarm, event: TaskAssigned) -> None:
         max_attempts=event.max_attempts,
         fence=old.fence if old else 0,
         watchers=event.watchers,
+        run=old.run if old else "",
+        item=old.item if old else 0,
         changed=event.at,
         version=swarm.cursor,
     )

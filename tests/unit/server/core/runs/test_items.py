@@ -121,6 +121,15 @@ def test_a_task_that_is_requeued_later_changes_nothing(runs: Runs) -> None:
     assert runs.run(key) == old
 
 
+def test_a_task_that_is_handed_to_somebody_is_still_the_item(runs: Runs) -> None:
+    key = runs.launch(plan(GIVEN), {"tasks": ["a"]})
+    task = runs.swarm.tasks[runs.items(key)[0].ref]
+    runs.do(Assign(agent="w", id=task.id, body=task.body))
+    runs.work()
+
+    assert runs.run(key).output == {"got": [{"r": "a"}]}
+
+
 def test_a_task_that_is_given_back_is_the_same_attempt(runs: Runs) -> None:
     key = runs.launch(plan(GIVEN), {"tasks": ["a"]})
     task = runs.claim()
