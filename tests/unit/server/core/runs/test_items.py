@@ -6,6 +6,7 @@ import pytest
 
 from agentkit.errors import Conflict, NotFound
 from agentkit.protocol import (
+    Assign,
     Cancel,
     Claim,
     Complete,
