@@ -6,12 +6,12 @@ answered.
 """
 
 import asyncio
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from agentkit.addresses import address_of
 from agentkit.errors import Conflict, Invalid, NotFound
 from agentkit.plans import compile_plan
 from agentkit.protocol import (
@@ -50,10 +50,6 @@ BYTES: Final = 8 << 20
 
 MEASURED: Final = 64
 """How many plans stay measured."""
-
-ADDRESS: Final = re.compile(
-    r"(?:(?:swarm|flatagents)://)?([^/\s]{1,256})(?:/checkpoint(?:/([0-9]{1,9}))?)?"
-)
 
 OWN: Final = (RunLaunched, RunCancelled, RunResumed, RunRetried)
 """What tells that a wish about a run took effect; more may follow from it at once."""
@@ -355,14 +351,15 @@ def _checkpoint_named(address: str) -> tuple[str, int | None]:
     Raises:
         Invalid: it is no address of a checkpoint.
     """
-    named = ADDRESS.fullmatch(address)
-    if named is None:
+    if address and "/" not in address:
+        return address, None
+    named = address_of(address)
+    if not named.is_checkpoint:
         raise Invalid(
             f"{address!r} is no address of a checkpoint: write "
             "swarm://RUN/checkpoint/N, or RUN"
         )
-    run, number = named.groups()
-    return run, int(number) if number else None
+    return named.run, named.number
 
 
 def _bare(row: Run) -> Run:

@@ -45,7 +45,7 @@ WORDS = {
     "letters": Word("letters:letters", "List messages that a subscription gave up."),
     "plan": Word("plans:plan", "Check and draw plans, what runs do."),
     "run": Word("runs:run", "Run a plan; look at a run, cancel it, let it go on."),
-    "runs": Word("runs:runs", "List runs and how far they got."),
+    "runs": Word("runs:runs", "List runs, those that changed last first."),
     "broadcast": Word("act:broadcast", "Tell something to all agents, or to some."),
     "send": Word("work:send", "Send a message to agents, by name or by what they can."),
     "answer": Word("act:answer", "Answer somebody who asked for help."),

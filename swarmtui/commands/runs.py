@@ -121,7 +121,7 @@ LAUNCH = "plan"
 
 @click.group(cls=RunWords)
 def run() -> None:
-    """Run a plan, and wait for what it leads to.
+    """Run a plan; look at a run, cancel it, let it go on.
 
     PLAN is a YAML file. What it leads to is printed: text as it is, all else as JSON.
     Ctrl-C leaves the run going. Exit codes: 1 it failed, 4 the time is over, 5 it was
