@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from tests.integration.terminals import OURS, Terminal
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
-OURS = ("SWARMTUI_", "FAME_", "IFNOTIFY_", "SESSION_ID", "CAPABILITIES")
 
 SENT = "Sending message to MessageAgent..."
 ACKED = "Acknowledgment received: DeliveryAck(ok=True, delivery="
@@ -41,47 +42,6 @@ class Told:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         self.code = process.returncode
-
-
-class Terminal:
-    """A shell that runs a block of a page in a folder."""
-
-    def __init__(self, cwd: Path, block: str) -> None:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
-        self.lines: list[str] = []
-        self.process = subprocess.Popen(
-            ["bash", "-c", block],
-            cwd=cwd,
-            env={**kept, "PATH": path, "SWARMTUI_PORT": "0"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    def until(self, text: str) -> str:
-        """Read to the line that has a text in it; return that line."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip())
-            if text in line:
-                return line.rstrip()
-        raise AssertionError(f"{text!r} was not said, exit code {self.process.wait()}")
-
-    def kill(self) -> None:
-        """Kill what runs, and read what it still said."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        assert self.process.stdout is not None
-        self.lines += [line.rstrip() for line in self.process.stdout]
-
-    def close(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
 
 
 @pytest.fixture(scope="module")
@@ -282,7 +242,7 @@ def test_programs_end_without_a_word_when_somebody_presses_ctrl_c(
     _, *agents = [pushing.begin(program) for program in programs]
     agents[1].until("Notification #2")
     for terminal in agents:
-        os.killpg(terminal.process.pid, signal.SIGINT)
+        terminal.interrupt()
 
     for terminal in agents:
         assert terminal.process.wait(timeout=30) == 0
