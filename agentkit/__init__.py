@@ -2,7 +2,7 @@
 
 Nothing is imported until it is used, so that ``agentkit notify`` stays as quick as the
 socket it writes to. Public names: `Agent` with `Job`, `Later`, `Message` and `Reject`,
-`Background` and `Tasks`, `Coordinator`, `notify`.
+`Background` and `Tasks`, `Coordinator`, `ResultBackend`, `notify`.
 """
 
 TYPE_CHECKING = False
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from agentkit.jobs import Job, Later, Reject
     from agentkit.messages import Message
     from agentkit.oneshot import notify
+    from agentkit.results import ResultBackend
 
 __version__ = "0.1.0"
 
@@ -24,6 +25,7 @@ _HOME = {
     "Later": "agentkit.jobs",
     "Message": "agentkit.messages",
     "Reject": "agentkit.jobs",
+    "ResultBackend": "agentkit.results",
     "Tasks": "agentkit.background",
     "notify": "agentkit.oneshot",
 }
@@ -36,6 +38,7 @@ __all__ = [
     "Later",
     "Message",
     "Reject",
+    "ResultBackend",
     "Tasks",
     "__version__",
     "notify",

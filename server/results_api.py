@@ -173,9 +173,7 @@ async def look(office: Office, call: Call) -> Reply | ASGIApp:
 async def _found(office: Office, address: Address, seconds: float) -> Result:
     row = await office.results.find_within(address, seconds)
     if row is None:
-        raise NotFound(
-            f"nothing is at {address}: write it first, or wait for it with ?wait=50"
-        )
+        raise NotFound(f"nothing is at {address}: wait for it, or write it first")
     return row
 
 

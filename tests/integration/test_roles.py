@@ -33,11 +33,16 @@ AGENTS = {
     "POST /v1/tasks/{task}/complete", "POST /v1/tasks/{task}/fail",
     "POST /v1/tasks/{task}/nack", "POST /v1/messages",
     "GET /v1/runs/{id}",
+    "PUT /v1/results/{run}/{name}", "GET /v1/results/{run}/{name}",
+    "HEAD /v1/results/{run}/{name}", "DELETE /v1/results/{run}/{name}",
 }  # fmt: skip
 """All that an agent's own token is good for."""
 
-BY_WORK = {"GET /v1/runs/{id}"}
-"""Of these, what depends on the work that an agent has: tests of their own tell."""
+BY_WORK = {
+    "GET /v1/runs/{id}",
+    *(f"{word} /v1/results/{{run}}/{{name}}" for word in ("GET", "HEAD")),
+}
+"""Of these, what other agents may too, or some: tests of their own tell."""
 
 SAID = {
     "report": "busy", "agent": "you", "session_id": "you", "status": "idle",
