@@ -144,7 +144,9 @@ def fed(rows: Swarm | Tables, table: str) -> list[Any]:
     if table == "runs":
         runs = rows.runs.rows if isinstance(rows, Swarm) else rows.runs
         tops = (row for row in runs.values() if not row.parent)
-        return [replace(row, output=None) if row.output else row for row in tops]
+        return [
+            row if row.output is None else replace(row, output=None) for row in tops
+        ]
     found: Mapping[str, Any] = getattr(rows, table)
     if table == "broadcasts":
         return [row for row in found.values() if not row.is_message]

@@ -117,7 +117,7 @@ class Line:
         rows: dict[str, Any] = {}
         while True:
             frame = await self.hear("snapshot")
-            for table in ("agents", "helps", "tasks", "broadcasts"):
+            for table in ("agents", "helps", "tasks", "broadcasts", "runs"):
                 rows.setdefault(table, []).extend(frame[table])
             if not frame["more"]:
                 counts = frame["counts"]

@@ -11,21 +11,16 @@ from server.progress import Step, measure, progress
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WORK = {"agent": "worker"}
+FINAL = {"type": "final"}
 
 
 def steps(**stages: dict[str, Any]) -> dict[str, Step]:
     """Return where the stages of a machine lie; each names where it leads."""
-    states = {}
+    states: dict[str, Any] = {}
     for name, stage in stages.items():
-        ways = stage.pop("to", ())
-        states[name] = {**stage, "transitions": [{"to": way} for way in ways]}
-        if not ways:
-            states[name]["type"] = "final"
-    first = next(iter(states))
-    states[first]["type"] = "initial"
-    for name in states:
-        if states[name]["transitions"] == []:
-            del states[name]["transitions"]
+        ways = [{"to": way} for way in stage.pop("to", ())]
+        states[name] = {**stage, **({"transitions": ways} if ways else FINAL)}
+    states[next(iter(states))]["type"] = "initial"
     machine = {"context": {}, "agents": {}, "machines": {}, "states": states}
     document = {"name": "p", "main": "p", "machines": {"p": machine}}
     return dict(measure(compile_plan(document))["p"])
