@@ -12,7 +12,13 @@ from agentkit.plans import keys
 from agentkit.plans.expressions import Template
 from agentkit.plans.model import AgentStep, Flow, Machine, Stage
 from agentkit.plans.parts import Enough, Fault, Findings, Part, Path, nearest
-from agentkit.plans.stages import OF_ITEM, Surroundings, agent_step, stage
+from agentkit.plans.stages import (
+    OF_ITEM,
+    Surroundings,
+    agent_step,
+    element_names,
+    stage,
+)
 from agentkit.plans.values import ExpressionError, measure
 
 LARGEST: Final = 1024 * 1024
@@ -177,23 +183,16 @@ def _context(part: Part) -> Template:
 
 
 def _agents(part: Part) -> dict[str, AgentStep]:
-    names = OF_ITEM | _element_names(part.at("states"))
+    stages = [stage for _, stage in part.at("states").entries()]
+    names = OF_ITEM.union(*map(element_names, stages))
     agents = part.at("agents")
     return {name: agent_step(name, below, names) for name, below in agents.entries()}
-
-
-def _element_names(states: Part) -> frozenset[str]:
-    """Return what the stages of a machine call their elements."""
-    if not isinstance(states.value, Mapping):
-        return frozenset()
-    found = [one for one in states.value.values() if isinstance(one, Mapping)]
-    return frozenset(str(one.get("as", "item")) for one in found if "foreach" in one)
 
 
 def _aliases(part: Part, machines: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for alias, below in part.at("machines").entries():
-        name = below.text()
+        name = below.name()
         if name and name not in machines:
             told = f"there is no machine {name!r}; {nearest(name, machines)}"
             below.error(told)

@@ -146,7 +146,7 @@ def _round(
     if not isinstance(precision, int) or not 0 <= precision <= 15:
         raise ExpressionError("round takes 0 to 15 places; choose as many")
     if method == "common":
-        return number(round(float(_figure(value)), precision))
+        return number(round(_figure(value), precision))
     work = ceil if method == "ceil" else floor
     return number(work(_figure(value) * 10**precision) / 10**precision)
 
@@ -442,7 +442,7 @@ TESTS: Final[dict[str, Work]] = {
     "ne": _unequal,
     "none": lambda _budget, value: value is None,
     "number": _is(int, float),
-    "odd": lambda budget, value: not _divisible(budget, value, 2),
+    "odd": lambda _budget, value: bool(_figure(value) % 2 == 1),
     "sequence": _is(list, tuple, dict, str),
     "string": _is(str),
     "true": lambda _budget, value: value is True,

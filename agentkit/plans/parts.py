@@ -4,6 +4,7 @@ A part that is not what was asked for leaves a `Fault` behind and gives a harmle
 value, so that one pass finds everything that is wrong.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -164,6 +165,12 @@ class Part:
         self.error(f"{_shown(self.value)} is no name; write a word")
         return default
 
+    def name(self) -> str:
+        """Return a text that must be there; empty when it is not."""
+        if self.value is None:
+            self.error("nothing stands here; write a name")
+        return self.text()
+
     def choice(self, words: Sequence[T], default: T) -> T:
         """Return one of a few words."""
         if self.value is None:
@@ -263,7 +270,8 @@ class Part:
         self, text: str, used: frozenset[str], names: frozenset[str]
     ) -> None:
         for name in sorted(used - names):
-            column = text.find(name) + 1
+            found = re.search(rf"\b{re.escape(name)}\b", text)
+            column = found.start() + 1 if found else 0
             known = sorted(names)
             self.error(f"there is no {name!r} here; {nearest(name, known)}", column)
 

@@ -93,6 +93,8 @@ class _Reader:
     unread: deque[tuple[str, _Place]] = field(default_factory=deque)
     """Machines that are named, and not looked into yet."""
     problems: list[Problem] = field(default_factory=list)
+    broken: set[tuple[FilePath, int]] = field(default_factory=set)
+    """The lines that name a file with a problem."""
 
     def sorted(self) -> tuple[Problem, ...]:
         """Return the problems in the order of the files, then of their lines."""
@@ -119,7 +121,7 @@ class _Reader:
 
         What follows from a problem that is known already is left out.
         """
-        known = {(one.file, one.line) for one in self.problems}
+        known = {(one.file, one.line) for one in self.problems} | self.broken
         for fault in faults:
             at = self._origin(fault.path)
             spot = at.source.spot(at.path, column=fault.column, at_key=fault.at_key)
@@ -161,7 +163,13 @@ class _Reader:
         return False
 
     def machine(self, name: str, at: _Place | None) -> str:
-        """Return the name of the machine in a file."""
+        """Return the name of the machine in a file; empty when it has none."""
+        name = self._machine(name, at)
+        if at and not name:
+            self.broken.add((at.source.file, at.source.spot(at.path).line))
+        return name
+
+    def _machine(self, name: str, at: _Place | None) -> str:
         source = self.source(name, at)
         if source is None or source.value is None:
             return ""

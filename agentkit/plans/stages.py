@@ -31,6 +31,9 @@ RESERVED: Final = frozenset(
     | {"if", "else", "true", "false", "none", "null", "True", "False", "None"}
 )
 
+ITEM: Final = "item"
+"""What an element is called when the stage does not say."""
+
 KINDS: Final[tuple[StageKind, ...]] = ("initial", "final", "")
 MODES: Final[tuple[Mode, ...]] = ("settled", "any")
 LONGEST_WAIT: Final = 31_536_000.0
@@ -61,7 +64,7 @@ def agent_step(name: str, part: Part, names: frozenset[str]) -> AgentStep:
     config = part.at("config")
     return AgentStep(
         name=name,
-        needs=tuple(one.text() for one in needs.elements()) or (name,),
+        needs=tuple(one.name() for one in needs.elements()) or (name,),
         title=part.at("title").template(names),
         priority=part.at("priority").whole(-PRIORITY, PRIORITY) or 0,
         max_attempts=part.at("max_attempts").whole(1, ATTEMPTS),
@@ -73,7 +76,7 @@ def stage(name: str, part: Part, around: Surroundings) -> Stage:
     """Return a state of a machine as a stage."""
     part.only(keys.STAGE, keys.REFUSED_STAGE)
     as_ = _as(part)
-    of_item = OF_ITEM | {as_} if "foreach" in part else OF_ITEM
+    of_item = OF_ITEM | element_names(part)
     retry, samples = _execution(part.at("execution"))
     calls = tuple(_calls(part.at("machine"), around, of_item))
     made = Stage(
@@ -102,16 +105,21 @@ def stage(name: str, part: Part, around: Surroundings) -> Stage:
     return made
 
 
+def element_names(part: Part) -> frozenset[str]:
+    """Return what a stage calls its elements; it may be no good as a name."""
+    return frozenset({str(part.at("as").value or ITEM)} if "foreach" in part else ())
+
+
 def _as(part: Part) -> str:
     below = part.at("as")
-    name = below.text("item")
+    name = below.text(ITEM)
     if name in RESERVED:
         below.error(f"{name!r} has a meaning of its own; call the element otherwise")
     elif not (name.isidentifier() and name.isascii()):
         below.error(f"{name!r} cannot stand in expressions; use letters, digits and _")
     else:
         return name
-    return "item"
+    return ITEM
 
 
 def _agent(part: Part, around: Surroundings) -> AgentStep | None:
@@ -150,11 +158,9 @@ def _call(part: Part, around: Surroundings, names: frozenset[str]) -> Call:
         part.only(keys.CALL, {})
         given = part.at("input").template(names)
         target = part.at("name")
-        if target.value is None:
-            part.error("it names no machine; write name: and the machine")
-    name = target.text()
+    name = target.name()
     machine = around.aliases.get(name, name)
-    if name and machine not in around.machines:
+    if name and name not in around.aliases and machine not in around.machines:
         known = [*around.aliases, *around.machines]
         target.error(f"there is no machine {name!r}; {nearest(name, known)}")
     return Call(name=name, machine=machine, input=given)
@@ -173,12 +179,9 @@ def _transitions(part: Part) -> list[Transition]:
             one.error("a transition has to: and maybe condition:; write it so")
             continue
         one.only(keys.TRANSITION, {})
-        if "to" not in one:
-            one.error("the transition leads nowhere; add to: and a stage")
-            continue
         found.append(
             Transition(
-                to=one.at("to").text(),
+                to=one.at("to").name(),
                 condition=one.at("condition").expression(AFTERWARDS),
             )
         )
@@ -189,7 +192,7 @@ def _on_error(part: Part) -> dict[str, str]:
     if part.value is None:
         return {}
     if isinstance(part.value, Mapping):
-        return {name: below.text() for name, below in part.entries()}
+        return {name: below.name() for name, below in part.entries()}
     return {"default": part.text()}
 
 

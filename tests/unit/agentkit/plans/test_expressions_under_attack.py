@@ -296,9 +296,9 @@ COMMON = st.recursive(
         st.tuples(
             inner,
             words(
-                "length first last upper lower title capitalize trim sort unique "
-                "max min sum reverse abs int float round list "
-                "default(1) join(',') items batch(2)"
+                "length first last upper lower title capitalize trim sort max min sum "
+                "abs int float round list default(1) join(',') "
+                "unique|list reverse|list items|list batch(2)|list"
             ),
         ).map(lambda one: f"({one[0]}|{one[1]})"),
         st.tuples(
