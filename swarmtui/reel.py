@@ -172,7 +172,10 @@ class Reel:
             self._first_part = -1
 
 
-_REFERENCES = ("agent", "task", "broadcast", "message", "help", "helper")
+_REFERENCES = (
+    *("agent", "task", "broadcast", "message", "help", "helper"),
+    *("run", "parent", "plan"),
+)
 _LISTS = ("recipients",)
 
 

@@ -14,12 +14,14 @@ from agentkit.errors import Conflict
 from agentkit.follower import Follower
 from agentkit.link import Link
 from agentkit.mirror import heard
+from agentkit.progress import RunTree, RunView
 from agentkit.protocol import Logged
-from agentkit.rows import Delivery, Letter
+from agentkit.rows import Checkpoint, Delivery, Item, ItemState, Letter, Plan
 from agentkit.subjects import matches
 from agentkit.transports.metrics import Metrics
 from swarmtui.mailboxes import Mailboxes
 from swarmtui.model import BEATS, TRAFFIC
+from swarmtui.past_runs import PastRuns
 from swarmtui.playhead import Playhead
 from swarmtui.post import letters_of
 from swarmtui.reel import Reel
@@ -30,6 +32,8 @@ SHARE = 0.03
 """Seconds that one step may take; what does not fit in lets the playhead wait."""
 LOOK_BACK = 2_000
 """How many events are looked through for an answer, at most."""
+RUN_LOOK_BACK = 10_000
+"""The same, for an answer about one run."""
 
 _BAD = (KeyError, TypeError, ValueError, AttributeError)
 
@@ -325,6 +329,51 @@ class Replay(Follower):
             and (not before or row.version < before)
         )
         return list(islice(found, limit))
+
+    # --- what is known of runs ---
+
+    @property
+    def _past(self) -> PastRuns:
+        return PastRuns(self.runs, self._heard_of)
+
+    def _heard_of(self, name: str) -> list[Heard]:
+        return _newest(self._about(name), RUN_LOOK_BACK)
+
+    async def run(self, run: str) -> RunView:
+        """Return one run as it was."""
+        return self._past.view(run)
+
+    async def tree(self, run: str) -> RunTree:
+        """Return a run with those below it that began within the recording."""
+        return self._past.tree(run)
+
+    async def items(
+        self,
+        run: str,
+        *,
+        visit: int | None = None,
+        state: ItemState | None = None,
+        after: int | None = None,
+        limit: int = 1000,
+    ) -> list[Item]:
+        """Return the recorded items of a stage of a run, in order."""
+        at = self._past.view(run).run.visit if visit is None else visit
+        found = (
+            item
+            for item in self._past.items(run)
+            if item.visit == at
+            and item.index > (-1 if after is None else after)
+            and state in (None, item.state)
+        )
+        return list(islice(found, limit))
+
+    async def checkpoints(self, run: str, *, limit: int = 100) -> list[Checkpoint]:
+        """Return the recorded checkpoints of a run, the newest first."""
+        return self._past.checkpoints(run)[:limit]
+
+    async def plan(self, plan: str) -> Plan:
+        """Return a plan that was kept within the recording."""
+        return self._past.plan(plan)
 
     async def ping(self) -> float:
         """Return no time at all: it is here."""

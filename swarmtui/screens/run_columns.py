@@ -136,8 +136,7 @@ def item_columns(
             style=lambda item: ink(item.state),
         ),
         words("stage", "STAGE", stage, width=8, flex=1, min_width=76),
-        words("key", "KEY", lambda item: item.key, width=6, flex=1, min_width=64),
-        words("ref", "TASK OR RUN", lambda item: item.ref, width=11, min_width=88),
+        words("key", "KEY OR TASK", _name, width=11, flex=1, min_width=60),
         words("agent", "AGENT", agent_of, width=10, flex=1, min_width=72),
         number(
             "tries",
@@ -167,6 +166,11 @@ def item_columns(
             style=lambda item: "blocked" if item.error else "dim",
         ),
     )
+
+
+def _name(item: Item) -> str:
+    """Return what an item is called: its key, or what does it."""
+    return item.key or item.ref
 
 
 def _length(item: Item) -> float:
