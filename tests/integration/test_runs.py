@@ -1,6 +1,7 @@
 """What is promised of runs, with a hub process and agents that do the work."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,8 @@ from agentkit import Agent, Coordinator
 from agentkit.jobs import Job, Reject
 from agentkit.plans import read_plan
 from agentkit.rows import Run
+
+PAGE = (Path(__file__).parents[2] / "docs" / "runs.md").read_text()
 
 Start = Callable[..., Any]
 Document = dict[str, Any]
@@ -549,6 +552,59 @@ def done_tasks(swarm: Coordinator, run: str) -> int:
     return sum(task.state == "done" for task in found)
 
 
+OVER = """
+    name: over
+    machines:
+      part:
+        name: part
+        agents:
+          worker: {capabilities: [WORKER], max_attempts: 1}
+        states:
+          first:
+            type: initial
+            agent: worker
+            input: {n: "{{ input.part }}-first"}
+            transitions: [{to: second}]
+          second:
+            agent: worker
+            input: {n: "{{ input.part }}-second"}
+            output_to_context: {second: "{{ output.was }}"}
+            transitions: [{to: done}]
+          done: {type: final, output: "{{ context.second }}"}
+    states:
+      parts:
+        type: initial
+        foreach: "{{ ['a', 'b'] }}"
+        as: part
+        machine: part
+        output_to_context: {parts: "{{ output }}"}
+        transitions: [{to: done}]
+      done: {type: final, output: "{{ context.parts }}"}
+    """
+"""Has a machine for each of two parts, and each of these has two stages."""
+
+
+async def test_a_run_below_goes_on_where_it_failed_when_it_is_retried(
+    swarm: Coordinator, plans: Plans, crew: Crew
+) -> None:
+    crew.faults["b-second"] = 1
+    async with crew():
+        run = await swarm.launch(plans.read(OVER))
+        first = await ended(swarm, run)
+        await swarm.retry_failed(run)
+        row = await ended(swarm, run)
+
+    error = {"_error": "b-second went wrong", "_error_type": "ValueError"}
+    assert first.output == ["a-second", error]
+    assert row.output == ["a-second", "b-second"]
+    assert Counter(crew.begun) == {
+        "a-first": 1,
+        "a-second": 1,
+        "b-first": 1,
+        "b-second": 2,
+    }
+
+
 async def test_resuming_a_run_that_is_done_runs_nothing(
     swarm: Coordinator, plans: Plans, crew: Crew
 ) -> None:
@@ -638,6 +694,52 @@ async def test_a_run_goes_on_after_a_killed_hub_and_does_only_what_was_not_done(
     assert crew.most == 4
 
 
+async def test_what_had_ended_before_the_hub_was_killed_goes_on_after_that(
+    start: Start, plans: Plans, crew: Crew
+) -> None:
+    hub = start()
+    crew.faults["second"] = 1
+    async with crew(), Coordinator() as swarm:
+        run = await swarm.launch(plans.read(TWICE))
+        failed = await ended(swarm, run)
+        hub.process.kill()
+        hub.process.wait()
+        start()
+        after = await ended(swarm, run)
+        await swarm.resume_run(run)
+        row = await ended(swarm, run)
+        await swarm.resume_run(run)
+        fresh = await ended(
+            swarm, await swarm.launch_from(f"swarm://{run}/checkpoint/1")
+        )
+
+    assert failed.state == "failed"
+    assert after == failed
+    assert (row.state, row.output) == ("done", ["first", "second"])
+    assert fresh.output == row.output
+    assert crew.begun == ["first", "second", "second", "second"]
+
+
+async def test_an_item_that_waited_to_be_tried_again_is_tried_by_the_next_hub(
+    start: Start, plans: Plans, crew: Crew
+) -> None:
+    hub = start()
+    crew.faults[1] = 1
+    again = "execution: {type: retry, backoffs: [1]}"
+    async with crew(), Coordinator() as swarm:
+        run = await swarm.launch(plans.read(FAN, again, "concurrency: 2"), items(2))
+        await until(lambda: crew.faults[1] == 0)
+        while (await swarm.items(run))[1].state != "retrying":
+            await asyncio.sleep(0.005)
+        hub.process.kill()
+        hub.process.wait()
+        start()
+        row = await ended(swarm, run)
+
+    assert row.output == {"outputs": was(0, 1)}
+    assert Counter(crew.begun) == {0: 1, 1: 2}
+
+
 async def test_what_a_killed_hub_knew_of_a_run_that_was_done_is_what_the_next_one_knows(
     start: Start, plans: Plans, crew: Crew
 ) -> None:
@@ -652,3 +754,31 @@ async def test_what_a_killed_hub_knew_of_a_run_that_was_done_is_what_the_next_on
 
     assert after == before
     assert crew.begun == ["first", "second"]
+
+
+# --- the page -------------------------------------------------------------------------
+
+
+async def test_what_the_page_shows_works(
+    swarm: Coordinator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, *_ = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    program, *_ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "pages.yml").write_text(plan)
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, Any] = {}
+    exec(f"async def main():\n{indent(program, '    ')}    return run", scope)  # noqa: S102 - our own page
+    async with Agent("page", capabilities=["css"]) as agent:
+
+        @agent.on_work(slots=2)
+        async def work(job: Job) -> dict[str, Any]:
+            return {"file": job.body["input"]["file"], "title": job.title}
+
+        run = await scope["main"]()
+
+    assert run.output == {
+        "pages": [
+            {"file": "a.css", "title": "Fix a.css"},
+            {"file": "b.css", "title": "Fix b.css"},
+        ]
+    }
