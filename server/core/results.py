@@ -86,7 +86,8 @@ def may_write(swarm: Swarm, agent: str, run: str) -> bool:
     The name of its work is that of the task it has a lease on, and of the task's run.
     """
     held = swarm.held.get(agent, {})
-    return run == agent or any(run in (key, swarm.tasks[key].run) for key in held)
+    own = {agent, *held, *(swarm.tasks[key].run for key in held)}
+    return run in own - {""}
 
 
 def _check_place(swarm: Swarm, wish: WriteResult | DeleteResult) -> None:
