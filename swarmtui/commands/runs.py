@@ -29,7 +29,7 @@ from swarmtui.run_tables import (
     tell_tree,
     tell_view,
 )
-from swarmtui.runs import compile_runs, sign, trouble
+from swarmtui.runs import compile_runs, sign
 from swarmtui.text import ago, plural, safe
 from swarmtui.watching import watching
 
@@ -115,7 +115,7 @@ class RunWords(click.Group):
         self.format_commands(ctx, formatter)
 
 
-LAUNCH = "plan"
+LAUNCH = "PLAN"
 """What is said of a plan is this command, which nobody has to name."""
 
 
@@ -275,7 +275,8 @@ def _tell_end(run: Run, form: Form) -> int:
 def _why(run: Run) -> str:
     on = f"swarmtui run resume {run.id} lets it go on"
     if run.state == "failed":
-        return f"run {run.id} failed at {run.stage!r}, {trouble(run.error)}: {on}"
+        kind, text = run.error.get("_error_type", ""), run.error.get("_error", "")
+        return f"run {run.id} failed at {run.stage!r} ({kind}): {text}; {on}"
     reason = f", {run.reason}" if run.reason else ""
     return f"run {run.id} was cancelled{reason}: {on}"
 
