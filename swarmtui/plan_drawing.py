@@ -168,7 +168,7 @@ def _exits(stage: Stage) -> list[_Exit]:
     """Return the ways out of a stage: on errors, then in order of their conditions."""
     return [
         *(
-            _Exit("×" if kind == "default" else f"× {safe(kind)}", to, "help")  # noqa: RUF001
+            _Exit(f"× {_error(kind)}", to, "help")  # noqa: RUF001
             for kind, to in stage.on_error.items()
         ),
         *(
@@ -180,6 +180,10 @@ def _exits(stage: Stage) -> list[_Exit]:
             for n, one in enumerate(stage.transitions)
         ),
     ]
+
+
+def _error(kind: str) -> str:
+    return "any error" if kind == "default" else safe(kind)
 
 
 def _goes_straight(stage: Stage, follower: str) -> bool:

@@ -5,13 +5,14 @@ line, which shows all of them where they are in their files.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from agentkit.errors import Invalid
 from agentkit.plans import keys
 from agentkit.plans.expressions import Template
 from agentkit.plans.model import AgentStep, Flow, Machine, Stage
-from agentkit.plans.parts import Enough, Fault, Findings, Part, Path, nearest
+from agentkit.plans.parts import FAULTS, Enough, Fault, Findings, Part, Path, nearest
 from agentkit.plans.stages import (
     OF_ITEM,
     Surroundings,
@@ -52,12 +53,11 @@ def compile_plan(document: Mapping[str, Any]) -> Flow:
     Raises:
         Invalid: it is no plan; the text names the first thing that is wrong.
     """
-    flow, faults = examine(document)
+    flow, faults = examine(document, most=1)
     for fault in faults:
         if fault.severity == "error":
             raise Invalid(f"{place(fault.path)}: {fault.text}")
-    if flow is None:
-        raise Invalid(f"the plan has {len(faults)} oddities; correct them")
+    assert flow is not None  # noqa: S101  # without errors there is a flow
     return flow
 
 
@@ -73,9 +73,14 @@ def _plain(key: str) -> str:
     return key if key.isprintable() and len(key) <= 60 else repr(key[:60])
 
 
-def examine(document: Any) -> tuple[Flow | None, list[Fault]]:
-    """Return what a document says, as far as it can be read, and what is wrong."""
-    findings = Findings()
+def examine(document: Any, *, most: int = FAULTS) -> tuple[Flow | None, list[Fault]]:
+    """Return what a document says, as far as it can be read, and what is wrong.
+
+    Args:
+        document: whatever somebody calls a plan.
+        most: after so many errors the rest is not looked at.
+    """
+    findings = Findings(most)
     whole = Part(document, (), findings)
     try:
         flow = _flow(whole) if _is_sound(whole) else None
@@ -164,6 +169,8 @@ def _machine(name: str, part: Part, machines: Mapping[str, Any]) -> Machine:
     persistence.only(keys.PERSISTENCE, {})
     initial = _initial(stages, states)
     _check_ways(stages, initial, states)
+    if initial == FIRST:
+        stages[FIRST] = replace(stages[FIRST], kind="initial")
     return Machine(
         name=name,
         context=_context(part.at("context")),
@@ -210,7 +217,7 @@ def _initial(stages: Mapping[str, Stage], states: Part) -> str:
             f"{firsts[0]!r} is initial already; a machine begins at one stage"
         )
         return firsts[0]
-    if FIRST in stages:
+    if FIRST in stages and not stages[FIRST].kind:
         return FIRST
     if stages:
         states.error("no stage is initial; add type: initial to the first one")

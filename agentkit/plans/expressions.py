@@ -256,3 +256,9 @@ def _piece(piece: Piece) -> _Part | None:
         lambda scope, budget: _evaluated(text, compiled, scope, budget),
         compiled.names,
     )
+
+
+def weight(text: str) -> int:
+    """Return what reading a text takes: its characters, and 16 for each expression."""
+    found = list(pieces(text)) if "{{" in text else [Piece(text, True, 1)]
+    return sum(len(one.text) + 16 for one in found if one.is_expression)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
-from agentkit.plans.expressions import Expression, Template
+from agentkit.plans.expressions import Expression, Template, weight
 from agentkit.plans.values import ExpressionError, kind
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -24,13 +24,13 @@ LONGEST_NAME: Final = 256
 """How many characters a name in a plan may have."""
 
 FAULTS: Final = 100
-"""How many faults are told of one plan."""
+"""How many errors are told of one plan."""
 
-COMPARED: Final = 100
+COMPARED: Final = 40
 """How many names, and characters of each, are compared with one that is unknown."""
 
-EXPRESSIONS: Final = 2_000
-"""How many texts with expressions a plan may have."""
+EXPRESSIONS: Final = 32_768
+"""How many characters all expressions of a plan may have; each counts 16 more."""
 
 
 class Fault(NamedTuple):
@@ -47,7 +47,7 @@ class Fault(NamedTuple):
 
 
 class Enough(Exception):
-    """There are `FAULTS` faults; nobody reads more."""
+    """There are as many errors as anybody reads."""
 
 
 @dataclass(slots=True)
@@ -55,25 +55,26 @@ class Findings:
     """What is wrong in a document, in the order in which it was found.
 
     Raises:
-        Enough: from `error` and `warn`, when there are as many as anyone reads.
+        Enough: from `error`, when there are as many as were asked for.
     """
 
+    most: int = FAULTS
+    """How many errors to look for."""
     faults: list[Fault] = field(default_factory=list)
+    errors: int = 0
     expressions: int = 0
-    """How many expressions and templates were read."""
+    """How many characters of expressions were read."""
 
     def error(self, path: Path, text: str, column: int = 0, **more: bool) -> None:
         """Note what makes the plan unusable."""
-        self._add(Fault(path, text, "error", column, **more))
+        self.faults.append(Fault(path, text, "error", column, **more))
+        self.errors += 1
+        if self.errors >= self.most:
+            raise Enough
 
     def warn(self, path: Path, text: str) -> None:
         """Note what is allowed, and most likely not meant."""
-        self._add(Fault(path, text, "warning"))
-
-    def _add(self, fault: Fault) -> None:
-        self.faults.append(fault)
-        if len(self.faults) >= FAULTS:
-            raise Enough
+        self.faults.append(Fault(path, text, "warning"))
 
 
 def nearest(name: Any, known: Sequence[str] | Mapping[str, Any]) -> str:
@@ -253,18 +254,22 @@ class Part:
         self, make: Callable[[Any], Made], value: Any, names: frozenset[str]
     ) -> Made | None:
         """Return an expression or a template; None when it cannot be read."""
-        self.findings.expressions += 1
-        if self.findings.expressions > EXPRESSIONS:
-            if self.findings.expressions == EXPRESSIONS + 1:
-                self.error(f"there are more than {EXPRESSIONS:,} of them; use fewer")
-            return None
         try:
+            self._count(weight(value))
             made = make(value)
         except ExpressionError as error:
             self.error(str(error), error.column)
             return None
         self._check_names(value, made.names, names)
         return made
+
+    def _count(self, characters: int) -> None:
+        self.findings.expressions += characters
+        if self.findings.expressions > EXPRESSIONS:
+            raise ExpressionError(
+                f"all expressions have more than {EXPRESSIONS:,} characters; "
+                "use fewer or shorter ones"
+            )
 
     def _check_names(
         self, text: str, used: frozenset[str], names: frozenset[str]
