@@ -5,6 +5,7 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Literal, TypeVar
 
+from agentkit.protocol import Logged
 from agentkit.rows import Checkpoint, Item, ItemState, Plan, Result, Run, RunState
 from server.core.tables import Tables
 from server.store.base import KEEP_SETTLED
@@ -18,6 +19,8 @@ class RunMemory:
     """Reads runs, and what belongs to them, out of the rows."""
 
     _rows: Tables
+    _log: list[Logged]
+    _gone: int
 
     async def plan(self, key: str) -> Plan | None:
         """Read one plan."""
@@ -53,7 +56,8 @@ class RunMemory:
     async def run_tree(self, key: str) -> Tables:
         """Read a run with all that is below it."""
         rows = self._rows
-        found = _below(rows, key)
+        gone = self._gone if self._log else -1
+        found = set() if key in _due(rows, gone) else _below(rows, key)
         runs = {key: row for key, row in rows.runs.items() if key in found}
         return Tables(
             plans=plans_of(rows, runs.values()),

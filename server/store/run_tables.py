@@ -130,8 +130,22 @@ def _checkpoints_of(runs: str) -> tuple[str, str]:
     return f"{every} 0 WHERE {runs}", f"{every} {newest} WHERE {runs}"
 
 
+OVER = (
+    "top.parent = '' AND NOT top.live AND NOT EXISTS "
+    "(SELECT 1 FROM runs INDEXED BY runs_live_of WHERE root = top.id AND live) "
+    "AND top.version < "
+)
+"""Whether a tree may go, of the run at its top: before the cursor of the oldest event.
+"""
+
+_GOING = (
+    f"SELECT 1 FROM runs AS top WHERE top.id = runs.root AND {OVER} "  # noqa: S608
+    "(SELECT min(cursor) FROM events)"
+)
+
 _BELOW = (
-    "WITH RECURSIVE below (id) AS (SELECT id FROM runs WHERE id = ?1 UNION ALL "
+    "WITH RECURSIVE below (id) AS (SELECT id FROM runs "  # noqa: S608
+    f"WHERE id = ?1 AND NOT EXISTS ({_GOING}) UNION ALL "
     "SELECT runs.id FROM below CROSS JOIN runs ON parent <> '' AND parent = below.id) "
 )
 _IN_TREE = "runs.id IN (SELECT id FROM below)"

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from server.store import by_agent
+from server.store.run_tables import OVER
 from server.store.schema import CARRIED, microseconds
 
 BATCH: Final = 2000
@@ -34,6 +35,8 @@ _SETTLED: Final = (
     ("tasks", f"dead AND {_CARRIED_NOT}"),
     ("broadcasts", f"NOT live AND NOT EXISTS ({_LEDGER})"),
     ("spools", f"old AND EXISTS ({_NEWER})"),
+    ("results", "loose"),
+    ("results", "deleted"),
 )
 """What may go of each table, once the event that settled it has gone.
 
@@ -49,7 +52,46 @@ _DELETE_LEDGERS: Final = (
 )
 """The ledger of a broadcast goes just before it, and is whole until then."""
 
+_BELOW: Final = "below.root = top.id AND below.parent <> ''"
+
+_TOP: Final = "FROM runs AS top INDEXED BY runs_settled"
+
+_OLD: Final = f"{OVER} ?1"
+
+_CHILDREN: Final = (
+    f"SELECT below.id {_TOP} CROSS JOIN runs AS below ON {_BELOW} WHERE {_OLD} "
+    "ORDER BY top.version LIMIT ?2"
+)
+_CHILDLESS: Final = (
+    f"SELECT top.id {_TOP} WHERE {_OLD} AND NOT EXISTS "  # noqa: S608
+    f"(SELECT 1 FROM runs AS below WHERE {_BELOW}) ORDER BY top.version LIMIT ?2"
+)
+"""Which runs may go: those below others first, for they are found by the one at the
+top."""
+
+_OF_RUNS: Final = ("items", "checkpoints", "results")
+
+_EMPTY: Final = " AND ".join(
+    f"NOT EXISTS (SELECT 1 FROM {name} WHERE run = runs.id)"  # noqa: S608
+    for name in _OF_RUNS
+)
+
+_DELETE_RUNS: Final = tuple(
+    statement
+    for chosen in (_CHILDREN, _CHILDLESS)
+    for statement in (
+        *(
+            f"DELETE FROM {name} WHERE rowid IN (SELECT {name}.rowid "  # noqa: S608
+            f"FROM ({chosen}) AS gone CROSS JOIN {name} ON run = gone.id LIMIT ?2)"
+            for name in _OF_RUNS
+        ),
+        f"DELETE FROM runs WHERE id IN ({chosen}) AND {_EMPTY}",  # noqa: S608
+    )
+)
+"""A run goes just after what belongs to it, and its plan with the last of its runs."""
+
 _DELETE: Final = (
+    *_DELETE_RUNS,
     _DELETE_LEDGERS,
     *(
         f"DELETE FROM {name} WHERE rowid IN (SELECT rowid FROM {name} "  # noqa: S608
