@@ -196,6 +196,15 @@ QUEUED = (
 )
 """What is queued for whoever is able to do it; one of them nobody is."""
 
+PLANS = ("release", "lessons")
+"""The plans that are run: files in the folder ``plans``."""
+
+ODDS = "odds"
+"""What those can do who live on the work queue, and what the plans ask for."""
+
+LOST = "the lost lesson"
+"""What a plan wants done that never works."""
+
 MISHAPS = (
     "the runner was preempted",
     "connection reset by the registry",

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -20,10 +21,11 @@ from agentkit.agent import Agent, Mail
 from agentkit.coordinator import Coordinator
 from agentkit.errors import AgentkitError
 from agentkit.jobs import Job, Later
+from agentkit.plans import read_plan
 from agentkit.rows import Agent as AgentRow
 from agentkit.rows import HelpRequest
 from agentkit.settings import Endpoint, endpoint
-from swarmtui.demo.cast import MISHAPS, QUEUED
+from swarmtui.demo.cast import LOST, MISHAPS, ODDS, QUEUED
 from swarmtui.demo.programs import converse
 from swarmtui.demo.script import Act, Errand, Part, errands, life, parts
 from swarmtui.limits import lift_file_limit
@@ -39,6 +41,9 @@ FAILING, LATER = 0.16, 0.06
 HOPELESS = {work.title: work.fails for work in QUEUED if work.fails}
 PILE = 16
 """Tasks that may wait before no more are queued."""
+PLANS = Path(__file__).with_name("plans")
+AT_A_TIME = 2
+"""Runs in progress before no more are launched."""
 
 
 class Player:
@@ -67,7 +72,8 @@ class Player:
 
     async def play(self, door: asyncio.Semaphore) -> None:
         """Connect, and act until the part ends."""
-        skills = self.part.role.skills
+        odds = (ODDS,) if self.part.is_hand else ()
+        skills = (*self.part.role.skills, *odds)
         agent = Agent(self.part.id, capabilities=skills, hub=self._hub)
         if self.part.is_hand:
             agent.on_work(lease=WORK_LEASE)(self._work)
@@ -103,6 +109,8 @@ class Player:
         if reason := HOPELESS.get(job.title):
             await self._think(1, 3)
             raise OSError(reason)
+        if "run" in job.body:
+            return await self._do_item(job)
         await self._think(7, 19)
         luck = self._rng.random()
         if luck < FAILING:
@@ -110,6 +118,15 @@ class Player:
         if luck < FAILING + LATER:
             raise Later(self._rng.uniform(10, 40), "the machine is taken")
         return {"files": self._rng.randrange(1, 40), "checks": self._rng.randrange(9)}
+
+    async def _do_item(self, job: Job) -> Mapping[str, Any]:
+        """Do an item of a run."""
+        await self._think(2, 7)
+        if LOST in job.title:
+            raise OSError("the recording has no sound")
+        if self._rng.random() < FAILING / 2:
+            raise OSError(self._rng.choice(MISHAPS))
+        return {"words": self._rng.randrange(90, 900), "by": self.part.id}
 
     async def _cue(self, mail: Mail) -> None:
         self._cues.put_nowait(mail)
@@ -200,6 +217,8 @@ class Director:
                     await self.swarm.assign(agent.id, errand.task, title=errand.text)
             case "enqueue":
                 await self._enqueue(errand)
+            case "launch":
+                await self._launch(errand)
             case "answer":
                 request = self._open_question()
                 if request is not None:
@@ -219,6 +238,16 @@ class Director:
             not_before=later if work.delay else None,
             max_attempts=work.tries,
         )
+
+    async def _launch(self, errand: Errand) -> None:
+        """Run a plan, unless enough of them are in progress."""
+        going = [run for run in self.swarm.runs.values() if not run.is_settled]
+        if len(going) >= AT_A_TIME:
+            return
+        plan = read_plan(PLANS / f"{errand.text}.yml").document
+        number = len(self.swarm.runs) + 1
+        given = {"version": f"4.{number}"}
+        await self.swarm.launch(plan, given, run=f"{errand.text}-{number}")
 
     def _longest_idle(self, skill: str) -> AgentRow | None:
         """Return who waits longest among those with the skill, else of all."""

@@ -20,6 +20,7 @@ from swarmtui.demo.cast import (
     BLOCKERS,
     BROADCASTS,
     JOBS,
+    PLANS,
     QUESTIONS,
     QUEUED,
     ROLES,
@@ -96,9 +97,9 @@ class Errand:
 
     after: float
     """Seconds after the errand before."""
-    do: Literal["assign", "enqueue", "broadcast", "answer"]
+    do: Literal["assign", "enqueue", "broadcast", "answer", "launch"]
     text: str
-    """The title of the task, or what is said."""
+    """The title of the task, what is said, or the plan that is run."""
     where: str = ""
     """Whom a broadcast is for, as a filter."""
     task: str = ""
@@ -242,7 +243,7 @@ def errands(seed: int) -> Iterator[Errand]:
     """Yield what the coordinator does, as long as it is asked."""
     rng = _dice(seed, "errands")
     jobs, shouts, answers = cycle(JOBS), cycle(BROADCASTS), cycle(ANSWERS)
-    queued = cycle(QUEUED)
+    queued, plans = cycle(QUEUED), cycle(PLANS)
     ids = (f"T{n}" for n in count(1))
     numbers = (f"Q{n}" for n in count(1))
 
@@ -266,13 +267,18 @@ def errands(seed: int) -> Iterator[Errand]:
             after=after, do="enqueue", text=work.title, task=next(numbers), work=work
         )
 
+    def launch(after: float) -> Errand:
+        return Errand(after=after, do="launch", text=next(plans))
+
     yield assign(1.2)
     for _ in range(OPENING):
         yield enqueue(0.05)
+    yield launch(0.1)
     yield broadcast(0.5)
     yield assign(0.7)
     yield assign(0.6)
     yield Errand(after=3.2, do="answer", text=next(answers))
+    yield launch(0.4)
     while True:
         yield assign(rng.uniform(3, 7))
         yield enqueue(rng.uniform(1, 3))
@@ -280,4 +286,5 @@ def errands(seed: int) -> Iterator[Errand]:
         yield assign(rng.uniform(3, 7))
         yield broadcast(rng.uniform(10, 20))
         yield assign(rng.uniform(3, 7))
+        yield launch(rng.uniform(1, 3))
         yield Errand(after=rng.uniform(5, 10), do="answer", text=next(answers))
