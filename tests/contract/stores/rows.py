@@ -161,6 +161,47 @@ def letter_row(key: str, **fields: Any) -> Letter:
     return Letter(id=key, subscription="works", **{**base, **fields})
 
 
+def plan_row(key: str) -> Plan:
+    return Plan(id=key, name="demo", document={"name": "demo"}, kept=NOW)
+
+
+def run_row(key: str, **values: Any) -> Run:
+    """Return a run of the plan p1, at the top of a tree unless it is told."""
+    row = Run(
+        id=key,
+        plan="p1",
+        machine="demo",
+        state="running",
+        created=NOW,
+        stage="work",
+        root=key,
+    )
+    return replace(row, **values)
+
+
+def item_row(run: str, visit: int, index: int, **values: Any) -> Item:
+    row = Item(
+        run=run, visit=visit, index=index, state="running", kind="agent", name="w"
+    )
+    return replace(row, **values)
+
+
+def checkpoint_row(run: str, number: int, **values: Any) -> Checkpoint:
+    row = Checkpoint(
+        run=run,
+        number=number,
+        stage="work",
+        context={"n": number},
+        at=NOW,
+        version=number + 1,
+    )
+    return replace(row, **values)
+
+
+def result_row(run: str, name: str, **values: Any) -> Result:
+    return replace(Result(run=run, name=name, at=NOW, value={"ok": 1}), **values)
+
+
 HISTORY: tuple[Event, ...] = tuple(
     event
     for number in range(BEHIND // 4 + 26)
