@@ -91,7 +91,7 @@ async def _run(store: Store, known: Run | None, command: Command) -> Tables | No
 async def _at_visit(store: Store, run: Run, visit: int) -> Tables:
     """Return a run with all below it, as it was at a stage that it has left."""
     tables = await store.run_tree(run.root)
-    if visit == run.visit:
+    if run.entered and visit == run.visit:
         return tables
     for key in [key for key in tables.items if key[0] == run.id]:
         del tables.items[key]

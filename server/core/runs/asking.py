@@ -124,6 +124,7 @@ def decide_retry(swarm: Swarm, wish: RetryRun, now: datetime) -> list[Event]:
     checkpoint = swarm.runs.contexts[run.id]
     if any(item.visit != wish.visit for item in items):
         raise Conflict(f"run {run.id!r} has gone on meanwhile: try again")
+    _check_context(swarm, run, wish.visit)
     at = Moment(swarm, replace(run, stage=checkpoint.stage, entered=False), now)
     return [
         RunRetried(
@@ -137,6 +138,16 @@ def decide_retry(swarm: Swarm, wish: RetryRun, now: datetime) -> list[Event]:
             by=wish.by,
         )
     ]
+
+
+def _check_context(swarm: Swarm, run: Run, visit: int) -> None:
+    """Refuse to go back to a stage whose context was not kept."""
+    is_there = run.entered and visit == run.visit
+    if not is_there and visit > 1 and not swarm.runs.machine(run).keeps_checkpoints:
+        raise Conflict(
+            f"the plan of run {run.id!r} keeps no checkpoints, so it cannot go back to "
+            "an earlier state: launch it anew, and enable persistence"
+        )
 
 
 def _total(at: Moment) -> int:
