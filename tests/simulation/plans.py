@@ -28,6 +28,7 @@ LISTS: Final[tuple[list[Any], ...]] = (
     *([], [1], [3, 1, 2], ["a", [], {"b": 1}, None, 0.5]),
     *([0, 0], list(range(6))),
 )
+WRONG: Final = "{{ context.missing.word }}"
 FOR_EVER: Final = 1_000_000
 
 
@@ -95,6 +96,7 @@ class Planner:
         end = {"type": "final", "output": {**said, "wrong": wrong}}
         return {
             "context": {"n": 0, "nested": NESTED, "rows": ROWS, **given, **known},
+            "persistence": {"enabled": self._dice.random() < 0.8},
             "agents": AGENTS,
             "machines": {other: other for other in others},
             "states": {**stages, "end": end},
@@ -195,7 +197,9 @@ class Planner:
         return stage | {"foreach": "context.nested", "input": given, **self._limited()}
 
     def _wrong(self, _machines: list[str]) -> Stage:
-        return {"agent": "same", "input": {"x": "{{ context.missing.word }}"}}
+        missing = self._dice.choice(("input", "foreach"))
+        stage: Stage = {"agent": "same", "input": {"x": 1}}
+        return stage | {missing: {"x": WRONG} if missing == "input" else WRONG}
 
     # --- how they do it ---
 

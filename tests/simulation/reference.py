@@ -41,7 +41,11 @@ class Told:
     """The type of the error that it failed with."""
     checkpoints: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """The stages that it went to next, with what it knew; the launch is the first."""
-    launched: list["Told"] = field(default_factory=list)
+
+    @property
+    def outcome(self) -> tuple[str, Any]:
+        """Return the type of its error, and what it led to."""
+        return self.wrong, plain(self.output)
 
 
 @dataclass
@@ -72,6 +76,8 @@ class Reference:
         """How often each item was begun at which attempt: once."""
         self.perhaps: set[Path] = set()
         """Items that may be begun or not, with all below: others are faster."""
+        self.launched: list[Told] = []
+        """What nobody waits for."""
 
     def run(self, machine: str, given: dict[str, Any]) -> Told:
         """Run a machine of the plan."""
@@ -107,7 +113,7 @@ class Reference:
                 told.output = render(stage.get("output", {}), scope)
                 return
             try:
-                new = self._do(told, stage, scope, (path, visit, depth))
+                new = self._do(stage, scope, (path, visit, depth))
                 changes, to = new, _next(stage, {**scope, "context": {**knows, **new}})
             except Wrong as wrong:
                 to = _rescue(stage, wrong)
@@ -116,20 +122,18 @@ class Reference:
         raise Wrong("TooManySteps")
 
     def _do(
-        self,
-        told: Told,
-        stage: Stage,
-        scope: dict[str, Any],
-        where: tuple[Path, int, int],
+        self, stage: Stage, scope: dict[str, Any], where: tuple[Path, int, int]
     ) -> dict[str, Any]:
         """Do a stage and return what is new in the context."""
         for machine in stage.get("launch", ()):
             given = render(stage.get("launch_input", {}), scope)
-            told.launched.append(self._run(machine, given, (), 0))
+            self.launched.append(self._run(machine, given, (), 0))
         output = None
         if "agent" in stage or "machine" in stage:
             output = self._work(stage, scope, where)
-        return render(stage.get("output_to_context", {}), {**scope, "output": output})
+        template = stage.get("output_to_context", {})
+        new: dict[str, Any] = render(template, {**scope, "output": output})
+        return new
 
     def _work(
         self, stage: Stage, scope: dict[str, Any], where: tuple[Path, int, int]
@@ -283,14 +287,15 @@ def render(value: Any, scope: dict[str, Any]) -> Any:
 
 
 def plain(output: Any) -> Any:
-    """Return an output without what may differ: the words of errors, who did it."""
+    """Return JSON without what may differ: the words of errors, who did it."""
     match output:
         case {"_error_type": wrong}:
             return {"_error_type": wrong}
         case {"value": value}:
             return {"value": plain(value)}
         case dict():
-            return {key: plain(value) for key, value in output.items()}
+            words = {"last_error"}
+            return {key: plain(output[key]) for key in output.keys() - words}
         case list() | tuple():
             return [plain(value) for value in output]
     return output
