@@ -40,6 +40,10 @@ from server.store.by_agent import BEHIND
 
 NOW = datetime(2026, 11, 21, 1, 30, 0, 123456, tzinfo=UTC)
 
+DAY = timedelta(days=1)
+ROOM = 2**40
+FOREVER = NOW - 1000 * DAY
+
 TABLE_OF: dict[type[Row], str] = {
     Agent: "agents",
     HelpRequest: "helps",
@@ -82,6 +86,18 @@ async def write(store: Store, *events: Event, rows: tuple[Row, ...] = ()) -> Tur
     newest, _ = await store.load()
     logged = tuple(starmap(Logged, enumerate(events, newest + 1)))
     return await store.turn(lambda _: Turn(logged, tables(*rows)))
+
+
+async def trim(store: Store, before: datetime = FOREVER, size: int = ROOM) -> int:
+    """Trim until nothing is left to take; return how many rows went."""
+    rows = 0
+    while not (went := await store.trim(before, size)).is_all:
+        rows += went.rows
+    return rows
+
+
+def a_day_each(count: int) -> list[Event]:
+    return [AgentLost(at=NOW + day * DAY, agent="a1") for day in range(count)]
 
 
 def joined(agent: str) -> Event:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
 from itertools import starmap
 from typing import Any
 
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from agentkit.protocol import (
     AgentDisconnected,
     AgentLost,
-    Event,
     Logged,
 )
 from agentkit.rows import (
@@ -29,8 +27,10 @@ from server.store import Store
 from server.store.base import KEEP_SPOOLS
 from server.store.by_agent import BEHIND
 from tests.contract.stores.rows import (
+    DAY,
     HISTORY,
     NOW,
+    a_day_each,
     agent_row,
     broadcast_row,
     delivery_row,
@@ -42,26 +42,11 @@ from tests.contract.stores.rows import (
     spool_row,
     tables,
     task_row,
+    trim,
     unhurried,
     write,
     write_history,
 )
-
-DAY = timedelta(days=1)
-ROOM = 2**40
-FOREVER = NOW - 1000 * DAY
-
-
-async def trim(store: Store, before: datetime = FOREVER, size: int = ROOM) -> int:
-    """Trim until nothing is left to take; return how many rows went."""
-    rows = 0
-    while not (went := await store.trim(before, size)).is_all:
-        rows += went.rows
-    return rows
-
-
-def a_day_each(count: int) -> list[Event]:
-    return [AgentLost(at=NOW + day * DAY, agent="a1") for day in range(count)]
 
 
 async def test_a_young_store_keeps_everything(store: Store) -> None:
