@@ -121,7 +121,7 @@ class Player:
 
     async def _do_item(self, job: Job) -> Mapping[str, Any]:
         """Do an item of a run."""
-        await self._think(2, 7)
+        await self._think(4, 13)
         if LOST in job.title:
             raise OSError("the recording has no sound")
         if self._rng.random() < FAILING / 2:

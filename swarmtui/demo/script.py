@@ -282,6 +282,7 @@ def errands(seed: int) -> Iterator[Errand]:
     while True:
         yield assign(rng.uniform(3, 7))
         yield enqueue(rng.uniform(1, 3))
+        yield launch(0.1)
         yield enqueue(rng.uniform(1, 3))
         yield assign(rng.uniform(3, 7))
         yield broadcast(rng.uniform(10, 20))

@@ -51,8 +51,8 @@ def run_columns(model: Model) -> tuple[Column[Run], ...]:
             sort=lambda run: run.state,
             style=lambda run: ink(run.state),
         ),
-        words("run", "RUN", lambda run: run.id, width=7, flex=2),
-        words("plan", "PLAN", model.plan_name, width=8, flex=2),
+        words("run", "RUN", lambda run: run.id, width=10, flex=3),
+        words("plan", "PLAN", model.plan_name, width=7, flex=2),
         words("stage", "STAGE", lambda run: run.stage, width=7, flex=2),
         Column(
             key="progress",
