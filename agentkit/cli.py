@@ -1,7 +1,8 @@
 """``agentkit``: where the command starts.
 
-A report takes the short way of `agentkit.quick` whenever it can; whatever is unusual,
-and every other command, is left to `agentkit.commands`, which is imported only then.
+A report takes the short way of `agentkit.quick` whenever it can, and a hook that of
+`agentkit.integrations`; whatever is unusual, and every other command, is left to
+`agentkit.commands`, which is imported only then.
 """
 
 import sys
@@ -21,6 +22,12 @@ def _main(words: list[str]) -> int:
     attempt = quick.Attempt()
     if words and words[0] == "notify" and quick.notify(words[1:], attempt):
         return 0
+    if words and words[0] == "hook":
+        from agentkit.integrations import hook
+
+        code = hook.main(words[1:])
+        if code is not None:
+            return code
     from agentkit.commands import run
 
     return run(words, attempt)

@@ -71,7 +71,7 @@ def notify(words: list[str], attempt: Attempt) -> bool:
     try:
         report, options = _read(words)
         agent, body = _body(report, options, os.environ)
-        host, port, token = _hub(os.environ)
+        host, port, token = hub(os.environ)
         request = _request(agent, body, f"{host}:{port}", token, attempt.key)
         _exchange(host, port, request, attempt)
     except (Unusual, OSError, ValueError, OverflowError, ImportError):
@@ -107,12 +107,12 @@ def _body(
 ) -> tuple[str, str]:
     """Return who reports, and the report as JSON."""
     cwd = os.getcwd()  # noqa: PTH109 - see above
-    if places.project_file(cwd) or _has_kit_settings(places.config_file(environ)):
+    if places.project_file(cwd) or has_kit_settings(places.config_file(environ)):
         raise Unusual
-    agent = options.get("--agent", [_first(environ, "SWARMTUI_AGENT", "SESSION_ID")])
+    agent = options.get("--agent", [first(environ, "SWARMTUI_AGENT", "SESSION_ID")])
     can = options.get("--capability") or [
         word.strip()
-        for word in _first(environ, "SWARMTUI_CAPABILITIES", "CAPABILITIES").split(",")
+        for word in first(environ, "SWARMTUI_CAPABILITIES", "CAPABILITIES").split(",")
     ]
     body = [
         '"via":"cli"',
@@ -128,14 +128,15 @@ def _body(
     return agent[-1] or places.default_agent(cwd), "{" + ",".join(body) + "}"
 
 
-def _first(environ: "Mapping[str, str]", *names: str) -> str:
+def first(environ: "Mapping[str, str]", *names: str) -> str:
+    """Return the first of these variables that is set; empty when none is."""
     for name in names:
         if environ.get(name):
             return environ[name]
     return ""
 
 
-def _has_kit_settings(path: str) -> bool:
+def has_kit_settings(path: str) -> bool:
     """Say whether a settings file has keys above its first section."""
     try:
         with open(path, encoding="utf-8") as file:
@@ -162,11 +163,11 @@ def _json(text: str) -> str:
     return encode_basestring_ascii(text)
 
 
-def _hub(environ: "Mapping[str, str]") -> tuple[str, int, str]:
+def hub(environ: "Mapping[str, str]") -> tuple[str, int, str]:
     """Return host, port and token of the hub; see `agentkit.settings.endpoint`."""
     if any(environ.get(name) for name in UNUSUAL):
         raise Unusual
-    wanted = _first(environ, "SWARMTUI_URL", "IFNOTIFY_URL").rstrip("/")
+    wanted = first(environ, "SWARMTUI_URL", "IFNOTIFY_URL").rstrip("/")
     if _waiting(places.spool_folder(environ, wanted)):
         raise Unusual
     url, announced = _announced(places.hub_file(environ))
@@ -223,13 +224,13 @@ def _token_of(environ: "Mapping[str, str]") -> str:
 def _request(agent: str, body: str, host: str, token: str, key: str) -> bytes:
     authorization = f"Authorization: Bearer {token}\r\n" if token else ""
     return (
-        f"POST /v1/agents/{_segment(agent)}/status HTTP/1.1\r\nHost: {host}\r\n"
+        f"POST /v1/agents/{segment(agent)}/status HTTP/1.1\r\nHost: {host}\r\n"
         f"{authorization}Idempotency-Key: {key}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n{body}"
     ).encode("ascii")
 
 
-def _segment(text: str) -> str:
+def segment(text: str) -> str:
     """Return text as one segment of a path: everything but the safest is quoted."""
     safe = b"-._~@"
     return "".join(

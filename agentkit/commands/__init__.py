@@ -15,6 +15,8 @@ from agentkit.commands import (
     done,
     extend,
     fail,
+    hook,
+    hooks,
     inbox,
     notify,
     ping,
@@ -43,6 +45,8 @@ COMMANDS: dict[str, ModuleType] = {
     "result": result,
     "ping": ping,
     "primer": primer,
+    "hook": hook,
+    "hooks": hooks,
 }
 """Each module has ABOUT, EXAMPLES, `arguments(parser)` and `run(args)`."""
 

@@ -86,7 +86,7 @@ def test_text_that_is_not_unicode_is_left_to_the_general_way() -> None:
 
 
 def test_the_announced_hub_gets_its_token(environ: dict[str, str]) -> None:
-    assert quick._hub(environ) == ("127.0.0.1", 9000, "secret")
+    assert quick.hub(environ) == ("127.0.0.1", 9000, "secret")
 
 
 def test_a_token_of_ones_own_comes_first(
@@ -94,10 +94,10 @@ def test_a_token_of_ones_own_comes_first(
 ) -> None:
     (tmp_path / "token").write_text("filed\n")
     environ["SWARMTUI_TOKEN_FILE"] = str(tmp_path / "token")
-    assert quick._hub(environ)[2] == "filed"
+    assert quick.hub(environ)[2] == "filed"
 
     environ["SWARMTUI_TOKEN"] = "mine"
-    assert quick._hub(environ)[2] == "mine"
+    assert quick.hub(environ)[2] == "mine"
 
 
 def test_a_hub_that_was_not_announced_does_not_get_the_token(
@@ -105,10 +105,10 @@ def test_a_hub_that_was_not_announced_does_not_get_the_token(
 ) -> None:
     environ["SWARMTUI_URL"] = "http://127.0.0.1:9001"
     with pytest.raises(Unusual):
-        quick._hub(environ)
+        quick.hub(environ)
 
     environ["SWARMTUI_TOKEN"] = "mine"
-    assert quick._hub(environ) == ("127.0.0.1", 9001, "mine")
+    assert quick.hub(environ) == ("127.0.0.1", 9001, "mine")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_an_unusual_address_is_left_to_the_general_way(
     environ: dict[str, str], url: str
 ) -> None:
     with pytest.raises(Unusual):
-        quick._hub({**environ, "SWARMTUI_URL": url, "SWARMTUI_TOKEN": "t"})
+        quick.hub({**environ, "SWARMTUI_URL": url, "SWARMTUI_TOKEN": "t"})
 
 
 @pytest.mark.parametrize("name", quick.UNUSUAL)
@@ -134,18 +134,18 @@ def test_certificates_are_left_to_the_general_way(
     environ: dict[str, str], name: str
 ) -> None:
     with pytest.raises(Unusual):
-        quick._hub({**environ, name: "/some/file"})
+        quick.hub({**environ, name: "/some/file"})
 
 
 def test_reports_that_wait_go_first(environ: dict[str, str]) -> None:
     folder = Path(environ["SWARMTUI_HOME"], "outbox", "reports", "local")
     folder.mkdir(parents=True)
     (folder / ".unfinished").touch()
-    assert quick._hub(environ)
+    assert quick.hub(environ)
 
     (folder / "1-key.json").touch()
     with pytest.raises(Unusual):
-        quick._hub(environ)
+        quick.hub(environ)
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,8 @@ def test_settings_of_ours_are_left_to_the_general_way(
 ) -> None:
     (tmp_path / "config.toml").write_text(text)
 
-    assert quick._has_kit_settings(str(tmp_path / "config.toml")) is kit
-    assert not quick._has_kit_settings(str(tmp_path / "absent"))
+    assert quick.has_kit_settings(str(tmp_path / "config.toml")) is kit
+    assert not quick.has_kit_settings(str(tmp_path / "absent"))
 
 
 def test_a_project_file_is_left_to_the_general_way(environ: dict[str, str]) -> None:
@@ -174,5 +174,5 @@ def test_a_project_file_is_left_to_the_general_way(environ: dict[str, str]) -> N
 
 
 def test_an_id_is_quoted_in_the_path() -> None:
-    assert quick._segment("a b/ü%") == "a%20b%2F%C3%BC%25"
-    assert quick._segment("a-1._~@host") == "a-1._~@host"
+    assert quick.segment("a b/ü%") == "a%20b%2F%C3%BC%25"
+    assert quick.segment("a-1._~@host") == "a-1._~@host"

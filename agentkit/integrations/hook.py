@@ -1,0 +1,305 @@
+"""``agentkit hook``: what a product runs whenever something happens in a session.
+
+It says what happened and, at the end of a turn, brings what there is to do. A hub that
+is away is not mentioned: what must not be lost waits on disk. Whatever goes wrong, the
+product goes on as if there were no hook.
+"""
+
+import os
+import sys
+import time
+
+from agentkit import places
+from agentkit.integrations import answers, plain, work
+from agentkit.integrations import line as lines
+from agentkit.integrations.events import PRODUCTS, Product
+from agentkit.integrations.happening import TITLE, Happening, happening
+from agentkit.integrations.line import Away, Refused, Setup
+from agentkit.integrations.session import Session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+PULSE = 60.0
+"""Seconds after which the use of a tool is told again, as a sign of life."""
+
+
+class Words:
+    """What the command line says."""
+
+    __slots__ = ("agent", "event", "payload", "product", "wait")
+
+    def __init__(self, words: "list[str]") -> None:
+        """Read the words behind ``agentkit hook``.
+
+        Raises:
+            ValueError: there is something that we do not know.
+        """
+        self.agent = ""
+        self.wait = False
+        plain_words: list[str] = []
+        rest = iter(words)
+        for word in rest:
+            if word == "--wait":
+                self.wait = True
+            elif word == "--agent":
+                self.agent = next(rest, "")
+            elif word.startswith("-"):
+                raise ValueError(f"there is no flag {word}: see agentkit hook --help")
+            else:
+                plain_words.append(word)
+        named, self.event, self.payload = (*plain_words, "", "", "")[:3]
+        if named not in PRODUCTS or len(plain_words) > 3:
+            known = ", ".join(PRODUCTS)
+            raise ValueError(f"there is no product {named!r}: name one of {known}")
+        self.product: str = named
+
+
+def main(words: "list[str]") -> int | None:
+    """Do what the command line says; None leaves it to the general way, for its help.
+
+    The exit code is 0, or 1 for words that make no sense: products take others for a
+    decision. The one that waits exits with 2 when it wakes its session.
+    """
+    if "--help" in words or "-h" in words:
+        return None
+    try:
+        said = Words(words)
+    except ValueError as error:
+        _say(str(error))
+        return 1
+    try:
+        payload = plain.read_object(said.payload or sys.stdin.read())
+        if said.wait:
+            from agentkit.integrations.doorbell import wait
+
+            return wait(said.product, payload)
+        answer = report(said, payload, os.environ)
+        if answer:
+            sys.stdout.write(plain.written(answer) + "\n")
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 0
+    except Exception as error:  # noqa: BLE001 - an agent is never broken by its hook
+        _say(f"nothing was reported: {str(error) or type(error).__name__}")
+    return 0
+
+
+def report(
+    said: Words, payload: "Mapping[str, Any]", environ: "Mapping[str, str]"
+) -> "dict[str, Any]":
+    """Tell the hub what happened, and return the answer to the product.
+
+    Args:
+        said: what the command line says.
+        payload: what the product says.
+        environ: the environment.
+
+    Raises:
+        Refused: the hub refused the report.
+        AgentkitError: a setting cannot be read.
+        OSError: the session's folder cannot be written.
+    """
+    product = PRODUCTS[said.product]
+    if said.agent:  # which is the session, for a product that knows of none
+        payload = {product.session[0]: said.agent, **payload}
+    what = happening(product, said.event, payload)
+    if what is None:
+        return {}
+    setup = lines.setup(environ)
+    if setup.disabled:
+        return {}
+    session = Session.load(said.product, what.session, environ)
+    session.agent = (
+        said.agent or setup.agent or session.agent or _name(said.product, what, environ)
+    )
+    hook = Hook(product, what, setup, session, environ)
+    try:
+        return hook.answer()
+    finally:
+        if what.moment != "end":
+            session.save()
+
+
+class Hook:
+    """One event of one session: what is told of it, and what is brought back."""
+
+    def __init__(
+        self,
+        product: Product,
+        what: Happening,
+        setup: Setup,
+        session: Session,
+        environ: "Mapping[str, str]",
+    ) -> None:
+        self.product = product
+        self.what = what
+        self.session = session
+        self._line = setup.line
+        self._able = tuple(dict.fromkeys((*setup.capabilities, session.product)))
+        self._environ = environ
+
+    def answer(self) -> "dict[str, Any]":
+        """Tell what happened, and return the answer to the product.
+
+        Raises:
+            Refused: the hub refused the report.
+            OSError: the session's folder cannot be written.
+        """
+        does = getattr(self, f"_{self.what.moment}")
+        answer: dict[str, Any] = does()
+        return answer
+
+    # --- what is told, by moment ---
+
+    def _start(self) -> "dict[str, Any]":
+        return self._context() if self._tell() else {}
+
+    def _prompt(self) -> "dict[str, Any]":
+        if not self.session.task:
+            self.session.given = 0
+        return self._context() if self._tell() else {}
+
+    def _tool(self) -> "dict[str, Any]":
+        if self.product.tools_reset:
+            self.session.given = 0
+        quiet = time.time() - self.session.told
+        if self.session.state == "busy" and quiet < PULSE:
+            return {}
+        if self.session.task:
+            work.extend(self._line, self.session)
+        self._tell()
+        return {}
+
+    def _ask(self) -> "dict[str, Any]":
+        if not (self.what.faint and self.session.state == "help"):
+            self._tell()
+        return {}
+
+    def _fail(self) -> "dict[str, Any]":
+        if self.session.task:
+            work.settle(self._line, self.session, "fail", reason=self.what.text)
+        self._tell()
+        return {}
+
+    def _interrupt(self) -> "dict[str, Any]":
+        if self.session.task:
+            reason = "its user interrupted it"
+            work.settle(self._line, self.session, "fail", reason=reason)
+        self._tell()
+        return {}
+
+    def _end(self) -> "dict[str, Any]":
+        if self.session.task:
+            reason = "its session has ended"
+            work.settle(self._line, self.session, "nack", reason=reason)
+        self._tell()
+        self.session.forget()
+        return {}
+
+    def _rest(self) -> "dict[str, Any]":
+        if self.session.state != "idle":
+            self._tell()
+        return {}
+
+    def _turn(self) -> "dict[str, Any]":
+        if self.what.again is False:
+            self.session.given = 0
+        if self.what.pending:
+            self._tell()
+            return {}
+        if self.session.task:
+            result = {"text": self.what.text} if self.what.text else {}
+            work.settle(self._line, self.session, "complete", result=result)
+        return self._more() if self._tell() else {}
+
+    # --- what is brought back ---
+
+    def _context(self) -> "dict[str, Any]":
+        """Return the answer that tells the session what the hub has for it."""
+        if not self.what.context:
+            return {}
+        try:
+            text, numbers = work.letters(work.mail(self._line, self.session))
+        except (Away, Refused):
+            return {}
+        work.sign(self._line, self.session, numbers)
+        if not text:
+            return {}
+        return answers.context(self.what.context, self.what.event, text)
+
+    def _more(self) -> "dict[str, Any]":
+        """Return the answer that gives the session another turn; empty when done.
+
+        A turn more than the product allows is never given: it would be lost.
+        """
+        if not self.product.more or self._is_enough():
+            return {}
+        try:
+            mail = work.mail(self._line, self.session)
+            key = f"{self.session.secret}-{self.session.count}"
+            task = work.claim(self._line, self.session, key)
+        except (Away, Refused):
+            return {}
+        urgent = [item for item in mail if work.is_urgent(item)]
+        if not task and not urgent:
+            return {}
+        text, numbers = work.letters(mail, task)
+        work.sign(self._line, self.session, numbers)
+        self._take_up(task, urgent)
+        return answers.go_on(self.product, text)
+
+    def _take_up(self, task: str, urgent: "list[dict[str, Any]]") -> None:
+        """Note that the session goes on; with a task the hub knows that it is busy."""
+        self.session.given += 1
+        if task:
+            self.session.count += 1
+            self.session.state, self.session.told = "busy", time.time()
+        else:
+            self._say("busy", {"task": work.letters(urgent[:1])[0][:TITLE]})
+
+    def _is_enough(self) -> bool:
+        set_to = (
+            self._environ.get(self.product.cap_in, "") if self.product.cap_in else ""
+        )
+        cap = int(set_to) if set_to.isdecimal() else self.product.cap
+        return bool(cap) and self.session.given >= cap
+
+    # --- how it is told ---
+
+    def _tell(self) -> bool:
+        """Report what happened; return whether the hub has it already."""
+        return self._say(self.what.report, self.what.said(self.session.task))
+
+    def _say(self, report: str, words: "dict[str, str]") -> bool:
+        body: dict[str, Any] = {
+            "via": "cli",
+            "report": report,
+            "reported_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            **words,
+        }
+        if not self.session.known:
+            body["capabilities"] = list(self._able)
+        agent = self.session.agent
+        delivered = self._line.tell(agent, ("agents", agent, "status"), body)
+        self.session.state, self.session.told = report, time.time()
+        return delivered
+
+
+def _name(product: str, what: Happening, environ: "Mapping[str, str]") -> str:
+    """Return what a session is called: product, session, project and host.
+
+    The end of what the product calls it is what differs: some begin with the time.
+    """
+    letters = "".join(c for c in what.session if c.isalnum() or c in "-_")
+    short = letters if len(letters) <= 12 else letters[-8:]
+    folder = environ.get(PRODUCTS[product].project, "") or what.cwd or os.curdir
+    project = places.default_agent(os.path.abspath(folder))  # noqa: PTH100
+    return f"{product}-{short}.{project}"[:256]
+
+
+def _say(text: str) -> None:
+    safe = "".join(c if c.isprintable() else "?" for c in text)
+    sys.stderr.write(f"agentkit hook: {safe}\n")

@@ -1,0 +1,332 @@
+"""Writes hooks into the settings of a product, and takes them out again.
+
+Everything is planned before anything is written, so that what cannot be done is not
+done by half. What was there is kept: taken out again, it stands there byte for byte,
+unless somebody changed the file meanwhile; then only what is ours goes.
+"""
+
+import json
+import os
+import tomllib
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import unified_diff
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, Self
+
+from agentkit import places
+from agentkit.errors import Invalid
+from agentkit.integrations import json_text
+from agentkit.integrations.wiring import WIRINGS, Part, Scope, command, is_ours
+from agentkit.settings import private_folder
+
+BEGIN: Final = "# >>> swarmtui: written by agentkit hooks install >>>\n"
+END: Final = "# <<< swarmtui <<<\n"
+OWN: Final = "agentkit hook"
+"""By which a file of ours is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What stood in a file before we first wrote into it."""
+
+    path: Path
+    before: bytes | None
+    """None: there was no file."""
+    after: str
+    """The digest of what we wrote."""
+    folders: tuple[str, ...] = ()
+    """Folders that we made for it, the innermost first."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """Return what is kept of a file; None when nothing is."""
+        try:
+            said = json.loads(_record(path).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        before = None if said["before"] is None else b64decode(said["before"])
+        return cls(path, before, said["after"], tuple(said["folders"]))
+
+    def write(self) -> None:
+        """Keep it, in a private file.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        record = _record(self.path)
+        private_folder(record.parent)
+        before = None if self.before is None else b64encode(self.before).decode()
+        said = {"before": before, "after": self.after, "folders": self.folders}
+        record.touch(mode=0o600)
+        record.write_text(json.dumps({"path": str(self.path), **said}), "utf-8")
+        if self.before is not None:
+            backup(self.path).touch(mode=0o600)
+            backup(self.path).write_bytes(self.before)
+
+    def forget(self) -> None:
+        """Keep it no longer: what was there is there again."""
+        _record(self.path).unlink(missing_ok=True)
+        backup(self.path).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of one file."""
+
+    path: Path
+    before: bytes | None
+    """None: there is no file."""
+    after: bytes | None
+    """None: there will be none."""
+    kept: Kept | None = None
+    """What is known of the file before us."""
+    note: str = ""
+    """Why it stays as it is, if that is not what was asked for."""
+
+    @property
+    def is_one(self) -> bool:
+        """Whether anything changes."""
+        return self.before != self.after
+
+    def diff(self) -> str:
+        """Return the change as a unified diff."""
+        old, new = (
+            (text or b"").decode().splitlines(keepends=True)
+            for text in (self.before, self.after)
+        )
+        told = unified_diff(old, new, str(self.path), str(self.path))
+        return "".join(line if line[-1:] == "\n" else f"{line}\n" for line in told)
+
+
+def parts(product: str, scope: Scope) -> list[Part]:
+    """Return what a product needs, and where.
+
+    Raises:
+        Invalid: it has nothing in that scope.
+    """
+    wiring = WIRINGS[product]
+    if scope not in wiring.scopes:
+        raise Invalid(
+            f"{product} has no settings of a project: leave --project out to write "
+            "those of the user"
+        )
+    base = Path.home() if scope == "user" else Path.cwd()
+    return wiring.parts(command(), base, scope)
+
+
+def fresh(part: Part) -> str:
+    """Return what is written where there is no file yet."""
+    return _with(part, part.path, None)
+
+
+# --- install -------------------------------------------------------------------------
+
+
+def plan(product: str, scope: Scope) -> list[Change]:
+    """Return what installing would change; nothing is written.
+
+    Raises:
+        Invalid: a file is not ours to change, or cannot be read as what it should be.
+        OSError: a file cannot be read.
+    """
+    return [_planned(product, part) for part in parts(product, scope)]
+
+
+def _planned(product: str, part: Part) -> Change:
+    path = part.path.resolve()
+    before = _bytes(path)
+    text = None if before is None else _text(path, before)
+    if part.taken and text is not None and _is_taken(path, _cut(text), part.taken):
+        note = f"{path} has a {part.taken} of its own, which stays"
+        return Change(path, before, before, note=note)
+    bare = None if text is None else _without(product, part, path, text)
+    after = _with(part, path, bare)
+    was = Kept.read(path)
+    if was is None or before is None or _digest(before) != was.after:
+        rest = None if bare is None else bare.encode()
+        was = Kept(path, before if text == bare else rest, "")
+    return Change(path, before, after.encode(), was)
+
+
+def apply(changes: Iterable[Change]) -> None:
+    """Write what was planned, and keep what was there.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    for change in changes:
+        if not change.is_one or change.after is None or change.kept is None:
+            continue
+        made = _folders(change.path.parent) or change.kept.folders
+        kept = change.kept
+        Kept(change.path, kept.before, _digest(change.after), tuple(made)).write()
+        _replace(change.path, change.after)
+
+
+def _with(part: Part, path: Path, bare: str | None) -> str:
+    """Return the text of a file with our part in it."""
+    block = f"{BEGIN}{part.text}{END}"
+    match part.kind:
+        case "merge":
+            text = bare if bare is not None else "{}\n"
+            try:
+                return json_text.merged(text, part.entries or {})
+            except ValueError as error:
+                raise _unreadable(path, error) from None
+        case "own":
+            return part.text
+        case "top":
+            return block + (bare or "")
+        case "end":
+            gap = "\n" if bare and not bare.endswith("\n") else ""
+            return (bare or "") + gap + block
+
+
+# --- uninstall -----------------------------------------------------------------------
+
+
+def plan_removal(product: str, scope: Scope) -> list[Change]:
+    """Return what uninstalling would change; nothing is written.
+
+    Raises:
+        Invalid: a file cannot be read as what it should be.
+        OSError: a file cannot be read.
+    """
+    return [_planned_removal(product, part) for part in parts(product, scope)]
+
+
+def _planned_removal(product: str, part: Part) -> Change:
+    path = part.path.resolve()
+    now, kept = _bytes(path), Kept.read(path)
+    if now is None:
+        return Change(path, None, None, kept)
+    if kept is not None and _digest(now) == kept.after:
+        return Change(path, now, kept.before, kept)
+    text = _text(path, now)
+    rest = _without(product, part, path, text)
+    ours = kept is not None and kept.before is None
+    if rest is not None and ours and _is_bare(part, rest):
+        rest = None
+    return Change(path, now, None if rest is None else rest.encode(), kept)
+
+
+def remove(changes: Sequence[Change]) -> None:
+    """Write what was planned, and forget what was kept.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    for change in reversed(changes):  # a folder goes after what is in it
+        if change.is_one and change.after is None:
+            change.path.unlink()
+        elif change.is_one and change.after is not None:
+            _replace(change.path, change.after)
+        if change.kept is not None:
+            for folder in change.kept.folders if change.after is None else ():
+                with suppress(OSError):  # somebody put something there
+                    Path(folder).rmdir()
+            change.kept.forget()
+
+
+def _without(product: str, part: Part, path: Path, text: str) -> str | None:
+    """Return a text without our part; None when the whole file is ours."""
+    match part.kind:
+        case "merge":
+            try:
+                return json_text.without(text, partial(is_ours, product))
+            except ValueError as error:
+                raise _unreadable(path, error) from None
+        case "own":
+            if OWN not in text:
+                raise Invalid(
+                    f"{path} is there and is not ours: move it away to install hooks"
+                )
+            return None
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
+    """Return a text without our block."""
+    head, begun, rest = text.partition(BEGIN)
+    _, ended, tail = rest.partition(END)
+    return head + tail if begun and ended else text
+
+
+def _is_bare(part: Part, text: str) -> bool:
+    """Say whether nothing is left but what we put there to begin with."""
+    if part.kind != "merge":
+        return not text.strip()
+    left: dict[str, Any] = json.loads(text)
+    return all((part.entries or {}).get(name) == left[name] for name in left)
+
+
+# --- files ---------------------------------------------------------------------------
+
+
+def backup(path: Path) -> Path:
+    """Return where a copy of a file as it was before us is kept."""
+    return _record(path).with_suffix(".backup")
+
+
+def _record(path: Path) -> Path:
+    name = sha256(str(path).encode()).hexdigest()[:16]
+    return Path(places.folder("state", os.environ)) / "hooks" / f"{name}.json"
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _text(path: Path, content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, error) from None
+
+
+def _is_taken(path: Path, text: str, key: str) -> bool:
+    try:
+        return key in tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: ValueError) -> Invalid:
+    reason = str(error)
+    return Invalid(
+        f"{path} cannot be read ({reason[:1].lower()}{reason[1:]}): correct it there "
+        "and try again, nothing was changed"
+    )
+
+
+def _folders(folder: Path) -> list[str]:
+    """Make a folder; return those that were not there, the innermost first."""
+    made: list[str] = []
+    for place in (folder, *folder.parents):
+        if place.exists():
+            break
+        made.append(str(place))
+    folder.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put a content in the place of a file at once; its mode stays."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    fresh.touch(mode=mode)
+    fresh.chmod(mode)
+    fresh.write_bytes(content)
+    fresh.replace(path)
+
+
+def _digest(content: bytes) -> str:
+    return sha256(content).hexdigest()

@@ -1,0 +1,66 @@
+// swarmtui: tells the hub what this opencode does, and brings it work.
+// Written by "agentkit hooks install opencode"; "agentkit hooks uninstall opencode"
+// removes it.
+import { spawn } from "node:child_process"
+
+const AGENTKIT = "agentkit"
+const TOLD = new Set([])
+
+function hook(words, payload) {
+  return new Promise((resolve) => {
+    const said = { code: -1, out: "", err: "" }
+    const child = spawn(AGENTKIT, ["hook", "opencode", ...words])
+    child.stdout.on("data", (data) => (said.out += data))
+    child.stderr.on("data", (data) => (said.err += data))
+    child.stdin.on("error", () => {})
+    child.on("error", () => resolve(said))
+    child.on("close", (code) => resolve({ ...said, code }))
+    child.stdin.end(JSON.stringify(payload))
+  })
+}
+
+export const Swarmtui = async ({ client, directory }) => {
+  const helpers = new Set()
+  const waiting = new Set()
+  let last = Promise.resolve()
+
+  const prompt = (id, text) =>
+    client.session.promptAsync({ path: { id }, body: { parts: [{ type: "text", text }] } })
+
+  // A session that has nothing to do waits for work in a process of its own.
+  const wait = async (id) => {
+    if (waiting.has(id)) return
+    waiting.add(id)
+    const { code, err } = await hook(["--wait"], { sessionID: id })
+    waiting.delete(id)
+    if (code === 2) await prompt(id, err.trim())
+  }
+
+  const report = async (name, id, payload) => {
+    const { out } = await hook([name], { ...payload, sessionID: id, cwd: directory })
+    if (name !== "session.idle") return
+    const text = out ? JSON.parse(out).reason : ""
+    if (text) await prompt(id, text)
+    else wait(id).catch(() => {})
+  }
+
+  // In order, and nobody waits for it: opencode goes on at once.
+  const tell = (name, id, payload = {}) => {
+    if (!id || helpers.has(id) || !TOLD.has(name)) return
+    last = last.then(() => report(name, id, payload)).catch(() => {})
+  }
+
+  return {
+    event: async ({ event }) => {
+      const said = event.properties ?? {}
+      if (said.info?.parentID) helpers.add(said.info.id)
+      const question = said.questions?.[0]?.question
+      tell(event.type, said.sessionID ?? said.info?.id, { ...said, question })
+    },
+    "chat.message": async ({ sessionID }, { parts }) => {
+      const texts = parts.filter((part) => part.type === "text" && !part.synthetic)
+      tell("chat.message", sessionID, { prompt: texts.map((part) => part.text).join("\n") })
+    },
+    "tool.execute.after": async ({ sessionID }) => tell("tool.execute.after", sessionID),
+  }
+}

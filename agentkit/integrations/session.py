@@ -1,0 +1,151 @@
+"""What is remembered of a session between two of its hooks: two small private files.
+
+One says how it is and is written by its hooks, which come one after the other. The
+other says which task it was given, and is written by whoever claimed the task: a hook,
+or the one that waits beside it.
+"""
+
+# ruff: noqa: PTH103, PTH105, PTH107, PTH118, PTH123 - pathlib takes longer to
+# import than all this
+
+import os
+import time
+
+from agentkit import places
+from agentkit.integrations import plain
+from agentkit.quick import segment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+KEPT = 30 * 86_400.0
+"""Seconds after which the files of a session that never said it ended are removed."""
+
+
+class Session:
+    """One session of a product, as far as its hooks know it."""
+
+    def __init__(self, product: str, key: str, environ: "Mapping[str, str]") -> None:
+        self.product = product
+        self.key = key
+        """What the product calls it."""
+        self.agent = ""
+        """What it is called in the swarm."""
+        self.state = ""
+        """The report that was made of it last; empty before the first."""
+        self.told = 0.0
+        """When that was."""
+        self.given = 0
+        """How many turns in a row it was given."""
+        self.count = 0
+        """How many tasks it was given."""
+        self.secret = ""
+        """What makes its idempotency keys its own."""
+        self.task = ""
+        """The task that it holds; empty is none."""
+        self.fence = 0
+        self._folder = folder(environ)
+        name = f"{product}-{segment(key)}"[:200]
+        self.file = os.path.join(self._folder, f"{name}.json")
+        self._held = os.path.join(self._folder, f"{name}.task.json")
+
+    @classmethod
+    def load(cls, product: str, key: str, environ: "Mapping[str, str]") -> "Session":
+        """Return a session as it was left; a new one is as empty as a damaged one."""
+        session = cls(product, key, environ)
+        said = _read(session.file)
+        session.agent = str(said.get("agent", ""))
+        session.state = str(said.get("state", ""))
+        session.told = _number(said.get("told"))
+        session.given = int(_number(said.get("given")))
+        session.count = int(_number(said.get("count")))
+        session.secret = str(said.get("secret", "")) or os.urandom(8).hex()
+        session.look()
+        return session
+
+    @property
+    def known(self) -> bool:
+        """Whether a hook has told of it before."""
+        return bool(self.state)
+
+    def look(self) -> None:
+        """Read again which task it holds."""
+        held = _read(self._held)
+        self.task = str(held.get("task", ""))
+        self.fence = int(_number(held.get("fence")))
+
+    def save(self) -> None:
+        """Write down how it is.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        said = {
+            "agent": self.agent,
+            "state": self.state,
+            "told": self.told,
+            "given": self.given,
+            "count": self.count,
+            "secret": self.secret,
+        }
+        self._write(self.file, said)
+
+    def hold(self, task: str, fence: int) -> None:
+        """Write down that it was given a task.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        self.task, self.fence = task, fence
+        self._write(self._held, {"task": task, "fence": fence})
+
+    def let_go(self) -> None:
+        """Forget the task: it is told what became of it."""
+        self.task, self.fence = "", 0
+        _remove(self._held)
+
+    def forget(self) -> None:
+        """Remove its files, and those of sessions that ended long ago unheard."""
+        for path in (self.file, self._held, f"{self.file}.lock"):
+            _remove(path)
+        limit = time.time() - KEPT
+        for name in os.listdir(self._folder):  # noqa: PTH208
+            path = os.path.join(self._folder, name)
+            if os.stat(path).st_mtime < limit:  # noqa: PTH116
+                _remove(path)
+
+    def _write(self, path: str, said: "dict[str, Any]") -> None:
+        os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        fresh = f"{path}.{os.getpid()}"
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(descriptor, plain.written(said).encode())
+        finally:
+            os.close(descriptor)
+        os.replace(fresh, path)
+
+
+def folder(environ: "Mapping[str, str]") -> str:
+    """Return where the sessions of this machine are remembered."""
+    return os.path.join(places.folder("state", environ), "sessions")
+
+
+def _read(path: str) -> "dict[str, Any]":
+    try:
+        with open(path, encoding="utf-8") as file:
+            return plain.read_object(file.read())
+    except (OSError, ValueError):
+        return {}
+
+
+def _number(value: object) -> float:
+    return value if isinstance(value, (int, float)) else 0
+
+
+def _remove(path: str) -> None:
+    try:
+        os.remove(path)
+    except OSError:
+        return

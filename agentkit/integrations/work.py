@@ -1,0 +1,235 @@
+"""What the hub has for a session: a task under a lease, and its mail, as words.
+
+The words name who sent them and say what is the case; they do not give orders in the
+place of the user, which agents rightly distrust.
+"""
+
+from agentkit.integrations import plain
+from agentkit.integrations.line import Away, Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from agentkit.integrations.line import Line
+    from agentkit.integrations.session import Session
+
+LEASE = 1800.0
+"""Seconds that a session has a task without a sign of life before others get it."""
+
+LIMIT = 10_000
+"""Characters that a session is told at once: products cut what is longer."""
+
+MAIL = 20
+"""Deliveries that are looked at, at once."""
+
+
+def claim(line: "Line", session: "Session", key: str, wait: float = 0) -> str:
+    """Claim a task for a session and return what it is told; empty when there is none.
+
+    Args:
+        line: to the hub.
+        session: which then holds the task.
+        key: of the claim: until it has led to a task the same one is used again, so
+            that a task whose answer was lost is not leased to nobody.
+        wait: seconds to wait for a task.
+
+    Raises:
+        Away: the hub could not be asked.
+        Refused: it refused.
+        OSError: the session's folder cannot be written.
+    """
+    body = {"agent": session.agent, "lease": LEASE, "wait": wait}
+    tasks = line.ask(("claims",), body, key)["tasks"]
+    if not tasks:
+        return ""
+    task = tasks[0]
+    session.hold(task["id"], task["fence"])
+    _remember(session, task)
+    return told(task, session.agent)
+
+
+def told(task: "dict[str, Any]", agent: str) -> str:
+    """Return a task in words.
+
+    Args:
+        task: as the hub has it.
+        agent: whose it is.
+    """
+    key, title, by = task["id"], task.get("title") or "", task.get("by") or ""
+    giver = f" by {by}" if by else ""
+    first = f"Task {key} was assigned to this session{giver} through swarmtui"
+    first += f": {title}" if title else "."
+    failing = f"agentkit fail {_quoted(key)} 'the reason' --agent {_quoted(agent)}"
+    last = (
+        "It counts as done when this turn ends. If it cannot be done, this says so: "
+        f"{failing}"
+    )
+    room = max(LIMIT - len(first) - len(last) - 8, 0)
+    return "\n\n".join(filter(None, (first, _details(task)[:room], last)))
+
+
+def _details(task: "dict[str, Any]") -> str:
+    """Return what a task has beside its name: one text as it is, else as JSON."""
+    given = task.get("body", {}).items()
+    body = {name: value for name, value in given if name not in ("id", "title")}
+    texts = [value for value in body.values() if isinstance(value, str)]
+    if len(body) == len(texts) == 1:
+        return texts[0]
+    return plain.written(body) if body else ""
+
+
+def mail(line: "Line", session: "Session") -> "list[dict[str, Any]]":
+    """Return what lies in the mailbox of a session, but for its tasks.
+
+    Raises:
+        Away: the hub could not be asked.
+        Refused: it refused.
+    """
+    path = ("agents", session.agent, f"mailbox?limit={MAIL}&peek=true")
+    found: list[dict[str, Any]] = line.ask(path, None)["mail"]
+    return [item for item in found if item["kind"] != "task" and _letter(item)]
+
+
+def is_urgent(item: "dict[str, Any]") -> bool:
+    """Say whether a session that has nothing to do goes on for this.
+
+    What a person sent to it alone is; what another agent sent is not, so that two
+    cannot keep each other awake, nor is what goes to everybody.
+    """
+    if item["kind"] in ("answer", "helper"):
+        return True
+    return item["kind"] == "message" and not item["message"].get("sender")
+
+
+def letters(items: "list[dict[str, Any]]", before: str = "") -> "tuple[str, list[int]]":
+    """Return mail in words, behind others, and the numbers of what is in them.
+
+    What there is no room for is left for the next time.
+    """
+    texts, numbers = ([before] if before else []), []
+    for item in items:
+        text = _letter(item)[: LIMIT // 2]
+        if sum(map(len, texts)) + len(text) + 2 * len(texts) > LIMIT:
+            break
+        texts.append(text)
+        numbers.append(item["seq"])
+    return "\n\n".join(texts), numbers
+
+
+def sign(line: "Line", session: "Session", numbers: "list[int]") -> None:
+    """Tell the hub that mail was handed over; untold, it is handed over again."""
+    if not numbers:
+        return
+    try:
+        line.ask(("agents", session.agent, "mailbox"), {"done": numbers})
+    except (Away, Refused):
+        return
+
+
+def _letter(item: "dict[str, Any]") -> str:
+    """Return a delivery in words; empty when a session can do nothing with it."""
+    form = _LETTERS.get(item["kind"])
+    return form(item) if form else ""
+
+
+def _broadcast(item: "dict[str, Any]") -> str:
+    by = item.get("by") or "the coordinator"
+    return f"Broadcast to all agents from {by} through swarmtui: {item['body']['text']}"
+
+
+def _answer(item: "dict[str, Any]") -> str:
+    body, by = item["body"], item.get("by") or "the coordinator"
+    return (
+        f'{by} answered the question "{body.get("question", "")}" through swarmtui: '
+        f"{body['text']}"
+    )
+
+
+def _helper(item: "dict[str, Any]") -> str:
+    body, by = item["body"], item.get("by") or "the coordinator"
+    note = f" Their note: {body['note']}" if body.get("note") else ""
+    return (
+        f"{by} asks this session through swarmtui to help {body['agent']}, who asked: "
+        f'"{body["question"]}".{note}'
+    )
+
+
+def _message(item: "dict[str, Any]") -> str:
+    message = item["message"]
+    if message.get("call"):
+        return ""  # a program waits for its answer, and a session has no methods
+    sender = message.get("sender")
+    who = f"agent {sender}" if sender else item.get("by") or "the coordinator"
+    body = plain.written(message["body"]) if message.get("body") else ""
+    said = " ".join(filter(None, (message.get("text", ""), body)))
+    return f"Message from {who} through swarmtui: {said}"
+
+
+_LETTERS: "dict[str, Callable[[dict[str, Any]], str]]" = {
+    "broadcast": _broadcast,
+    "answer": _answer,
+    "helper": _helper,
+    "message": _message,
+}
+
+
+def _remember(session: "Session", task: "dict[str, Any]") -> None:
+    """Let ``agentkit fail`` and the others find the lease."""
+    from agentkit.claims import Claim, Claims
+    from agentkit.settings import KitSettings, load
+
+    claim = Claim(session.agent, task["id"], task["fence"], task["lease"])
+    Claims.of(load(KitSettings).values).keep(claim)
+
+
+def forget(session: "Session") -> None:
+    """Forget the lease of the task that a session holds."""
+    from agentkit.claims import Claim, Claims
+    from agentkit.settings import KitSettings, load
+
+    claim = Claim(session.agent, session.task, session.fence)
+    Claims.of(load(KitSettings).values).forget(claim)
+    session.let_go()
+
+
+def settle(line: "Line", session: "Session", how: str, **said: object) -> bool:
+    """Tell the hub how the task of a session ended.
+
+    A lease that is another's by now, or a task that the session itself has settled, is
+    the end of it as well.
+
+    Args:
+        line: to the hub.
+        session: which holds a task.
+        how: ``complete``, ``fail`` or ``nack``, as in the API.
+        said: what goes with it.
+
+    Returns:
+        Whether the hub knows; otherwise it waits on disk.
+    """
+    body = {"agent": session.agent, "fence": session.fence, **said}
+    try:
+        delivered = line.tell(session.agent, ("tasks", session.task, how), body)
+    except Refused:
+        delivered = True
+    forget(session)
+    return delivered
+
+
+def extend(line: "Line", session: "Session") -> None:
+    """Let the lease of the task of a session last from now on, if the hub is there."""
+    body = {"agent": session.agent, "fence": session.fence}
+    try:
+        line.ask(("tasks", session.task, "extend"), body)
+    except Refused:
+        forget(session)
+    except Away:
+        return
+
+
+def _quoted(word: str) -> str:
+    from shlex import quote
+
+    return quote(word)
