@@ -22,7 +22,7 @@ INKS = {"dim": "lost", "faint": "lost", "bold": "title", "primary": "title"}
 
 @click.group()
 def plan() -> None:
-    """Check and draw plans: what runs do, as YAML files."""
+    """Check and draw plans, what runs do."""
 
 
 @plan.command()
