@@ -1,6 +1,7 @@
 """A body on its way to become a result: small JSON stays here, the rest is a file."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
@@ -48,14 +49,17 @@ class Intake:
         """
         if self._draft is not None or self.size > INLINE or not is_json(kind):
             return None
+        body = bytes(self._held)
         try:
-            value = orjson.loads(bytes(self._held))
+            value = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise Invalid(
                 f"the body is called {kind} and is not JSON ({error}): send it as "
                 "what it is, for example application/octet-stream"
             ) from None
-        return Value(value) if is_plain(value) else None
+        # A whole number beyond 64 bits would not come back as it was.
+        exact = is_plain(value) and json.loads(body) == value
+        return Value(value) if exact else None
 
     async def finish(self) -> Draft:
         """Have all of it in a file, on the disk for good, that is to be kept."""

@@ -102,7 +102,8 @@ def unpack(copy: Path, folder: Path) -> None:
                 )
             _unpack_file(connection, folder, name)
         connection.execute("DROP TABLE result_files")
-        connection.execute("PRAGMA incremental_vacuum").fetchall()
+        # `execute` gives one page back and no more: it takes one step.
+        connection.executescript("PRAGMA incremental_vacuum")
 
 
 def _unpack_file(connection: sqlite3.Connection, folder: Path, name: str) -> None:

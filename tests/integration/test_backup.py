@@ -444,3 +444,89 @@ def test_a_damaged_store_is_told_with_what_is_wrong(start: Start) -> None:
 
     assert health["ok"] is False
     assert "the log has" in health["problems"][0]
+
+
+# --- large results ---
+
+
+def write(hub: RunningHub, name: str, data: bytes) -> None:
+    address = f"/v1/results/r1/{name}"
+    hub.http.put(address, content=data, timeout=60).raise_for_status()
+
+
+def results_of(home: Path) -> list[Path]:
+    return [path for path in (home / "results").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("at_rest", [False, True], ids=["at work", "at rest"])
+@pytest.mark.parametrize("env", [{}, KEY], ids=["plain", "sealed"])
+def test_large_results_are_in_a_backup_and_come_back(
+    start: Start,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    env: dict[str, str],
+    at_rest: bool,
+) -> None:
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    one, two = tmp_path / "one", tmp_path / "two"
+    hub, data = start(home=one), os.urandom(3_000_000)
+    write(hub, "x", data)
+    if at_rest:
+        hub.stop()
+
+    done(swarmtui(one, "backup", tmp_path / "copy"))
+    restored = swarmtui(two, "restore", tmp_path / "copy")
+    checked = swarmtui(two, "doctor")
+    again = start(home=two)
+
+    done(restored)
+    assert "1 large result" in restored.stderr
+    assert "store" in checked.stdout
+    assert "damaged" not in checked.stdout
+    assert again.get("/v1/results/r1/x").content == data
+    assert again.get("/v1/integrity").json()["ok"]
+    assert (two / "hub.db").stat().st_size < 1_000_000
+    assert results_of(two)[0].stat().st_mode & 0o777 == 0o600
+
+
+def test_what_was_there_keeps_its_results_and_can_be_restored(
+    start: Start, tmp_path: Path
+) -> None:
+    hub = start(home=tmp_path / "one")
+    write(hub, "x", b"first" * 100_000)
+    done(swarmtui(hub.home, "backup", tmp_path / "copy"))
+    write(hub, "x", b"second" * 100_000)
+    hub.stop()
+
+    done(swarmtui(hub.home, "restore", tmp_path / "copy", "--yes"))
+    first = start(home=hub.home)
+    before = first.get("/v1/results/r1/x").content
+    kept_files = len(results_of(hub.home))
+    first.stop()
+    (kept,) = (p for p in hub.home.glob("hub.db.before-*") if p.is_file())
+    done(swarmtui(tmp_path / "two", "restore", kept))
+    second = start(home=tmp_path / "two")
+
+    assert before == b"first" * 100_000
+    assert kept_files == 1
+    assert second.get("/v1/results/r1/x").content == b"second" * 100_000
+
+
+def test_what_a_backup_cannot_have_is_told(start: Start, tmp_path: Path) -> None:
+    hub = start(home=tmp_path / "one")
+    write(hub, "x", b"x" * 100_000)
+    write(hub, "y", b"y" * 100_000)
+    results_of(hub.home)[0].unlink()
+
+    backup = swarmtui(hub.home, "backup", tmp_path / "copy")
+    restored = swarmtui(tmp_path / "two", "restore", tmp_path / "copy")
+    at_work = swarmtui(hub.home, "doctor")
+    at_rest = swarmtui(tmp_path / "two", "doctor")
+
+    for ended in (backup, restored):
+        done(ended)
+        assert "1 large result without a file" in ended.stderr
+    for told in (at_work, at_rest):
+        assert told.returncode == 1
+        assert "of a result is missing" in told.stdout

@@ -113,3 +113,30 @@ def test_without_a_key_nothing_is_done(start: Start) -> None:
     assert refused.returncode != 0
     assert "there is no key" in refused.stderr
     assert store_of(hub) == before
+
+
+def test_large_results_are_sealed_anew_too(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = MARKER.encode() * 20_000
+    hub = start()
+    hub.http.put("/v1/results/r1/x", content=data).raise_for_status()
+    hub.stop()
+
+    def on_disk() -> bytes:
+        (path,) = (p for p in (hub.home / "results").rglob("*") if p.is_file())
+        return path.read_bytes()
+
+    plain = on_disk()
+    for keys in (key(ONE), key(OTHER, ONE)):
+        assert rekey(hub.home, **keys).returncode == 0
+        assert MARKER.encode() not in on_disk()
+    monkeypatch.setenv("SWARMTUI_STORAGE_MASTER_KEY", OTHER)
+    again = start(home=hub.home)
+    found = again.get("/v1/results/r1/x").content
+    again.stop()
+    unsealed = rekey(hub.home, "--plain", **key(OTHER))
+
+    assert plain == data == found
+    assert unsealed.returncode == 0, unsealed.stderr
+    assert on_disk() == data
