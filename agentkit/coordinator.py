@@ -22,6 +22,7 @@ from agentkit.errors import (
     ConnectionLost,
     HubUnavailable,
     HubUnreachable,
+    Invalid,
     SwarmError,
 )
 from agentkit.follower import Follower
@@ -39,6 +40,9 @@ CATCH_UP = 10_000
 """Events that are asked for after a reconnection; more than that count as missed."""
 
 PAGE = 1000
+
+LARGEST = 8 << 20
+"""Bytes that a request may have: more would end the connection."""
 
 
 class Coordinator(Follower):
@@ -154,17 +158,21 @@ class Coordinator(Follower):
     async def _request(
         self, do: str, args: Mapping[str, Any], key: str = ""
     ) -> dict[str, Any]:
+        from websockets.exceptions import ConnectionClosed
+
         if self._socket is None:
             raise HubUnreachable(
                 f"{do} was not sent: {self.link.error or 'no hub is connected'}"
             )
         number = next(self._ids)
-        reply = self._pending[number] = asyncio.get_running_loop().create_future()
         frame = {"type": "request", "id": number, "do": do, "args": args}
         frame |= {"key": key} if key else {}
+        text = _checked(do, dumps(frame))
+        reply = self._pending[number] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(self._timeout):
-                await _send(self._socket, frame)
+                with suppress(ConnectionClosed):  # the session ends and gives it up
+                    await self._socket.send(text)
                 return _judged(await reply)
         except TimeoutError:
             raise HubUnavailable(
@@ -301,6 +309,21 @@ def _judged(reply: dict[str, Any]) -> dict[str, Any]:
     if reply["ok"]:
         return reply
     raise BY_CODE.get(reply["code"], SwarmError)(reply["detail"])
+
+
+def _checked(do: str, text: str) -> str:
+    """Return a request that a hub takes.
+
+    Raises:
+        Invalid: it is too large.
+    """
+    size = len(text.encode())
+    if size > LARGEST:
+        raise Invalid(
+            f"{do} has {size:,} bytes as JSON, at most {LARGEST:,} are taken: write "
+            "what is large as a result and give its address"
+        )
+    return text
 
 
 async def _send(socket: "ClientConnection", frame: Mapping[str, Any]) -> None:
