@@ -131,6 +131,8 @@ class Runs:
             )
         address = given.pop("resume_from", "")
         if not address:
+            if there is not None:
+                await self._check_input(there, given.get("input", {}))
             return Launch(**given)
         saved = await self.checkpoint(address)
         row = await self.find(saved.run)
@@ -144,6 +146,14 @@ class Runs:
             context=saved.context,
             **given,
         )
+
+    async def _check_input(self, there: Run, given: Mapping[str, Any]) -> None:
+        first = await self._hub.store.checkpoint(there.id, 0)
+        if first is not None and first.input != given:
+            raise Conflict(
+                f"run {there.id!r} is there already, with another input: leave the id "
+                "out, or choose another"
+            )
 
     async def _failed_visit(self, row: Run) -> int:
         visit = await self._hub.store.latest_failed_visit(row.id)

@@ -8,7 +8,7 @@ STAGE: Final[dict[str, str]] = {
     "machine": "a machine to run and wait for, or several",
     "launch": "a machine to launch and not wait for, or several",
     "launch_input": "what launched machines are given",
-    "foreach": "a list or object: the work is done for each of its elements",
+    "foreach": "a list: the work is done for each of its elements",
     "as": "what an element is called, else item",
     "key": "the name of each result: the output is an object",
     "input": "what the agent or machine is given",

@@ -76,7 +76,7 @@ class Stage:
     """The machines that it launches and does not wait for."""
     launch_input: Template | None
     foreach: Expression | None
-    """Gives the list or object whose elements are its items."""
+    """Gives the list whose elements are its items."""
     as_: str
     """What an element is called in expressions."""
     key: Expression | None
@@ -90,7 +90,7 @@ class Stage:
     transitions: tuple[Transition, ...]
     retry: Retry | None
     samples: int
-    """How often each item is done, to choose among; 1 is once."""
+    """How often its agent does the work, to choose among; 1 is once."""
     on_error: Mapping[str, str]
     """The stage for each type of error; ``default`` is for all others."""
     mode: Mode

@@ -240,6 +240,10 @@ def _check(made: Stage, part: Part) -> None:
     if made.lists_calls:
         single = ("foreach", "execution") if made.samples > 1 else ("foreach",)
         _forbid(part, single, "it needs a single machine; name one")
+    elif made.samples > 1 and (made.foreach is not None or not made.agent):
+        part.at("execution").at("n_samples").error(
+            "samples are those of a single agent; write foreach: over a list instead"
+        )
     if not made.has_work:
         _forbid(part, _OF_WORK, "there is no work here; add agent: or machine:")
     if not made.launches:

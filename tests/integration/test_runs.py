@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from agentkit import Agent, Coordinator
+from agentkit.errors import Conflict, Invalid
 from agentkit.jobs import Job, Reject
 from agentkit.plans import read_plan
 from agentkit.rows import Run
@@ -193,6 +194,27 @@ async def test_the_same_launch_twice_is_one_run(
         await ended(swarm, me)
 
     assert sorted(crew.begun) == [0, 1, 2]
+
+
+async def test_another_launch_with_the_same_id_is_refused(
+    swarm: Coordinator, plans: Plans, me: str
+) -> None:
+    await swarm.launch(plans.read(FAN), items(0), run=me)
+
+    with pytest.raises(Conflict, match="there already, with another input"):
+        await swarm.launch(plans.read(FAN), items(1), run=me)
+    with pytest.raises(Conflict, match="there already"):
+        await swarm.launch(plans.read(FAN, "concurrency: 1"), items(0), run=me)
+
+
+async def test_a_plan_that_is_too_large_is_refused_and_ends_no_connection(
+    swarm: Coordinator, plans: Plans
+) -> None:
+    large = {"items": ["x" * (8 << 20)]}
+
+    with pytest.raises(Invalid, match="at most 8,388,608 are taken"):
+        await swarm.launch(plans.read(FAN), large)
+    assert await swarm.ping() > 0
 
 
 async def test_a_run_goes_on_without_whoever_launched_it(

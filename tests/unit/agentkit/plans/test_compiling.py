@@ -277,6 +277,10 @@ REFUSED: list[tuple[Change, str]] = [
         "write type: parallel as well",
     ),
     (
+        lambda p: stage_of(p).update(execution={"type": "parallel", "n_samples": 2}),
+        "samples are those of a single agent",
+    ),
+    (
         lambda p: p["machines"]["top"]["agents"].update(writer="text"),
         "agents.writer: a text stands here",
     ),
