@@ -2,17 +2,27 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agentkit.errors import Invalid
 from agentkit.protocol import AgentDisconnected, AgentLost, Logged
-from agentkit.rows import Task
+from agentkit.rows import Row, Task
 from agentkit.sealing import WrongKey
 from server.core.tables import Tables, Turn
 from server.store import SQLiteStore, StoreError
 from server.store.rekey import rekey
+from tests.contract.stores.rows import (
+    checkpoint_row,
+    item_row,
+    plan_row,
+    read_back,
+    result_row,
+    run_row,
+    write,
+)
 from tests.unit.server.sqlite.steps import (
     NOW,
     execute,
@@ -114,6 +124,44 @@ async def test_a_plain_store_that_gets_a_key_seals_what_is_new(path: Path) -> No
     ]
     assert bodies(path)["T1"].startswith("{")
     assert bodies(path)["T2"].startswith("#")
+    await store.close()
+
+
+async def test_all_of_a_run_is_sealed_and_sealed_anew(path: Path) -> None:
+    rows: tuple[Row, ...] = (
+        replace(plan_row("p1"), document={"name": MARKER}),
+        run_row("r1", visit=1, started=1, output=MARKER),
+        item_row("r1", 1, 0, output=MARKER),
+        checkpoint_row("r1", 0, context={"text": MARKER}),
+        result_row("r1", "x", value=MARKER),
+    )
+    store = SQLiteStore(path, master=KEY)
+    await store.open()
+    await write(store, rows=rows)
+    await store.close()
+    at_first = traces(path)
+
+    assert rekey(path, OTHER, KEY, told=quiet) == len(rows)
+
+    assert at_first == traces(path) == []
+    again = SQLiteStore(path, master=OTHER)
+    await again.open()
+    assert [await read_back(again, row) for row in rows] == list(rows)
+    await again.close()
+
+
+async def test_the_context_of_another_checkpoint_is_refused(path: Path) -> None:
+    store = SQLiteStore(path, master=KEY)
+    await store.open()
+    await write(store, rows=(checkpoint_row("r1", 0), checkpoint_row("r1", 1)))
+    execute(
+        path,
+        "UPDATE checkpoints SET body = (SELECT body FROM checkpoints WHERE number = 1)",
+    )
+
+    with pytest.raises(StoreError, match="is damaged at 'checkpoints:r1"):
+        await store.checkpoint("r1", 0)
+    assert await store.checkpoint("r1", 1) == checkpoint_row("r1", 1)
     await store.close()
 
 

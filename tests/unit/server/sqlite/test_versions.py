@@ -10,6 +10,15 @@ import pytest
 from agentkit.protocol import Claim
 from server.hub import Hub
 from server.store import SQLiteStore
+from server.store.schema import VERSION
+from tests.contract.stores.rows import (
+    checkpoint_row,
+    item_row,
+    plan_row,
+    result_row,
+    run_row,
+    write,
+)
 from tests.unit.server.sqlite.steps import (
     NOW,
     pragma,
@@ -29,7 +38,7 @@ def write_version_1(path: Path) -> None:
     write_version(1, path)
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", range(1, VERSION))
 async def test_a_store_of_an_earlier_version_is_laid_out_like_a_new_one(
     path: Path, number: int
 ) -> None:
@@ -55,6 +64,51 @@ def layout(path: Path) -> dict[str, object]:
         }
     others = {name: (sql or "").split() for kind, name, sql in found if kind != "table"}
     return {**columns, **others}
+
+
+async def test_a_store_of_version_3_opens_with_all_it_had(path: Path) -> None:
+    write_version(3, path)
+    store = SQLiteStore(path)
+    await store.open()
+
+    cursor, rows = await store.load()
+    await report(store, 14)
+
+    assert cursor == 13
+    assert [logged.cursor for logged in await store.events()] == list(range(1, 15))
+    assert sorted(rows.agents) == ["a1", "a2"]
+    assert sorted(rows.tasks) == ["task-1", "task-2", "task-3"]
+    assert rows.tasks["task-1"].body["n"] == 2**70
+    assert (rows.tasks["task-1"].run, rows.tasks["task-1"].item) == ("", 0)
+    assert sorted(rows.deliveries) == [("a1", 8), ("a2", 8), ("a2", 9)]
+    assert rows.letters["letter-1"].state == "dead"
+    assert rows.helps["ask-1"].is_open
+    assert not rows.runs
+    assert (await store.examine()).ok
+    await store.close()
+
+
+async def test_a_store_of_version_3_keeps_and_trims_runs_like_a_new_one(
+    path: Path,
+) -> None:
+    write_version(3, path)
+    store = SQLiteStore(path)
+    await store.open()
+    run = run_row("r1", state="done", version=14)
+    others = plan_row("p1"), item_row("r1", 1, 0), checkpoint_row("r1", 0)
+    results = result_row("r1", "result"), result_row("mine", "x", version=13)
+
+    await report(store, 14)
+    await write(store, rows=(*others, run, *results))
+    kept = await store.run_tree("r1")
+    await report(store, 15)
+    await trim_all(store, NOW + timedelta(days=1))
+
+    assert kept.runs == {"r1": run}
+    assert await store.results() == []
+    assert await store.run("r1") is None
+    assert await store.plan("p1") is None
+    await store.close()
 
 
 async def test_a_store_of_version_2_opens_with_all_it_had(path: Path) -> None:
