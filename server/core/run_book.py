@@ -66,6 +66,11 @@ class RunBook:
         """Let a run be looked at."""
         self.stirred.setdefault(run)
 
+    def put_last(self, run: str) -> None:
+        """Let a run be looked at after all others that are stirred."""
+        del self.stirred[run]
+        self.stirred[run] = None
+
     def settle_down(self, run: str) -> None:
         """Look at a run no more until it is stirred again."""
         del self.stirred[run]

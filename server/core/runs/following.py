@@ -34,6 +34,9 @@ def follow_up(swarm: Swarm, now: datetime, spare: int) -> list[Event]:
             return events
         if spare or run is None:
             book.settle_down(key)
+        else:
+            # The next look begins with those that were not looked at yet.
+            book.put_last(key)
     return []
 
 
