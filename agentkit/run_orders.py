@@ -1,6 +1,7 @@
 """What a coordinator orders and asks about runs, and how it waits for one."""
 
 import asyncio
+import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -14,6 +15,9 @@ from agentkit.rows import Checkpoint, Item, ItemState, Plan, Run, RunState
 
 AWAY = (ConnectionLost, HubUnavailable, HubUnreachable)
 """What goes over: the connection comes back by itself."""
+
+SPARING = 20
+"""How much longer than an answer takes one waits before one asks again."""
 
 ENDS = frozenset({"run.finished", "run.failed", "run.cancelled"})
 """The subjects of what ends a run, if only for now."""
@@ -202,13 +206,16 @@ class RunOrders(Orders):
         listening = asyncio.create_task(_heard_end(changes, run))
         try:
             while True:
+                asked = time.monotonic()
                 view = await self._seen(run)
+                took = time.monotonic() - asked
                 if view is not None:
                     if told is not None:
                         told(view)
                     if view.run.is_settled:
                         return view.run
-                wait = every if told is not None or view is None else None
+                seldom = told is None and view is not None
+                wait = None if seldom else max(every, took * SPARING)
                 await asyncio.wait({listening}, timeout=wait)
                 if listening.done():
                     listening.result()
