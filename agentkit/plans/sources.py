@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import yaml
 from yaml.constructor import SafeConstructor
 
-from agentkit.plans.parts import Path
+from agentkit.plans.parts import FAULTS, Path
 
 LARGEST: Final = 256 * 1024
 """How many bytes a file may have."""
@@ -242,6 +242,8 @@ class _Walk:
             self._note(f"the tag {node.tag} is not known; leave it out", node, path)
 
     def _note(self, text: str, node: yaml.Node, path: Path) -> None:
+        if len(self.source.flaws) >= FAULTS:
+            raise Flaw("more is wrong; correct what is told first", _spot(node), path)
         self.source.flaws.append(Flaw(text, _spot(node), path))
 
 

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,13 +11,17 @@ from agentkit.errors import Invalid
 from swarmtui import output, words
 from swarmtui.text import plural, safe
 
+if TYPE_CHECKING:
+    from agentkit.plans import Problem, Reading
+
 FILE = click.Path(path_type=Path)
 NARROW = 60
 WIDE = 100
 """Cells between which a drawing takes the width of the terminal."""
 
 INKS = {"dim": "lost", "faint": "lost", "bold": "title", "primary": "title"}
-"""The colours of the command line for inks of the dashboard."""
+INKS |= {"error": "fail", "warning": "warn"}
+"""The colours of the command line for inks of the dashboard, and for problems."""
 
 
 @click.group()
@@ -36,34 +40,30 @@ def check(*, files: Sequence[Path], as_json: bool) -> int:
     from agentkit.plans import read_plan
 
     readings = [read_plan(file) for file in files]
-    problems = list(
-        dict.fromkeys(one for reading in readings for one in reading.problems)
-    )
+    problems = list(dict.fromkeys(one for each in readings for one in each.problems))
     errors = sum(one.severity == "error" for one in problems)
     if as_json:
-        output.as_json(
-            plans=[
-                {
-                    "file": str(file),
-                    "name": reading.document["name"],
-                    "ok": not reading.errors,
-                    "files": [str(one) for one in reading.files],
-                }
-                for file, reading in zip(files, readings, strict=True)
-            ],
-            problems=[_told(one) for one in problems],
-        )
-        return 2 if errors else 0
-    for one in problems:
-        kind = output.painted(
-            one.severity, "fail" if one.severity == "error" else "warn"
-        )
-        output.line(f"{kind}: {safe(str(one))}")
-    _sum_up(len(files), errors, len(problems) - errors)
+        plans = [_summary(*pair) for pair in zip(files, readings, strict=True)]
+        output.as_json(plans=plans, problems=[_told(one) for one in problems])
+    else:
+        for one in problems:
+            output.line(
+                f"{output.painted(one.severity, INKS[one.severity])}: {safe(str(one))}"
+            )
+        _sum_up(len(files), errors, len(problems) - errors)
     return 2 if errors else 0
 
 
-def _told(problem: Any) -> dict[str, Any]:
+def _summary(file: Path, reading: "Reading") -> dict[str, Any]:
+    return {
+        "file": str(file),
+        "name": reading.document["name"],
+        "ok": not reading.errors,
+        "files": [str(one) for one in reading.files],
+    }
+
+
+def _told(problem: "Problem") -> dict[str, Any]:
     fields = ("file", "line", "column", "key", "text", "severity")
     told = {name: getattr(problem, name) for name in fields}
     return told | {"file": str(problem.file)}

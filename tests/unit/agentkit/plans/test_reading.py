@@ -424,6 +424,7 @@ BOMBS = [
     ("a: !!binary aGk=", "the tag"),
     ("a: !x y", "the tag !x is not known"),
     ("<<: 3", "<< takes objects"),
+    ("a: b\n" * 300, "more is wrong"),
 ]
 
 
