@@ -11,6 +11,9 @@ from server.store.schema import CARRIED, microseconds
 BATCH: Final = 2000
 """How many rows go at once: some 10 ms."""
 
+LARGE: Final = 100
+"""How many rows go at once of what may be large."""
+
 PAGES: Final = 500
 """How many pages are given back to the disk at once, when there is nothing to take."""
 
@@ -69,7 +72,12 @@ _CHILDLESS: Final = (
 """Which runs may go: those below others first, for they are found by the one at the
 top."""
 
-_OF_RUNS: Final = ("items", "checkpoints", "results")
+_OF_RUNS: Final = {
+    "items": "?2",
+    "checkpoints": f"min(?2, {LARGE})",
+    "results": f"min(?2, {LARGE})",
+}
+"""What goes before a run does, and how much of it at once."""
 
 _EMPTY: Final = " AND ".join(
     f"NOT EXISTS (SELECT 1 FROM {name} WHERE run = runs.id)"  # noqa: S608
@@ -82,8 +90,8 @@ _DELETE_RUNS: Final = tuple(
     for statement in (
         *(
             f"DELETE FROM {name} WHERE rowid IN (SELECT {name}.rowid "  # noqa: S608
-            f"FROM ({chosen}) AS gone CROSS JOIN {name} ON run = gone.id LIMIT ?2)"
-            for name in _OF_RUNS
+            f"FROM ({chosen}) AS gone CROSS JOIN {name} ON run = gone.id LIMIT {many})"
+            for name, many in _OF_RUNS.items()
         ),
         f"DELETE FROM runs WHERE id IN ({chosen}) AND {_EMPTY}",  # noqa: S608
     )
