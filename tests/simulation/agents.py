@@ -15,6 +15,7 @@ from agentkit.outbox import Outbox
 from agentkit.protocol import Complete, Extend, Fail, Nack
 from tests.simulation.laws import Witness
 from tests.simulation.network import Network
+from tests.simulation.plans import fate
 from tests.simulation.world import Process, World
 
 Ending: TypeAlias = Complete | Fail | Nack
@@ -153,9 +154,10 @@ class Agent:
         if self.chance(0.15):
             await asyncio.sleep(LEASE * self.dice.uniform(0.9, 2.5))
         if fence not in self.lost or self.dice.random() < 0.5:
-            await self.finish(self._ending(key, fence, kind))
+            await self.finish(self._ending(key, fence, task["body"]))
 
-    def _ending(self, key: str, fence: int, kind: str) -> Ending:
+    def _ending(self, key: str, fence: int, body: dict[str, Any]) -> Ending:
+        kind, value = body.get("kind"), None
         lease: dict[str, Any] = {"agent": self.name, "task": key, "fence": fence}
         if kind in ("failing", "hopeless"):
             return Fail(**lease, reason="it failed", final=kind == "hopeless")
@@ -163,7 +165,13 @@ class Agent:
             return Fail(**lease, delay=self.dice.choice((None, 0.0, 1.0)))
         if self.chance(0.1):
             return Nack(**lease, delay=self.dice.choice((None, 0.5)))
-        return Complete(**lease, result={"agent": self.name, "fence": fence})
+        if "run" in body:
+            item = fate(self.world.seed, body)
+            if self.witness.tries(body) <= item.fails:
+                return Fail(**lease, reason="it cannot be done", final=True)
+            value = item.value
+        result = {"agent": self.name, "fence": fence, "value": value}
+        return Complete(**lease, result=result)
 
     async def extend(self, wish: Extend) -> None:
         """Say that the work goes on."""

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from agentkit.protocol import Logged
-from agentkit.rows import Delivery, Task
+from agentkit.rows import Checkpoint, Delivery, Plan, Run, Task
 from server.core import Rules, Swarm
 from server.core.mailbox import EXPIRED
 from tests.simulation.agents import BEGUN, Agent
@@ -21,12 +21,16 @@ from tests.simulation.coordinators import Coordinator
 from tests.simulation.laws import Talk, Trial, Witness, check_indexes, check_replay
 from tests.simulation.machine import Machine
 from tests.simulation.network import Network
+from tests.simulation.planners import Chief
+from tests.simulation.plans import fates
+from tests.simulation.reference import Reference, plain
+from tests.simulation.run_laws import Courses, Rows
 from tests.simulation.shell_agent import ShellAgent
 from tests.simulation.socket_agent import SocketAgent
 from tests.simulation.storage import Disk, MemoryDisk
 from tests.simulation.world import Stuck, World
 
-R = TypeVar("R", Task, Delivery)
+R = TypeVar("R", Task, Delivery, Run)
 
 RULES: Final = Rules(
     lease=timedelta(seconds=4),
@@ -87,6 +91,9 @@ class History:
             Coordinator(self.world, self.network, self.witness, name, names)
             for name in ("boss1", "boss2")
         ]
+        self.bosses.append(
+            Chief(self.world, self.network, self.witness, "boss3", names)
+        )
 
     def tell(self) -> Told:
         """Let it happen, and hold it to the laws."""
@@ -144,6 +151,10 @@ class History:
         swarm = self.machine.hub._swarm
         left = [
             *(f"task {row.id} is {row.state}" for row in _open(swarm.tasks.values())),
+            *(
+                f"run {row.id} is {row.state}"
+                for row in _open(swarm.runs.rows.values())
+            ),
             *(f"mail {row.id} is {row.state}" for row in _open(swarm.deliveries())),
             *(f"{agent.name} has things to say" for agent in self._unheard()),
             *(f"{boss.name} waits" for boss in self.bosses if not boss.over.done()),
@@ -169,6 +180,7 @@ class History:
         self.witness.check_durable(self.disk)
         self.witness.check_streams(log)
         self._judge_talk(log)
+        self._judge_runs(log)
         check_replay(self.world, self.disk, RULES)
 
     def _judge_talk(self, log: Sequence[Logged]) -> None:
@@ -192,6 +204,30 @@ class History:
                 handled = mail.state != "new" and mail.attempts <= BEGUN
                 if mail.call and handled and not talk.answered[name, mail.call]:
                     self.world.accuse("I10", f"{name} has not answered {mail.call}")
+
+    def _judge_runs(self, log: Sequence[Logged]) -> None:
+        """Hold what runs led to, and how, to what their plans say."""
+        courses = Courses(self.world.accuse)
+        courses.walk(log)
+        rows = self.disk.rows()
+        Rows(rows, courses.stage, self.world.accuse).check(rows.runs, quiet=True)
+        for run in rows.runs.values():
+            if not run.parent and run.state in ("done", "failed"):
+                plan, begun = rows.plans[run.plan], rows.checkpoints[run.id, 0]
+                self._judge_run(run, plan, begun)
+
+    def _judge_run(self, run: Run, plan: Plan, begun: Checkpoint) -> None:
+        reference = Reference(dict(plan.document), fates(self.world.seed))
+        given = dict(begun.input or {})
+        if run.resumed_from:
+            context = dict(begun.context)
+            told = reference.fork(run.machine, given, begun.stage, context)
+        else:
+            told = reference.run(run.machine, given)
+        wrong = run.error.get("_error_type", "")
+        if (wrong, plain(run.output)) != told.outcome:
+            led = f"led to {wrong} {run.output}, not {told.outcome}"
+            self.world.accuse("I15", f"run {run.id} {led}")
 
 
 def _open(rows: Iterable[R]) -> Iterator[R]:

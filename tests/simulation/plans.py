@@ -12,6 +12,7 @@ from random import Random
 from typing import Any, Final, TypeAlias
 from zlib import crc32
 
+Fates: TypeAlias = Callable[[Mapping[str, Any]], "Fate"]
 Document: TypeAlias = dict[str, Any]
 Stage: TypeAlias = dict[str, Any]
 
@@ -53,9 +54,14 @@ def fate(salt: int, body: Mapping[str, Any]) -> Fate:
     named = json.dumps([salt, body["agent"], given, index], sort_keys=True)
     dice = crc32(named.encode()) % 1000
     spare = given.get("spare", 0)
-    fails = FOR_EVER if dice < 80 else 1 + dice % spare if spare and dice < 400 else 0
+    fails = FOR_EVER if dice < 120 else 1 + dice % spare if spare and dice < 400 else 0
     value = [body["agent"], given.get("x"), index]
     return Fate(fails if salt else 0, "same" if body["agent"] == "same" else value)
+
+
+def fates(salt: int) -> Fates:
+    """Return what gives the fate of a task by its body."""
+    return lambda body: fate(salt, body)
 
 
 class Planner:

@@ -5,11 +5,10 @@ At any moment what the hub knows is built anew from the rows of its store, or a 
 hub that was built so goes on beside the first and must do the same.
 """
 
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from agentkit.errors import SwarmError
 from agentkit.protocol import (
@@ -32,10 +31,8 @@ from server.recall import recall
 from tests.simulation.plans import Document, fate
 from tests.simulation.reference import plain
 from tests.simulation.run_laws import Courses, Rows
-from tests.simulation.storage import Disk, MemoryDisk
+from tests.simulation.storage import Disk, MemoryDisk, at_once
 from tests.simulation.world import BEGINNING
-
-T = TypeVar("T")
 
 RULES: Final = Rules(
     lease=timedelta(seconds=10),
@@ -49,17 +46,6 @@ SOON: Final = timedelta(seconds=60)
 """How long everybody may do nothing when there is something to do."""
 STEPS: Final = 20_000
 """How many things happen at most."""
-
-
-def at_once(work: Coroutine[Any, Any, T]) -> T:
-    """Run what awaits nothing, and return what it returns."""
-    try:
-        work.send(None)
-    except StopIteration as end:
-        value: T = end.value
-        return value
-    work.close()
-    raise AssertionError("it waits for something")
 
 
 @dataclass

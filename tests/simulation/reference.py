@@ -5,17 +5,16 @@ by Jinja alone: what it shares with the hub is the plan, and nothing else.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from jinja2 import Environment, StrictUndefined, UndefinedError
 
-from tests.simulation.plans import Document, Fate, Stage
+from tests.simulation.plans import Document, Fates, Stage
 
 Path: TypeAlias = tuple[tuple[int, int, int], ...]
 """From the top: stage, index and attempt of each run, and of the item at the end."""
-Fates: TypeAlias = Callable[[Mapping[str, Any]], Fate]
 
 ENVIRONMENT: Final = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
 STEPS: Final = 1000

@@ -5,10 +5,10 @@ The disk outlives the processes of the hub: a new one finds what was committed.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from agentkit.protocol import Logged
 from agentkit.rows import key_of
@@ -20,6 +20,8 @@ from server.store.table import read
 from server.store.writer import Writer
 from tests.simulation.world import World
 
+T = TypeVar("T")
+
 FATES: Final = {
     "refused": 8,
     "dies before": 8,
@@ -28,6 +30,17 @@ FATES: Final = {
     "well": 968,
 }
 """What becomes of a commit in the storm, of a thousand."""
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """Run what awaits nothing, and return what it returns."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    work.close()
+    raise AssertionError("it waits for something")
 
 
 class Disk(Store, Protocol):
