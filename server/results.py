@@ -76,12 +76,19 @@ class Results:
     async def find(self, address: Address) -> Result | None:
         """Return what is there: a checkpoint of a run, or what was written.
 
+        What a run leads to is there when it has ended, and not while it goes on after
+        it was resumed or retried.
+
         Raises:
             StoreError: the store cannot be read.
         """
-        if address.is_checkpoint and await self._hub.store.run(address.run):
+        store = self._hub.store
+        run = await store.run(address.run) if address.is_reserved else None
+        if run is not None and address.is_checkpoint:
             return await self._checkpoint(address)
-        row = await self._hub.store.result(*address)
+        if run is not None and not run.is_settled:
+            return None
+        row = await store.result(*address)
         return None if row is None or row.deleted else row
 
     async def _checkpoint(self, address: Address) -> Result | None:

@@ -314,11 +314,11 @@ def place(path: Path, folder: Path, name: str) -> None:
         OSError: it cannot be renamed.
     """
     target = where(folder, name)
-    if not target.parent.exists():
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        sync(folder)
+    target.parent.mkdir(mode=0o700, exist_ok=True)
     path.replace(target)
-    sync(target.parent)
+    # The folders may be new, or another's that are not yet on the disk.
+    for shelf in (target.parent, folder, folder.parent):
+        sync(shelf)
 
 
 def link(folder: Path, other: Path) -> None:

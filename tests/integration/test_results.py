@@ -436,6 +436,22 @@ def test_what_a_run_led_to_and_its_checkpoints_have_addresses(start: Start) -> N
     assert put(hub, at(run, "mine"), b"x").status_code == 201
 
 
+def test_while_a_run_goes_on_its_result_is_not_there(start: Start) -> None:
+    """Whatever somebody wrote there before there was a run of that name."""
+    hub = start()
+    put(hub, at("r9", "result"), b"early")
+    run = hub.post("/v1/runs", {"plan": PLAN, "id": "r9"}).json()["run"]["id"]
+
+    during = hub.get(at(run, "result")).status_code
+    hub.post(f"/v1/runs/{run}/cancel", {}).raise_for_status()
+    after = hub.get(at(run, "result?wait=10")).json()
+    hub.post(f"/v1/runs/{run}/resume", {}).raise_for_status()
+    resumed = hub.http.head(at(run, "result")).status_code
+
+    assert (during, resumed) == (404, 404)
+    assert after["_error_type"] == "Cancelled"
+
+
 async def test_a_job_gives_what_is_large_by_its_address(start: Start) -> None:
     hub, data = start(), os.urandom(3 * MIB)
     keys = Keys.load(hub.home)

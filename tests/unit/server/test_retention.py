@@ -110,6 +110,26 @@ async def test_the_first_round_begins_at_once(store: Store) -> None:
         assert await cursors(hub) == [5001]
 
 
+async def test_after_each_round_it_is_looked_for_what_that_left_without_use(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EVERY", 0)
+    seen: list[int] = []
+    async with hub_of(store, old=5000) as hub:
+
+        async def look() -> None:
+            seen.append(hub.stats.trimmed_rows)
+            if len(seen) == 1:
+                raise PermissionError(13, "not yours")
+
+        retention = Retention(hub, WEEK, ROOM, look)
+        retention.start()
+        await until(lambda: len(seen) == 3)
+        await retention.stop()
+
+    assert seen == [5000, 5000, 5000]
+
+
 async def test_the_work_of_the_hub_goes_on_between_batches() -> None:
     store = Diary()
     async with hub_of(store, old=60_000) as hub:
