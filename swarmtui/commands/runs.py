@@ -18,7 +18,16 @@ from agentkit.errors import Invalid, NotFound
 from agentkit.progress import RunTree, RunView
 from agentkit.rows import Checkpoint, Item, ItemState, Run, RunState
 from swarmtui import output, words
-from swarmtui.asking import NobodyThere, ask, each, hub_meant, hub_options, utc_now
+from swarmtui.asking import (
+    NobodyThere,
+    ask,
+    each,
+    hub_meant,
+    hub_options,
+    picture,
+    utc_now,
+)
+from swarmtui.commands.work import doubt
 from swarmtui.output import Column, Form
 from swarmtui.run_input import run_input
 from swarmtui.run_tables import (
@@ -174,9 +183,21 @@ def launch(
     async def order(swarm: Coordinator) -> str:
         if document is None:
             return await swarm.launch_from(resume_from or "", run=name)
-        return await swarm.launch(document, given, machine=machine, run=name)
+        begun = await swarm.launch(document, given, machine=machine, run=name)
+        for needs in _needs(document):
+            doubt(picture(swarm), needs)
+        return begun
 
     return _follow(order, form, timeout=timeout, detach=detach)
+
+
+def _needs(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return what the agents of a plan have to be able to."""
+    from agentkit.plans import compile_plan
+
+    machines = compile_plan(document).machines.values()
+    stages = [stage for machine in machines for stage in machine.stages.values()]
+    return list(dict.fromkeys(stage.agent.needs for stage in stages if stage.agent))
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -191,7 +191,7 @@ def enqueue(
         if agent is not None:
             known("agent", agent, model.agents)
             return await swarm.assign(agent, ident, title=title, **more)
-        _doubt(model, needs)
+        doubt(model, needs)
         return await swarm.enqueue(title, task=ident, needs=needs, **more)
 
     event = ask(order)
@@ -249,7 +249,7 @@ def send(
         output.as_json(sent=sent)
 
 
-def _doubt(model: Model, needs: Sequence[str]) -> None:
+def doubt(model: Model, needs: Sequence[str]) -> None:
     """Say what may be a slip: that nobody who is known could do it."""
     if not needs or model.able(needs):
         return

@@ -164,6 +164,16 @@ def test_what_is_detached_prints_its_id_and_is_waited_for_later(
     assert command("run", "result", me).data == waited.data
 
 
+def test_what_nobody_can_do_yet_is_doubted(command: Run, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yml"
+    plan.write_text(FAN.replace("[w]", "[unheard-of]"))
+
+    done = command("run", str(plan), "--set", "items=[1]", "--detach")
+
+    assert done.code == 0
+    assert "note: no agent that is known can do unheard-of yet: it waits" in done.err
+
+
 def test_whoever_waits_is_told_how_far_it_is(
     hub: RunningHub, terminal: Callable[..., Terminal], fan_file: str, me: str
 ) -> None:
