@@ -4,20 +4,31 @@ Each mutant breaks one rule of the core, of the pump or of an agent at run time,
 names the law that catches it (see `laws`). The same seeds are clean without it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 import pytest
 
-from agentkit.protocol import Event, Extend, TaskLeased, TaskReleased, TaskRequeued
-from agentkit.rows import Broadcast, Delivery, Task
+from agentkit.plans import Stage
+from agentkit.protocol import (
+    Event,
+    Extend,
+    ItemDone,
+    RunResumed,
+    TaskLeased,
+    TaskReleased,
+    TaskRequeued,
+)
+from agentkit.rows import Broadcast, Delivery, Item, Run, Task
 from server import hub as pump
 from server import letters, mailroom
-from server.core import addresses, leases, messages, outboxes, watching
+from server.core import addresses, leases, messages, outboxes, turns, watching
 from server.core.evolve import EVOLVE
+from server.core.run_book import RunBook
+from server.core.runs import following, items, stages
 from server.core.swarm import Swarm
-from server.core.tables import Turn
+from server.core.tables import Tables, Turn
 from server.core.transitions import DELIVERY
 from server.store import memory
 from tests.simulation import agents
@@ -226,6 +237,76 @@ def watchers_miss_the_end(patch: Patch) -> None:
     patch.setattr(watching, "_to_watchers", to_watchers)
 
 
+def what_was_settled_counts_twice(patch: Patch) -> None:
+    def done(swarm: Swarm, event: ItemDone) -> None:
+        original(swarm, event)
+        run = swarm.runs.rows[event.run]
+        swarm.put_run(replace(run, done=run.done + 1))
+
+    original = EVOLVE[ItemDone]
+    patch.setitem(EVOLVE, ItemDone, done)
+
+
+def the_limit_is_off_by_one(patch: Patch) -> None:
+    def stage(book: RunBook, run: Run) -> Stage:
+        found = original(book, run)
+        limit = found.concurrency
+        return replace(found, concurrency=limit + 1) if limit else found
+
+    original = RunBook.stage
+    patch.setattr(RunBook, "stage", stage)
+
+
+def the_limit_counts_what_is_done(patch: Patch) -> None:
+    def done(swarm: Swarm, event: ItemDone) -> None:
+        original(swarm, event)
+        run = swarm.runs.rows[event.run]
+        swarm.put_run(replace(run, active=run.active + 1))
+
+    original = EVOLVE[ItemDone]
+    patch.setitem(EVOLVE, ItemDone, done)
+
+
+def whoever_goes_on_begins_anew(patch: Patch) -> None:
+    def resumed(swarm: Swarm, event: RunResumed) -> None:
+        original(swarm, event)
+        for item in tuple(swarm.runs.items.get(event.run, {}).values()):
+            if item.state == "done":
+                run = swarm.runs.rows[event.run]
+                swarm.put_run(replace(run, done=run.done - 1))
+                swarm.put_item(replace(item, state="waiting"))
+
+    original = EVOLVE[RunResumed]
+    patch.setitem(EVOLVE, RunResumed, resumed)
+
+
+def the_stirred_are_forgotten_with_the_process(patch: Patch) -> None:
+    def admit(book: RunBook, tables: Tables) -> None:
+        original(book, tables)
+        book.stirred.clear()
+
+    original = RunBook.admit
+    patch.setattr(turns, "SPARE", 1)  # so that much is left for the next turn
+    patch.setattr(RunBook, "admit", admit)
+
+
+def results_come_as_they_are_done(patch: Patch) -> None:
+    def gathered(stage: Stage, items: Sequence[Item]) -> Any:
+        ordered = sorted(items, key=lambda item: item.version)
+        return original(stage, ordered if stage.foreach else items)
+
+    original = stages._gathered
+    patch.setattr(stages, "_gathered", gathered)
+
+
+def what_is_called_off_goes_on(patch: Patch) -> None:
+    patch.setattr(following, "call_off", lambda at, reason, most: [])
+
+
+def an_item_that_failed_is_not_tried_again(patch: Patch) -> None:
+    patch.setattr(items, "_again", lambda at, item: None)
+
+
 MUTANTS: Final[dict[Callable[[Patch], None], str]] = {
     any_fence: "I3",
     a_fence_outlives_its_lease: "I3",
@@ -250,6 +331,14 @@ MUTANTS: Final[dict[Callable[[Patch], None], str]] = {
     any_answer_counts: "I10",
     a_call_is_done_before_it_is_answered: "I10",
     watchers_miss_the_end: "I11",
+    what_was_settled_counts_twice: "I17",
+    the_limit_is_off_by_one: "I14",
+    the_limit_counts_what_is_done: "I17",
+    whoever_goes_on_begins_anew: "I13",
+    the_stirred_are_forgotten_with_the_process: "I6",
+    results_come_as_they_are_done: "I15",
+    what_is_called_off_goes_on: "I16",
+    an_item_that_failed_is_not_tried_again: "I15",
 }
 """What is taken out, and the law that catches it."""
 

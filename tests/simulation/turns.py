@@ -167,6 +167,62 @@ COMMANDS: Final[tuple[Callable[[Swarm, Random, datetime], Command], ...]] = (
 )
 
 
+PLAN: Final[Mapping[str, object]] = {
+    "name": "films",
+    "main": "films",
+    "machines": {
+        "films": {
+            "machines": {"scene": "scene"},
+            "states": {
+                "start": {"type": "initial", "transitions": [{"to": "cut"}]},
+                "cut": {
+                    "agent": "x",
+                    "foreach": "input.parts",
+                    "mode": "settled",
+                    "output_to_context": {"parts": "{{ output }}"},
+                    "transitions": [{"to": "play"}],
+                },
+                "play": {
+                    "machine": "scene",
+                    "foreach": "input.parts",
+                    "transitions": [{"to": "end"}],
+                },
+                "end": {"type": "final", "output": {"n": "{{ context.parts }}"}},
+            },
+        },
+        "scene": {
+            "states": {
+                "start": {"type": "initial", "transitions": [{"to": "play"}]},
+                "play": {"agent": "y", "transitions": [{"to": "end"}]},
+                "end": {"type": "final", "output": {"ok": True}},
+            },
+        },
+    },
+}
+
+
+def _run(swarm: Swarm, dice: Random) -> Command:
+    key = dice.choice((*swarm.runs.rows, "none"))
+    return dice.choice(
+        (
+            p.CancelRun(id=key, by="me"),
+            p.ResumeRun(id=key, by="me"),
+            p.WriteResult(run=key, name="note", value={"at": swarm.cursor}),
+            p.WriteResult(run="mine", name="film", value=None, file="f" * 64),
+            p.DeleteResult(run=dice.choice((key, "mine")), name="note"),
+        )
+    )
+
+
+RUNS: Final[tuple[Callable[[Swarm, Random, datetime], Command], ...]] = (
+    lambda _swarm, dice, _: p.Launch(
+        plan=PLAN, input={"parts": list(range(dice.randrange(4)))}
+    ),
+    lambda swarm, dice, _: _run(swarm, dice),
+    lambda swarm, dice, _: _run(swarm, dice),
+)
+
+
 @dataclass
 class Turns:
     """Makes one turn after the other; `dice` decides what is commanded."""
