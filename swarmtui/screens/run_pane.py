@@ -53,6 +53,8 @@ class RunPane(Pane):
         self.book = RunBook("")
         self.view: RunView | None = None
         self.below: RunTree | None = None
+        self._seen: Run | None = None
+        """The run on show as it was among those below another."""
         self._above: list[str] = []
         """The runs that one dived from, the topmost first."""
         self._written = ""
@@ -93,7 +95,8 @@ class RunPane(Pane):
         """Show a run below the one on show."""
         if self.row is not None and run != self.row:
             self._above.append(self.row)
-            self._turn_to(run)
+            rows = (one.run for _, one in self.below.walk()) if self.below else ()
+            self._turn_to(run, next((row for row in rows if row.id == run), None))
 
     def rise(self) -> bool:
         """Show the run above again; say whether there is one."""
@@ -102,8 +105,8 @@ class RunPane(Pane):
         self._turn_to(self._above.pop())
         return True
 
-    def _turn_to(self, row: str | None) -> None:
-        self.row, self.book = row, RunBook(row or "")
+    def _turn_to(self, row: str | None, seen: Run | None = None) -> None:
+        self.row, self.book, self._seen = row, RunBook(row or ""), seen
         self.view = self.below = self._events = None
         self._known = False
         now = console(self).now()
@@ -118,7 +121,7 @@ class RunPane(Pane):
     @property
     def run(self) -> Run | None:
         """The run on show, as far as it is known."""
-        row = console(self).model.runs.get(self.row or "")
+        row = console(self).model.runs.get(self.row or "", self._seen)
         asked = self.view.run if self.view is not None else None
         if row is None or asked is None:
             return row or asked
@@ -212,7 +215,7 @@ class RunPane(Pane):
 
     def draw(self) -> None:
         """Draw what is known."""
-        self.set_class(self.run is None, "-empty")
+        self.set_class(self.row is None, "-empty")
         super().draw()
         if self.display and self.is_mounted:
             self._show_tables()

@@ -123,9 +123,9 @@ class RunsScreen(TableScreen):
         self.table.refresh()
         if not self.table.move_to(self._left.get(group) or ""):
             self.table.index = 0
+        self.remove_class("-opened")
         self.table.focus()
-        self._pane.point(self.table.cursor)
-        self.refresh_bindings()
+        self._follow_cursor()
 
     def action_next_group(self) -> None:
         """Show the group, or the part of the pane, to the right."""
@@ -196,7 +196,18 @@ class RunsScreen(TableScreen):
     def on_descendant_focus(self) -> None:
         """Offer what can be done with what the keys act on now."""
         if self.ready:
-            self.refresh_bindings()
+            self._follow_cursor()
+
+    @on(LineTable.Highlighted)
+    def _moved(self, event: LineTable.Highlighted) -> None:
+        """Follow the cursor, but not away from a run that somebody is looking into."""
+        event.prevent_default()
+        self._follow_cursor()
+
+    def _follow_cursor(self) -> None:
+        if not (self._pane.is_in or self.has_class("-opened")):
+            self._pane.point(self.table.cursor)
+        self.refresh_bindings()
 
     @on(LineTable.Selected)
     def _opened(self, event: LineTable.Selected) -> None:
