@@ -23,12 +23,20 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from mimetypes import guess_type
 from pathlib import Path
+from ssl import SSLCertVerificationError
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from agentkit.addresses import Address, address_of
 from agentkit.backoff import delays
-from agentkit.calls import PIECE, Reply, judged, path_of, tls_context
+from agentkit.calls import (
+    PIECE,
+    Reply,
+    distrusted,
+    judged,
+    path_of,
+    tls_context,
+)
 from agentkit.errors import (
     CallTimeout,
     ConnectionLost,
@@ -327,6 +335,8 @@ async def _heard(asked: Any, where: "httpx.AsyncClient | httpx.Response") -> Any
     try:
         return await asked
     except httpx.ConnectError as error:
+        if distrust := _distrusted(url, error):
+            raise distrust from None
         raise HubUnreachable(
             f"no hub answers at {url} ({_reason(error)}): start one with swarmtui "
             "serve, or set SWARMTUI_URL"
@@ -404,6 +414,14 @@ def _left(until: float | None) -> float:
 def _is_json(kind: str) -> bool:
     word = kind.partition(";")[0].strip().lower()
     return word == JSON or word.endswith("+json")
+
+
+def _distrusted(url: object, error: BaseException) -> HubUnreachable | None:
+    """Return what it means that we do not trust a hub; None when it is not that."""
+    if isinstance(error, SSLCertVerificationError):
+        return distrusted(Endpoint(str(url)), error)
+    cause = error.__cause__ or error.__context__
+    return _distrusted(url, cause) if cause else None
 
 
 def _reason(error: Exception) -> str:

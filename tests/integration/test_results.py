@@ -20,6 +20,7 @@ from agentkit.errors import (
     CallTimeout,
     Conflict,
     HubError,
+    HubUnreachable,
     Invalid,
     NotAllowed,
     NotFound,
@@ -27,6 +28,7 @@ from agentkit.errors import (
 from agentkit.jobs import Job
 from agentkit.settings import Endpoint
 from server.auth import Keys
+from tests.integration.authority import Authority
 from tests.integration.conftest import RunningHub, Start
 from tests.integration.shell import Shell
 
@@ -520,6 +522,22 @@ async def test_the_kit_says_why_in_a_sentence(
         await ResultBackend(url=hub.url, token="guess").exists("swarm://r1/x")
     with pytest.raises(FileNotFoundError):
         await mine.write(f"swarm://{me}/x", tmp_path / "nowhere")
+
+
+async def test_over_tls_only_a_hub_that_is_trusted_is_asked(
+    start: Start, tmp_path: Path
+) -> None:
+    authority = Authority("results")
+    cert, key = authority.issue(tmp_path, "hub")
+    signed_by = authority.write(tmp_path / "ca.pem")
+    hub = start("--tls-cert", str(cert), "--tls-key", str(key))
+    results = ResultBackend(Endpoint(hub.url, hub.token, signed_by))
+
+    await results.write("swarm://r1/x", b"x" * MIB)
+
+    assert await results.read("swarm://r1/x") == b"x" * MIB
+    with pytest.raises(HubUnreachable, match="is not trusted .*: set SWARMTUI_CA_FILE"):
+        await ResultBackend(endpoint(hub)).read("swarm://r1/x", block=False)
 
 
 def test_on_the_command_line(run: Shell, me: str, tmp_path: Path) -> None:
