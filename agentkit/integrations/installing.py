@@ -144,13 +144,12 @@ def _planned(product: str, part: Part) -> Change:
     if part.taken and text is not None and _is_taken(path, _cut(text), part.taken):
         note = f"{path} has a {part.taken} of its own, which stays"
         return Change(path, before, before, note=note)
-    bare = None if text is None else _without(product, part, path, text)
-    after = _with(part, path, bare)
     was = Kept.read(path)
     if was is None or before is None or _digest(before) != was.after:
-        rest = None if bare is None else bare.encode()
-        was = Kept(path, before if text == bare else rest, "")
-    return Change(path, before, after.encode(), was)
+        bare = None if text is None else _without(product, part, path, text, was)
+        was = Kept(path, None if bare is None else bare.encode(), "")
+    bare = None if was.before is None else was.before.decode()
+    return Change(path, before, _with(part, path, bare).encode(), was)
 
 
 def apply(changes: Iterable[Change]) -> None:
@@ -208,7 +207,7 @@ def _planned_removal(product: str, part: Part) -> Change:
     if kept is not None and _digest(now) == kept.after:
         return Change(path, now, kept.before, kept)
     text = _text(path, now)
-    rest = _without(product, part, path, text)
+    rest = _without(product, part, path, text, kept)
     ours = kept is not None and kept.before is None
     if rest is not None and ours and _is_bare(part, rest):
         rest = None
@@ -233,12 +232,16 @@ def remove(changes: Sequence[Change]) -> None:
             change.kept.forget()
 
 
-def _without(product: str, part: Part, path: Path, text: str) -> str | None:
+def _without(
+    product: str, part: Part, path: Path, text: str, kept: Kept | None
+) -> str | None:
     """Return a text without our part; None when the whole file is ours."""
     match part.kind:
         case "merge":
+            before = (kept and kept.before) or b"{}"
+            mine = partial(is_ours, product)
             try:
-                return json_text.without(text, partial(is_ours, product))
+                return json_text.without(text, mine, before.decode())
             except ValueError as error:
                 raise _unreadable(path, error) from None
         case "own":

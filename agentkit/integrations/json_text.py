@@ -61,17 +61,19 @@ def merged(text: str, wanted: Mapping[str, Any]) -> str:
     return _edited(text, _additions(_Style(text), read(text), wanted, ""))
 
 
-def without(text: str, ours: Callable[[Any], bool]) -> str:
+def without(text: str, ours: Callable[[Any], bool], before: str = "{}") -> str:
     """Return a text without what is ours, and without what is then empty.
 
     Args:
         text: an object of JSON.
         ours: says it of an object.
+        before: what was there before us: objects and arrays that were in it stay, even
+            with nothing in them.
 
     Raises:
         ValueError: it is not an object of JSON.
     """
-    return _edited(text, _removals(read(text), ours))
+    return _edited(text, _removals(read(text), ours, read(before)))
 
 
 class _Reader:
@@ -187,15 +189,22 @@ def _appended(
         yield node.start + 1, node.start + 1, ",".join(texts) + style.line + outer
 
 
-def _removals(node: Node, ours: Callable[[Any], bool]) -> Iterator[Edit]:
+def _removals(
+    node: Node, ours: Callable[[Any], bool], old: Node | None
+) -> Iterator[Edit]:
+    names = {part.begins: name for name, part in node.members.items()}
     parts = node.parts
-    gone = [_is_ours(part, ours) for part in parts]
+    were = [old and old.members.get(names.get(part.begins, "")) for part in parts]
+    gone = [
+        was is None and _is_ours(part, ours)
+        for part, was in zip(parts, were, strict=True)
+    ]
     if parts and all(gone):
         yield node.start + 1, node.end - 1, ""
         return
     for number, (part, goes) in enumerate(zip(parts, gone, strict=True)):
         if not goes:
-            yield from _removals(part, ours)
+            yield from _removals(part, ours, were[number])
         elif not all(gone[:number]):
             yield parts[number - 1].end, part.end, ""
         else:

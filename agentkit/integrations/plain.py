@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class _Rules:
     """What the reader asks for: everything is as usual."""
 
-    strict = False
+    strict = True
     object_hook = None
     object_pairs_hook = None
     array_hook = None

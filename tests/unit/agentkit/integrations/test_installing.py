@@ -1,0 +1,298 @@
+"""Installed and taken out again, settings are what they were."""
+
+import json
+import os
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from agentkit.errors import Invalid
+from agentkit.integrations import installing
+from agentkit.integrations.events import PRODUCTS
+from agentkit.integrations.wiring import WIRINGS, Scope, is_ours
+
+BEFORE = {
+    ".claude/settings.json": '{\n    "model": "opus",  "hooks": {"Stop": [{"hooks": '
+    '[{"type": "command", "command": "say done"}]}]}\n}',
+    ".codex/config.toml": '# mine\nmodel = "x"\n\n[tui]\ntheme = "dark"',
+    ".codex/hooks.json": '{"hooks":{}}',
+    ".gemini/settings.json": '{"theme":"GitHub"}\n',
+    ".cursor/hooks.json": '{\n\t"version": 1,\n\t"hooks": {"stop": []}\n}\n',
+    ".tmux.conf": "set -g mouse on",
+}
+"""Settings of somebody who has a style of their own."""
+
+SCOPED = [
+    (product, scope) for product, wiring in WIRINGS.items() for scope in wiring.scopes
+]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's home, which is the project as well, with settings in it."""
+    for name in ("CLAUDE_CONFIG_DIR", "CODEX_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SWARMTUI_HOME", str(tmp_path / "ours"))
+    there = tmp_path / "home"
+    there.mkdir()
+    monkeypatch.setenv("HOME", str(there))
+    monkeypatch.chdir(there)
+    return there
+
+
+def settle(home: Path) -> None:
+    for name, text in BEFORE.items():
+        path = home / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(text.encode())
+
+
+def tree(home: Path) -> dict[str, bytes | None]:
+    """Return every file with what is in it, and every folder."""
+    return {
+        str(path.relative_to(home)): None if path.is_dir() else path.read_bytes()
+        for path in home.rglob("*")
+    }
+
+
+def install(product: str, scope: Scope = "user") -> list[installing.Change]:
+    changes = installing.plan(product, scope)
+    installing.apply(changes)
+    return changes
+
+
+def uninstall(product: str, scope: Scope = "user") -> list[installing.Change]:
+    changes = installing.plan_removal(product, scope)
+    installing.remove(changes)
+    return changes
+
+
+@pytest.mark.parametrize(("product", "scope"), SCOPED)
+@pytest.mark.parametrize("settled", [True, False], ids=["settled", "bare"])
+def test_what_is_taken_out_is_as_it_was(
+    home: Path, product: str, scope: Scope, settled: bool
+) -> None:
+    if settled:
+        settle(home)
+    before = tree(home)
+    changes = install(product, scope)
+    installed = tree(home)
+    uninstall(product, scope)
+
+    assert any(change.is_one for change in changes)
+    assert installed != before
+    assert tree(home) == before
+
+
+@pytest.mark.parametrize(("product", "scope"), SCOPED)
+def test_installed_twice_is_installed_once(
+    home: Path, product: str, scope: Scope
+) -> None:
+    settle(home)
+    before = tree(home)
+    install(product, scope)
+    once = tree(home)
+
+    assert not any(change.is_one for change in install(product, scope))
+    assert tree(home) == once
+    uninstall(product, scope)
+    assert tree(home) == before
+
+
+@pytest.mark.parametrize("product", ["claude", "codex", "gemini", "cursor"])
+def test_every_event_of_the_table_is_installed(home: Path, product: str) -> None:
+    merges = [part for part in installing.parts(product, "user") if part.entries]
+    install(product)
+    (part,) = merges
+    hooks = json.loads(part.path.read_text())["hooks"]
+
+    events = {event for event in PRODUCTS[product].events if event[:6] != "agent-"}
+    assert set(hooks) == events
+    for event in events:
+        (entry,) = hooks[event]
+        assert is_ours(product, entry.get("hooks", [entry])[0])
+
+
+@pytest.mark.parametrize(
+    ("product", "name"),
+    [
+        ("claude", ".claude/settings.json"),
+        ("gemini", ".gemini/settings.json"),
+        ("cursor", ".cursor/hooks.json"),
+    ],
+)
+def test_what_somebody_changed_meanwhile_stays(
+    home: Path, product: str, name: str
+) -> None:
+    settle(home)
+    install(product)
+    path = home / name
+    changed = path.read_text().replace("{", '{ "mine": [1,  2],', 1)
+    path.write_text(changed)
+    uninstall(product)
+
+    assert path.read_text() == BEFORE[name].replace("{", '{ "mine": [1,  2],', 1)
+
+
+def test_a_block_goes_and_what_was_written_around_it_stays(home: Path) -> None:
+    settle(home)
+    install("codex")
+    path = home / ".codex" / "config.toml"
+    path.write_text("# first\n" + path.read_text() + "\n# last\n")
+    uninstall("codex")
+
+    assert path.read_text() == "# first\n" + BEFORE[".codex/config.toml"] + "\n# last\n"
+
+
+def test_a_file_of_ours_that_somebody_filled_stays_with_that(home: Path) -> None:
+    install("claude")
+    path = home / ".claude" / "settings.json"
+    path.write_text(path.read_text().replace("{", '{"model": "opus",', 1))
+    uninstall("claude")
+
+    assert json.loads(path.read_text()) == {"model": "opus"}
+
+
+def test_after_a_change_it_can_be_installed_again(home: Path) -> None:
+    settle(home)
+    install("claude")
+    path = home / ".claude" / "settings.json"
+    path.write_text(path.read_text().replace("opus", "sonnet"))
+    install("claude")
+    uninstall("claude")
+
+    wanted = BEFORE[".claude/settings.json"].replace("opus", "sonnet")
+    assert path.read_text() == wanted
+
+
+def test_an_older_entry_of_ours_is_replaced(home: Path) -> None:
+    path = home / ".claude" / "settings.json"
+    path.parent.mkdir()
+    old = {"type": "command", "command": "/old/bin/agentkit hook claude"}
+    path.write_text(json.dumps({"hooks": {"Stop": [{"hooks": [old]}]}}))
+    install("claude")
+
+    assert "/old/bin" not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("product", "name", "text"),
+    [
+        ("claude", ".claude/settings.json", b"{ // mine\n}"),
+        ("claude", ".claude/settings.json", b""),
+        ("claude", ".claude/settings.json", b'{"a": "\xff"}'),
+        ("claude", ".claude/settings.json", b'{"hooks": "none"}'),
+        ("codex", ".codex/hooks.json", b"[]"),
+        ("codex", ".codex/config.toml", b"model = "),
+        ("gemini", ".gemini/settings.json", b'{"a": 1,}'),
+        ("cursor", ".cursor/hooks.json", b'{"hooks": {"stop": {}}}'),
+        ("copilot", ".copilot/hooks/swarmtui.json", b'{"hooks": {}}'),
+        ("opencode", ".config/opencode/plugins/swarmtui.js", b"// mine\n"),
+    ],
+)
+def test_a_file_that_is_something_else_is_refused_and_not_touched(
+    home: Path, product: str, name: str, text: bytes
+) -> None:
+    path = home / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(text)
+    before = tree(home)
+
+    with pytest.raises(Invalid, match=path.name) as refused:
+        install(product)
+    assert "\n" not in str(refused.value)
+    assert tree(home) == before
+
+
+def test_a_notify_of_ones_own_stays(home: Path) -> None:
+    text = 'notify = ["say"]\n'
+    (home / ".codex").mkdir()
+    (home / ".codex" / "config.toml").write_text(text)
+    changes = install("codex")
+
+    assert [change.note for change in changes if change.note] == [
+        f"{home}/.codex/config.toml has a notify of its own, which stays"
+    ]
+    assert (home / ".codex" / "config.toml").read_text() == text
+    assert (home / ".codex" / "hooks.json").exists()
+
+
+def test_what_codex_reads_is_toml(home: Path) -> None:
+    settle(home)
+    install("codex")
+    said = tomllib.loads((home / ".codex" / "config.toml").read_text())
+
+    assert said["notify"][1:] == ["hook", "codex", "agent-turn-complete"]
+    assert said["model"] == "x"
+
+
+def test_a_copy_is_kept_for_its_owner_alone(home: Path) -> None:
+    settle(home)
+    install("claude")
+    copy = installing.backup(home / ".claude" / "settings.json")
+
+    assert copy.read_text() == BEFORE[".claude/settings.json"]
+    assert copy.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_and_a_mode_stay(home: Path, tmp_path: Path) -> None:
+    real = tmp_path / "dotfiles.json"
+    real.write_text("{}")
+    real.chmod(0o640)
+    (home / ".claude").mkdir()
+    (home / ".claude" / "settings.json").symlink_to(real)
+    install("claude")
+
+    assert (home / ".claude" / "settings.json").is_symlink()
+    assert "agentkit hook claude" in real.read_text()
+    assert real.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_dry_run_writes_nothing(home: Path, tmp_path: Path) -> None:
+    settle(home)
+    before = tree(tmp_path)
+    (change,) = installing.plan("claude", "user")
+
+    assert '+                    "command": "' in change.diff()
+    assert tree(tmp_path) == before
+
+
+def test_the_folders_of_the_products_are_heeded(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODEX_HOME", str(tmp_path / "elsewhere"))
+    install("codex")
+
+    assert (tmp_path / "elsewhere" / "hooks.json").exists()
+    assert tree(home) == {}
+
+
+def test_there_is_no_tmux_of_a_project() -> None:
+    with pytest.raises(Invalid, match="leave --project out"):
+        installing.plan("tmux", "project")
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_tmux_reads_what_is_written(home: Path) -> None:
+    install("tmux")
+    show = [";", "show-hooks", "-g", ";", "show-hooks", "-gw"]
+    with TemporaryDirectory() as short:  # for the name of a socket
+        done = subprocess.run(
+            [
+                *("tmux", "-S", f"{short}/s", "-f", "/dev/null", "start-server", ";"),
+                *("source-file", str(home / ".tmux.conf"), *show),
+            ],
+            env={**os.environ, "TERM": "dumb"},
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+
+    assert done.stderr == ""
+    for event in PRODUCTS["tmux"].events:
+        assert f"agentkit hook tmux {event} " in done.stdout
