@@ -9,6 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 from agentkit.addresses import Address
@@ -43,7 +44,8 @@ class Results:
         self._pins: Counter[str] = Counter()
         """Files whose rows are on their way to the store."""
         self._touched: set[str] = set()
-        """Files that were pinned since the sweep began."""
+        """Files that were pinned since the sweep began, while there is one."""
+        self._sweeping = False
         self._copies = 0
         """Copies of the store that are being made; they need every file."""
         self._stale = True
@@ -189,7 +191,8 @@ class Results:
         self._pins[digest] += 1
         try:
             async with self._step:
-                self._touched.add(digest)
+                if self._sweeping:
+                    self._touched.add(digest)
             yield
         except BaseException:
             self._stale = True
@@ -230,8 +233,19 @@ class Results:
         if not self._stale and trimmed == self._trimmed:
             return 0
         self._stale, self._trimmed = False, trimmed
-        self._touched = set(self._pins)
-        folder = self.files.folder
+        self._sweeping, self._touched = True, set(self._pins)
+        try:
+            removed = await self._sweep(self.files.folder)
+        except BaseException:
+            self._stale = True
+            raise
+        finally:
+            self._sweeping, self._touched = False, set()
+        if removed:
+            log.info("took away %d files of results", removed)
+        return removed
+
+    async def _sweep(self, folder: Path) -> int:
         wanted = await self._hub.store.files()
         there = await asyncio.to_thread(lambda: list(result_files.names(folder)))
         removed = 0
@@ -239,8 +253,6 @@ class Results:
             if result_files.digest_of(name) not in wanted:
                 removed += await self._remove(name)
         self.load = await asyncio.to_thread(result_files.load, folder)
-        if removed:
-            log.info("took away %d files of results", removed)
         return removed
 
     async def _remove(self, name: str) -> bool:

@@ -536,7 +536,9 @@ async def test_over_tls_only_a_hub_that_is_trusted_is_asked(
     await results.write("swarm://r1/x", b"x" * MIB)
 
     assert await results.read("swarm://r1/x") == b"x" * MIB
-    with pytest.raises(HubUnreachable, match="is not trusted .*: set SWARMTUI_CA_FILE"):
+    with pytest.raises(
+        HubUnreachable, match=r"is not trusted .*: set SWARMTUI_CA_FILE"
+    ):
         await ResultBackend(endpoint(hub)).read("swarm://r1/x", block=False)
 
 
