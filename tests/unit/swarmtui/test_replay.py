@@ -12,17 +12,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentkit.changes import Change
-from agentkit.codec import encode
-from agentkit.errors import Conflict
+from agentkit.codec import encode, encode_event
+from agentkit.errors import Conflict, NotFound
+from agentkit.protocol import Event, Logged, PlanKept
 from agentkit.recording import Header, Writer, create
 from swarmtui.feed import Feed
 from swarmtui.model import Model
 from swarmtui.reel import Reel
 from swarmtui.replay import Replay
 from tests.unit.swarmtui.conftest import NOW, agent, request, task
+from tests.unit.swarmtui.running import DOCUMENT, run
+from tests.unit.swarmtui.test_run_book import CHILD, STORY
 
 STARTED = datetime(2026, 1, 1, 12, tzinfo=UTC)
-TABLES = ("agents", "helps", "tasks", "broadcasts")
+TABLES = ("agents", "helps", "tasks", "broadcasts", "runs")
 SECONDS = 60
 
 Film = list[tuple[float, dict[str, Any]]]
@@ -75,6 +78,8 @@ class Story:
             subject, data = "help.asked", asked(second, name, f"h{self.cursor}")
         if self.dice.random() < 0.3:
             changed["tasks"] = [task(f"T{self.dice.randrange(3)}", name)]
+        if self.dice.random() < 0.2:
+            changed["runs"] = [run(f"r{self.dice.randrange(3)}", version=self.cursor)]
         for table, rows in changed.items():
             self.rows[table].update((one.id, encode(one)) for one in rows)
         counts = {"queued": len(self.rows["tasks"])}
@@ -396,3 +401,74 @@ async def test_letters_are_those_of_the_second(tmp_path: Path) -> None:
     assert await player.letters(dead=False, before=5) == settled[1:]
     assert await player.letters(dead=False, limit=1) == settled[:1]
     player.reel.close()
+
+
+# --- Runs ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run_player(tmp_path: Path, clock: Clock) -> Iterator[Replay]:
+    """A film with a plan, a run and one below it: an event a second."""
+    kept = PlanKept(at=NOW, plan="p", name="lessons", document=DOCUMENT)
+    story = Story(Random(1))
+    story.rows["runs"]["r"] = encode(run("r", plan="p", visit=1, version=1))
+    story.welcome(0.0)
+    story.snapshot(0.0)
+    events: Sequence[Event] = (kept, *STORY, *CHILD)
+    for cursor, event in enumerate(events, 1):
+        frame = {"type": "turn", "cursor": cursor}
+        told = [encode_event(Logged(cursor, event))]
+        story.add(cursor, {**frame, "events": told, "counts": {}})
+    reel = Reel(save(tmp_path / "runs.rec", story.film))
+    replay = Replay(reel, clock=clock)
+    yield replay
+    reel.close()
+
+
+async def test_a_run_is_told_as_it_was_at_the_second(run_player: Replay) -> None:
+    told = []
+    for second in (1, 6, 10, SECONDS):
+        run_player.seek(second)
+        rows = await run_player.items("r", visit=1)
+        told.append([item.state for item in rows])
+
+    assert told == [
+        [],
+        ["running"] * 3,
+        ["done", "failed", "retrying", "running"],
+        ["done", "failed", "retrying", "cancelled"],
+    ]
+
+
+async def test_a_recording_has_plans_checkpoints_and_runs_below(
+    run_player: Replay,
+) -> None:
+    run_player.seek(SECONDS)
+
+    points = await run_player.checkpoints("r", limit=1)
+    tree = await run_player.tree("r")
+
+    assert [one.number for one in points] == [1]
+    assert [one.run.id for one in tree.children] == ["r.1"]
+    assert (await run_player.run("r.1")).run.parent == "r"
+    assert (await run_player.run("r")).plan == "lessons"
+    assert (await run_player.plan("p")).document == DOCUMENT
+
+
+async def test_of_the_items_some_are_chosen(run_player: Replay) -> None:
+    run_player.seek(SECONDS)
+
+    failed = await run_player.items("r", visit=1, state="failed")
+    later = await run_player.items("r", visit=1, after=0, limit=2)
+
+    assert [one.index for one in failed] == [1]
+    assert [one.index for one in later] == [1, 2]
+
+
+async def test_a_run_that_is_not_in_the_recording_is_not_known(
+    run_player: Replay,
+) -> None:
+    run_player.seek(SECONDS)
+
+    with pytest.raises(NotFound, match="not in this recording"):
+        await run_player.run("r9")
