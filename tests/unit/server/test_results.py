@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from agentkit.errors import Conflict, HubUnavailable
 from agentkit.protocol import DeleteResult, WriteResult
 from server.hub import Hub
 from server.results import Results
+from server.retention import Retention
 from server.store import SQLiteStore
 from server.store.result_files import Draft, LostFile, names
 
@@ -106,6 +108,28 @@ async def test_what_was_left_by_a_killed_hub_is_swept_as_the_next_one_starts(
     assert there(results) == {kept}
     assert [path.name for path in results.files.folder.glob("part-*")] == []
     half.discard()
+
+
+async def test_what_is_no_longer_kept_goes_with_its_file(tmp_path: Path) -> None:
+    days = 0
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    hub = Hub(
+        SQLiteStore(tmp_path / "hub.db"), clock=lambda: begin + timedelta(days=days)
+    )
+    await hub.start()
+    results = Results(hub)
+    await results.open()
+    await write(hub, results, WHERE, b"old")
+    days = 10
+    young = await write(hub, results, Address("r2", "x"), b"young")
+
+    await Retention(hub, timedelta(days=7), 1 << 40).round()
+    removed = await results.sweep()
+
+    assert removed == 1
+    assert there(results) == {young}
+    assert await results.find(WHERE) is None
+    await hub.stop()
 
 
 async def test_a_file_whose_row_is_on_its_way_is_not_swept(
