@@ -203,6 +203,34 @@ class Stores(RuleBasedStateMachine):
         self.agree(lambda store: store.help(help_))
         self.agree(lambda store: store.broadcast(cast))
 
+    @rule(dice=dice, limit=limits, before=cursors)
+    def runs(self, dice: Random, limit: int, before: int) -> None:
+        run = dice.choice([*self.turns.swarm.runs.rows, "none"])
+        top = run.split(".")[0]
+
+        self.agree(lambda store: store.run(run))
+        self.agree(lambda store: store.run_tree(run))
+        self.agree(lambda store: store.latest_failed_visit(run))
+        for question in ({}, {"state": "cancelled"}, {"parent": run}, {"root": top}):
+            self.agree(
+                lambda store, question=question: store.runs(  # type: ignore[misc]
+                    **question, before=before, limit=limit
+                )
+            )
+
+    @rule(dice=dice, limit=limits, visit=st.none() | st.integers(1, 3))
+    def what_belongs_to_runs(self, dice: Random, limit: int, visit: int | None) -> None:
+        run = dice.choice([*self.turns.swarm.runs.rows, "mine"])
+
+        self.agree(lambda store: store.items(run, visit=visit, limit=limit))
+        self.agree(lambda store: store.checkpoints(run, limit))
+        self.agree(lambda store: store.checkpoint(run))
+        self.agree(lambda store: store.checkpoint(run, 0))
+        self.agree(lambda store: store.result(run, "note"))
+        self.agree(lambda store: store.results(run, limit))
+        self.agree(lambda store: store.results(limit=limit))
+        self.agree(lambda store: store.files())
+
 
 class SealedStores(Stores):
     """The same with a master key."""

@@ -117,56 +117,6 @@ def _manage(swarm: Swarm, dice: Random) -> Command:
     )
 
 
-COMMANDS: Final[tuple[Callable[[Swarm, Random, datetime], Command], ...]] = (
-    lambda swarm, dice, _: _notify(swarm, dice),
-    lambda swarm, dice, _: _notify(swarm, dice),
-    lambda swarm, dice, _: p.Link(agent=_agent(swarm, dice), capabilities=SKILLS),
-    lambda swarm, dice, _: p.Unlink(agent=_agent(swarm, dice), reason="gone"),
-    lambda swarm, dice, now: p.Assign(
-        agent=_agent(swarm, dice),
-        id=_task(swarm, dice),
-        body={"text": "x" * dice.randrange(2000)},
-        not_before=_later(dice, now),
-    ),
-    lambda swarm, dice, now: p.Enqueue(
-        id=_task(swarm, dice),
-        needs=dice.choice(((), ("x",), SKILLS)),
-        priority=dice.randrange(3),
-        not_before=_later(dice, now),
-    ),
-    lambda swarm, dice, _: p.Claim(
-        agent=_agent(swarm, dice), tasks=dice.randrange(1, 4), lease=60
-    ),
-    lambda swarm, dice, _: _settle(swarm, dice),
-    lambda swarm, dice, _: _settle(swarm, dice),
-    lambda swarm, dice, _: _deliveries(swarm, dice),
-    lambda swarm, dice, _: _deliveries(swarm, dice),
-    _desk,
-    lambda swarm, dice, _: _manage(swarm, dice),
-    lambda swarm, dice, _: p.SendBroadcast(
-        id=f"B{swarm.cursor}", text="hello", where=dice.choice(("", "cap:x"))
-    ),
-    lambda swarm, dice, _: p.Bury(
-        id=f"L{swarm.cursor}",
-        message={"name": "job.made", "data": {"text": "x" * dice.randrange(2000)}},
-        subscription="works",
-        reason="ValueError: no",
-        attempts=3,
-    ),
-    lambda swarm, dice, _: dice.choice((p.Unbury, p.Discard))(
-        id=dice.choice((*swarm.letters, "L0")), by="me"
-    ),
-    lambda swarm, dice, _: p.CreateToken(
-        id=f"K{swarm.cursor}", role="viewer", digest="0" * 64
-    ),
-    lambda swarm, dice, _: p.RevokeToken(
-        id=dice.choice((*swarm.tokens, "viewer")), by="me"
-    ),
-    lambda _swarm, _dice, _now: p.Tick(),
-    lambda _swarm, _dice, _now: p.Start(version="1"),
-)
-
-
 PLAN: Final[Mapping[str, object]] = {
     "name": "films",
     "main": "films",
@@ -214,12 +164,58 @@ def _run(swarm: Swarm, dice: Random) -> Command:
     )
 
 
-RUNS: Final[tuple[Callable[[Swarm, Random, datetime], Command], ...]] = (
+COMMANDS: Final[tuple[Callable[[Swarm, Random, datetime], Command], ...]] = (
+    lambda swarm, dice, _: _notify(swarm, dice),
+    lambda swarm, dice, _: _notify(swarm, dice),
+    lambda swarm, dice, _: p.Link(agent=_agent(swarm, dice), capabilities=SKILLS),
+    lambda swarm, dice, _: p.Unlink(agent=_agent(swarm, dice), reason="gone"),
+    lambda swarm, dice, now: p.Assign(
+        agent=_agent(swarm, dice),
+        id=_task(swarm, dice),
+        body={"text": "x" * dice.randrange(2000)},
+        not_before=_later(dice, now),
+    ),
+    lambda swarm, dice, now: p.Enqueue(
+        id=_task(swarm, dice),
+        needs=dice.choice(((), ("x",), SKILLS)),
+        priority=dice.randrange(3),
+        not_before=_later(dice, now),
+    ),
+    lambda swarm, dice, _: p.Claim(
+        agent=_agent(swarm, dice), tasks=dice.randrange(1, 4), lease=60
+    ),
+    lambda swarm, dice, _: _settle(swarm, dice),
+    lambda swarm, dice, _: _settle(swarm, dice),
+    lambda swarm, dice, _: _deliveries(swarm, dice),
+    lambda swarm, dice, _: _deliveries(swarm, dice),
+    _desk,
+    lambda swarm, dice, _: _manage(swarm, dice),
+    lambda swarm, dice, _: p.SendBroadcast(
+        id=f"B{swarm.cursor}", text="hello", where=dice.choice(("", "cap:x"))
+    ),
+    lambda swarm, dice, _: p.Bury(
+        id=f"L{swarm.cursor}",
+        message={"name": "job.made", "data": {"text": "x" * dice.randrange(2000)}},
+        subscription="works",
+        reason="ValueError: no",
+        attempts=3,
+    ),
+    lambda swarm, dice, _: dice.choice((p.Unbury, p.Discard))(
+        id=dice.choice((*swarm.letters, "L0")), by="me"
+    ),
+    lambda swarm, dice, _: p.CreateToken(
+        id=f"K{swarm.cursor}", role="viewer", digest="0" * 64
+    ),
+    lambda swarm, dice, _: p.RevokeToken(
+        id=dice.choice((*swarm.tokens, "viewer")), by="me"
+    ),
     lambda _swarm, dice, _: p.Launch(
-        plan=PLAN, input={"parts": list(range(dice.randrange(4)))}
+        id="", plan=PLAN, input={"parts": list(range(dice.randrange(4)))}
     ),
     lambda swarm, dice, _: _run(swarm, dice),
     lambda swarm, dice, _: _run(swarm, dice),
+    lambda _swarm, _dice, _now: p.Tick(),
+    lambda _swarm, _dice, _now: p.Start(version="1"),
 )
 
 

@@ -218,7 +218,7 @@ async def test_an_item_is_found_in_the_state_that_it_is_in(store: Store) -> None
     await write(store, rows=(run_row("r1", visit=1, started=1), item))
 
     for state in ("failed", "waiting", "done"):
-        item = replace(item, state=state)  # type: ignore[arg-type]
+        item = replace(item, state=state)
         await write(store, rows=(item,))
 
     assert await store.items("r1", state="done") == [item]
