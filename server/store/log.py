@@ -50,7 +50,7 @@ def refs_not_in(tables: Tables) -> list[tuple[str, str]]:
     waits = [
         ("tasks" if item.kind == "agent" else "runs", item.ref)
         for item in tables.items.values()
-        if not item.is_settled
+        if item.state == "running"
     ]
     return [(name, ref) for name, ref in waits if ref not in getattr(tables, name)]
 

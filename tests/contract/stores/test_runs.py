@@ -79,7 +79,7 @@ async def test_a_run_that_is_called_off_is_loaded_until_nothing_of_it_is_left(
 async def test_what_an_item_waits_for_is_loaded_however_old(
     store: Store, kind: str
 ) -> None:
-    plan, run = plan_row("p1"), run_row("r1", visit=1, total=2, started=2)
+    plan, run = plan_row("p1"), run_row("r1", visit=1, total=3, started=3)
     newer = [
         task_row(f"T{number}", state="done", version=number + 10)
         for number in range(KEEP_SETTLED)
@@ -89,13 +89,14 @@ async def test_what_an_item_waits_for_is_loaded_however_old(
         if kind == "agent"
         else run_row("x0", parent="r1", root="r1", state="failed", version=1)
     )
-    heard = replace(does, id="x1")
+    heard, failed = replace(does, id="x1"), replace(does, id="x2")
     items = (
         item_row("r1", 1, 0, kind=kind, ref="x0"),
         item_row("r1", 1, 1, kind=kind, ref="x1", state="done"),
+        item_row("r1", 1, 2, kind=kind, ref="x2", state="retrying"),
     )
 
-    await write(store, rows=(plan, run, does, heard, *items, *newer))
+    await write(store, rows=(plan, run, does, heard, failed, *items, *newer))
 
     assert await loaded(store) == tables(plan, run, does, *items, *newer)
 
