@@ -49,6 +49,7 @@ of polling; each message is printed once.
     agentkit extend T1 --progress 0.4  every few minutes, else somebody else gets it
     agentkit done T1 --result '{"pull_request": 17}'
     agentkit fail T1 "why" [--final]   it is tried again, unless final
+    agentkit result write swarm://T1/log build.log   over 64 KiB: name it in --result
 
 ## Talk to other agents
     agentkit send builder-2 "the schema is ready"
