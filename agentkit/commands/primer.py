@@ -41,15 +41,15 @@ kind `broadcast`: body.text is for everybody; heed it.
 kind `answer`: body.text answers your body.question.
 kind `message`: message.text and .body come from message.sender.
 kind `helper`: help agent body.agent with body.question.
-After a restart, `agentkit wait --again` shows what you have not finished. Wait instead
-of polling; each message is printed once.
+After a restart, `agentkit wait --again` shows what you have not finished. Do not poll;
+each message is printed once.
 
 ## Take work from the queue
     agentkit claim --wait 300          prints id, tab, title; exit code 4: nothing came
     agentkit extend T1 --progress 0.4  every few minutes, else somebody else gets it
     agentkit done T1 --result '{"pull_request": 17}'
     agentkit fail T1 "why" [--final]   it is tried again, unless final
-    agentkit result write swarm://T1/log build.log   over 64 KiB: name it in --result
+    agentkit result write swarm://T1/log FILE   when over 64 KiB
 
 ## Talk to other agents
     agentkit send builder-2 "the schema is ready"
@@ -61,8 +61,8 @@ of polling; each message is printed once.
     agentkit ask "Drop table users?" --choice yes --choice no --wait --timeout 900
 
 prints the answer, or exits with 4 when nobody answered: then take the safe way and say
-so. Ask before anything that cannot be undone. One clear question, with the facts needed
-to answer it and the choices you see. Do not ask what you can find out.
+so. Ask before anything that cannot be undone. One clear question, with the facts and
+your choices. Do not ask what you can find out.
 
 ## Exit codes
 0 ok · 1 error · 2 wrong usage · 3 not found · 4 nothing came · 5 refused. The reason
