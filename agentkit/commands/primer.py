@@ -49,7 +49,7 @@ each message is printed once.
     agentkit extend T1 --progress 0.4  every few minutes, else somebody else gets it
     agentkit done T1 --result '{"pull_request": 17}'
     agentkit fail T1 "why" [--final]   it is tried again, unless final
-    agentkit result write swarm://T1/log FILE   when over 64 KiB
+    agentkit result write swarm://T1/log FILE  over 64 KiB
 
 ## Talk to other agents
     agentkit send builder-2 "the schema is ready"
@@ -60,9 +60,9 @@ each message is printed once.
 ## Ask a person
     agentkit ask "Drop table users?" --choice yes --choice no --wait --timeout 900
 
-prints the answer, or exits with 4 when nobody answered: then take the safe way and say
-so. Ask before anything that cannot be undone. One clear question, with the facts and
-your choices. Do not ask what you can find out.
+prints the answer, or exits with 4 when nobody did: then take the safe way and say so.
+Ask before anything that cannot be undone. One clear question, with the facts and your
+choices. Do not ask what you can find out.
 
 ## Exit codes
 0 ok · 1 error · 2 wrong usage · 3 not found · 4 nothing came · 5 refused. The reason
