@@ -61,7 +61,7 @@ each message is printed once.
     agentkit ask "Drop table users?" --choice yes --choice no --wait --timeout 900
 
 prints the answer, or exits with 4 when nobody did: then take the safe way and say so.
-Ask before anything that cannot be undone. One clear question, with the facts and your
+Ask before anything that cannot be undone. One clear question, with facts and your
 choices. Do not ask what you can find out.
 
 ## Exit codes
