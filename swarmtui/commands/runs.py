@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+from click.shell_completion import CompletionItem
 
 from agentkit.coordinator import Coordinator
 from agentkit.errors import Invalid, NotFound
@@ -103,9 +104,22 @@ class RunWords(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take what is no word of ours for what is said of a plan."""
-        if not args or args[0] not in (*self.commands, "-h", "--help"):
+        completing = ctx.resilient_parsing and not args
+        if not completing and args[:1] not in [[word] for word in self._words()]:
             args.insert(0, LAUNCH)
         return super().parse_args(ctx, args)
+
+    def _words(self) -> tuple[str, ...]:
+        return *self.commands, "-h", "--help"
+
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer the words, and files that may be plans, or what is said of them."""
+        if incomplete.startswith("-"):
+            return self.commands[LAUNCH].shell_complete(ctx, incomplete)
+        words = super().shell_complete(ctx, incomplete)
+        return [*words, CompletionItem(incomplete, type="file")]
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Name every word, in the order in which they are needed."""
@@ -139,8 +153,14 @@ def run() -> None:
 
 
 @run.command(LAUNCH, hidden=True)
-@click.argument("plan", required=False)
-@click.option("--input", "source", metavar="FILE", help="Its input; - reads it here.")
+@click.argument("plan", required=False, type=click.Path())
+@click.option(
+    "--input",
+    "source",
+    metavar="FILE",
+    type=click.Path(allow_dash=True),
+    help="Its input; - reads it here.",
+)
 @click.option(
     "--set", "pairs", metavar="KEY=VALUE", multiple=True, help="A part of its input."
 )

@@ -205,6 +205,9 @@ def test_completion_is_printed_for_each_shell(
         ("swarmtui a", ["attach", "agents", "assign", "answer"]),
         ("swarmtui agents --js", ["--json", "--jsonl"]),
         ("swarmtui completion f", ["fish"]),
+        ("swarmtui run --in", ["--input"]),
+        ("swarmtui run show --it", ["--items"]),
+        ("swarmtui run plan.yml --de", ["--detach"]),
     ],
 )
 def test_completion_offers_what_can_follow(
@@ -220,3 +223,20 @@ def test_completion_offers_what_can_follow(
     cli.run([])
 
     assert capsys.readouterr().out.split() == [f"plain,{word}" for word in offered]
+
+
+def test_completion_offers_words_about_runs_and_files_that_may_be_plans(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_SWARMTUI_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "swarmtui run re")
+    monkeypatch.setenv("COMP_CWORD", "2")
+
+    cli.run([])
+
+    assert capsys.readouterr().out.split() == [
+        "plain,result",
+        "plain,resume",
+        "plain,retry-failed",
+        "file,re",
+    ]
