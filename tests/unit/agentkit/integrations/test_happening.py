@@ -83,7 +83,7 @@ def read(product: str, said: dict[str, Any]) -> Happening | None:
 
 
 def seen(what: Happening | None) -> Seen | None:
-    return what and (what.moment, what.report, what.said(""))
+    return (what.moment, what.report, what.said("")) if what else None
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,8 @@ def test_what_means_nothing_to_us_is_nothing(said: dict[str, Any]) -> None:
 @pytest.mark.parametrize("product", PRODUCTS)
 def test_what_a_product_says_may_be_of_any_kind(product: str) -> None:
     keys = {key.partition(".")[0] for key in PRODUCTS[product].session}
-    for value in (7, None, [], {}, "x\x1b[2J\n", {"message": 3, "data": []}):
+    strange: list[Any] = [7, None, [], {}, "x\x1b[2J\n", {"message": 3, "data": []}]
+    for value in strange:
         every = dict.fromkeys(
             (
                 "prompt",
