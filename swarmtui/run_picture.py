@@ -25,6 +25,8 @@ NAME = 14
 """Cells of the name of a stage, at most."""
 CHILDREN = 6
 """How many runs below a stage have a line of their own."""
+LEAST, MOST = 24, 76
+"""Cells of a picture: more would only draw names and bars apart."""
 DEEPEST = 2
 """How deep runs are drawn below each other."""
 
@@ -118,7 +120,7 @@ class Picture:
         self._machine = machine_of(document, run.machine)
         self._visited = visited
         self._tree = tree
-        self._cells = max(cells, 24)
+        self._cells = min(max(cells, LEAST), MOST)
 
     def lines(self) -> Iterator[Content]:
         """Yield the stages, with what is below the one that the run is at."""

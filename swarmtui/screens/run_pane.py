@@ -1,6 +1,7 @@
 """The pane beside the runs: one run in its plan, its items, checkpoints and output."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Literal, cast, get_args
 
 from textual import on
@@ -279,17 +280,22 @@ class RunPane(Pane):
         try:
             view = await swarm.run(row)
             tree = await swarm.tree(row) if view.children else None
-            plan = view.run.plan
-            if plan not in console(self).model.plans:
-                console(self).model.plans[plan] = await swarm.plan(plan)
             if not self._known:
                 await self._ask_rows(swarm, view.run)
         except AgentkitError:
             return
+        await self._ask_plan(swarm, view.run.plan)
         if row == self.row and self.app.is_running:
             self.view, self.below, self._events = view, tree, ()
             self.draw()
             self.screen.refresh_bindings()
+
+    async def _ask_plan(self, swarm: Follower, plan: str) -> None:
+        """Ask for a plan; the picture does without one that the hub does not tell."""
+        plans = console(self).model.plans
+        if plan not in plans:
+            with suppress(AgentkitError):
+                plans[plan] = await swarm.plan(plan)
 
     async def _ask_rows(self, swarm: Follower, run: Run) -> None:
         """Ask for checkpoints and items, and keep them when the run is still shown."""

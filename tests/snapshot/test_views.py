@@ -4,20 +4,23 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_textual_snapshot import SVGImageExtension
 from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from agentkit.coordinator import Link
 from swarmtui.app import SwarmApp
+from swarmtui.modals.launch import LaunchSheet
 from swarmtui.preferences import Preferences
 from swarmtui.screens.tables import TableScreen
 from swarmtui.screens.traffic import TrafficScreen
 from tests.unit.swarmtui.conftest import NOW, StillSwarm, lively
+from tests.unit.swarmtui.running import busy_runs
 from tests.unit.swarmtui.wire import links, traffic, wired
 
 WIDE = (120, 36)
@@ -136,6 +139,74 @@ async def test_themes(theme: str, svg: SnapshotAssertion) -> None:
     assert await picture(theme=theme) == svg
 
 
+RUNS = {
+    "runs": ("j j", WIDE, "swarm-night"),
+    "runs-day": ("right right", WIDE, "swarm-day"),
+    "runs-small": ("", SMALL, "swarm-night"),
+    "runs-small-day": ("left j j", SMALL, "swarm-day"),
+    "runs-opened": ("j j enter", WIDE, "swarm-day"),
+    "runs-opened-small": ("right right enter j j j j", SMALL, "swarm-night"),
+    "runs-below": ("j j tab t", WIDE, "swarm-night"),
+    "runs-item": ("right right tab j j j j enter", WIDE, "swarm-night"),
+    "runs-item-small": ("right right enter enter", SMALL, "swarm-day"),
+    "runs-checkpoints": ("right right tab right j", WIDE, "swarm-night"),
+    "runs-output": ("right enter left", WIDE, "swarm-day"),
+    "runs-cancel": ("left asterisk c", WIDE, "swarm-night"),
+    "runs-keys": ("question_mark", SMALL, "swarm-night"),
+}
+"""The keys that lead to pictures of runs, and how they are drawn."""
+
+
+@pytest.mark.parametrize("name", RUNS)
+async def test_runs(name: str, svg: SnapshotAssertion) -> None:
+    keys, size, theme = RUNS[name]
+    swarm = busy_runs()
+
+    assert await picture(f"6 {keys}", size=size, theme=theme, swarm=swarm) == svg
+
+
+PLAN = """\
+spec: flatmachine
+data:
+  name: pages
+  agents: {writer: {capabilities: [css]}}
+  states:
+    fix: {type: initial, agent: writer, transitions: [{to: done}]}
+    done: {type: final}
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "theme"),
+    [(WIDE, "swarm-night"), (SMALL, "swarm-day")],
+    ids=["wide", "small"],
+)
+async def test_a_plan_is_launched(
+    size: tuple[int, int],
+    theme: str,
+    svg: SnapshotAssertion,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "pages.yml").write_text(PLAN)
+    monkeypatch.chdir(tmp_path)
+    settings = Preferences(theme=theme, bell=False)
+    app = SwarmApp(busy_runs(), clock=lambda: NOW, settings=settings)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(lambda: app.model.loaded and settled(app), pilot)
+        await pilot.press("6")
+        await until(lambda: app.scope == "runs" and settled(app), pilot)
+        await pilot.press("e")
+        await until(lambda: isinstance(app.screen, LaunchSheet), pilot)
+        app.screen.query_one("#path", Input).value = "pages.yml"
+        said = app.screen.query_one("#told", Static)
+        await until(lambda: str(said.content), pilot)
+        _settle_second(app)
+        await pilot.pause()
+
+        assert app.export_screenshot(title="swarmtui", simplify=True) == svg
+
+
 TRAFFIC = {
     "traffic": ("", WIDE, "swarm-night"),
     "traffic-day": ("l j j j", WIDE, "swarm-day"),
@@ -196,6 +267,10 @@ async def wire_picture(keys: str, size: tuple[int, int], theme: str) -> str:
 
 async def test_an_empty_fleet_says_how_to_begin(svg: SnapshotAssertion) -> None:
     assert await picture(swarm=StillSwarm()) == svg
+
+
+async def test_no_runs_say_how_to_begin(svg: SnapshotAssertion) -> None:
+    assert await picture("6", swarm=StillSwarm()) == svg
 
 
 async def test_an_empty_queue_says_how_to_begin(svg: SnapshotAssertion) -> None:
