@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from tests.integration.conftest import RunningHub
+from tests.integration.conftest import RunningHub, Start
 from tests.integration.plans import claim, complete, fan, launch, nested, view, work
 from tests.integration.test_commands import Done, Terminal, run
 
@@ -376,3 +376,19 @@ def test_without_a_hub_it_is_said_in_a_sentence(tmp_path: Path, say_file: str) -
 
     assert (done.code, done.out) == (1, "")
     assert "no hub answers at" in done.err
+
+
+def test_whoever_waits_outlives_a_killed_hub(start: Start, fan_file: str) -> None:
+    hub = start()
+    shown = Terminal(hub.home, "run", fan_file, "--set", "items=[1, 2]", "--name", "R")
+    shown.until("0/2")
+    complete(hub, *claim(hub), n=7)
+    hub.process.kill()
+    hub.process.wait()
+
+    again = start("--port", str(hub.port))
+    work(again)
+
+    assert shown.end() == 0
+    assert '"n": 7' in shown.said
+    assert '"n": 4' in shown.said
