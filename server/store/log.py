@@ -51,6 +51,7 @@ def refs_not_in(tables: Tables) -> list[tuple[str, str]]:
         ("tasks" if item.kind == "agent" else "runs", item.ref)
         for item in tables.items.values()
         if item.state == "running"
+        or (item.state == "waiting" and item.kind == "machine" and item.ref)
     ]
     return [(name, ref) for name, ref in waits if ref not in getattr(tables, name)]
 

@@ -146,13 +146,20 @@ class Play:
 
     def reload(self) -> None:
         """Go on with what is on disk, or let another go on with that beside."""
-        cursor, rows = at_once(self.disk.load())
-        again = Swarm.load(cursor, rows, RULES)
         if self.is_quiet and self.dice.random() < 0.5:
-            self._twin = again
+            self._twin = self._load()
+            self.do(Tick())  # Whatever was loaded is looked at once.
         else:
-            self.swarm, self._twin = again, None
-        self.do(Tick())  # Whatever was loaded is looked at once.
+            self.restart()
+
+    def restart(self) -> None:
+        """Go on with what is on disk."""
+        self.swarm, self._twin = self._load(), None
+        self.do(Tick())
+
+    def _load(self) -> Swarm:
+        cursor, rows = at_once(self.disk.load())
+        return Swarm.load(cursor, rows, RULES)
 
     # --- what happens ---
 
