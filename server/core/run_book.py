@@ -192,9 +192,10 @@ class RunBook:
     def admit(self, tables: Tables) -> None:
         """Take in rows from a store: at the start, or a settled run once more."""
         self.plans.update(tables.plans)
+        awaited = {row.ref for row in tables.items.values() if not row.is_settled}
         for run in sorted(tables.runs.values(), key=lambda row: row.version):
-            # What came to its end below another is in the items of that one.
-            if run.state != "done" or not run.parent:
+            # What came to its end below another is in the items of that one by now.
+            if run.state != "done" or not run.parent or run.id in awaited:
                 self._seat(run)
         for item in sorted(tables.items.values(), key=lambda row: row.index):
             if item.run in self.rows:

@@ -106,7 +106,13 @@ def decide_resume(swarm: Swarm, wish: ResumeRun, now: datetime) -> list[Event]:
     if run.state in ("running", "done"):
         return []
     _check_ready(swarm, run)
-    due = Moment(swarm, run, now).due() if run.entered else None
+    at = Moment(swarm, run, now)
+    if run.entered and len(at.items) < run.started:
+        raise Conflict(
+            f"run {run.id!r} is so old that parts of it are gone: begin a new one from "
+            "its checkpoint, or launch it anew"
+        )
+    due = at.due() if run.entered else None
     return [RunResumed(at=now, run=run.id, due=due, by=wish.by)]
 
 
