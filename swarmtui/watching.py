@@ -26,7 +26,7 @@ SELDOM = 1.0
 STEPS = 10
 """How many lines at most tell of one stage."""
 NAME = 28
-"""Cells that the stage has."""
+"""Cells that the stage has at most, and a third of the line."""
 
 
 @contextmanager
@@ -103,7 +103,7 @@ def _bar() -> Iterator[Told]:
             progress.update(
                 bar,
                 completed=view.progress,
-                stage=clip(safe(run.stage), NAME),
+                stage=clip(safe(run.stage), min(NAME, console.width // 3)),
                 items=tally(run),
                 rate=per_second(tempo.rate(run.id, datetime.now(UTC))),
                 left=left(view).removeprefix(", "),
