@@ -43,9 +43,10 @@ class Event:
         context: how what the hub has to say is given to the session with the answer;
             empty: not at all.
         faint: it says less than another event of the same moment, and comes later.
+        says: the words, when there are none in it.
     """
 
-    __slots__ = ("context", "faint", "moment", "never", "only", "text")
+    __slots__ = ("context", "faint", "moment", "never", "only", "says", "text")
 
     def __init__(
         self,
@@ -55,8 +56,10 @@ class Event:
         never: tuple[str, tuple[str, ...]] | None = None,
         context: "Form" = "",
         faint: bool = False,
+        says: str = "",
     ) -> None:
         self.moment = moment
+        self.says = says
         self.text = text
         self.only = only
         self.never = never
@@ -287,9 +290,9 @@ PRODUCTS = {
         {
             "alert-activity": (Event("tool"),),
             "alert-silence": (Event("rest"),),
-            "alert-bell": (Event("ask"),),
+            "alert-bell": (Event("ask", says="it rang the bell"),),
             "pane-died": (Event("end"),),
-            "pane-failed": (Event("fail"),),
+            "pane-failed": (Event("fail", says="its command failed"),),
         },
         session=("window",),
         more="",

@@ -104,7 +104,9 @@ def session_of(product: Product, payload: "Mapping[str, Any]") -> str:
 
 def _words(product: Product, means: Event, payload: "Mapping[str, Any]") -> str:
     found = (pick(payload, place) for place in means.text)
-    text = next((str(part) for part in found if isinstance(part, str) and part), "")
+    text = next(
+        (str(part) for part in found if isinstance(part, str) and part), means.says
+    )
     match means.moment:
         case "ask":
             return _question(product, text, payload)

@@ -1,6 +1,7 @@
 """Hooks as products run them: real processes against a real hub."""
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -197,6 +199,49 @@ def test_a_window_of_tmux_is_an_agent(run: Shell, hub: Any, me: str) -> None:
 
     reports = [e["data"]["report"] for e in history if "report" in e["data"]]
     assert reports[::-1] == ["busy", "idle", "help", "blocked"]
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_tmux_itself_tells_of_its_windows(fresh: Any, tmp_path: Path) -> None:
+    shell = Shell(tmp_path, SWARMTUI_HOME=str(fresh.home), HOME=str(tmp_path))
+    program = tmp_path / "bin" / "agentkit"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{MAIN}" "$@"\n')
+    program.chmod(0o755)
+    shell.environ |= {"PATH": f"{program.parent}:/usr/bin:/bin", "TERM": "xterm"}
+    assert shell("hooks", "install", "tmux").returncode == 0
+    name = 'it\'s "me"; $(touch x)'
+
+    def seen(report: str) -> None:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            agents = fresh.get("/v1/agents").json()["agents"]
+            if [(a["id"], a["status"]) for a in agents] == [(name, report)]:
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"{name} did not become {report}: {agents}")
+
+    with TemporaryDirectory() as short:  # for the name of a socket
+
+        def tmux(*words: str) -> None:
+            command = ["tmux", "-S", f"{short}/s", "-f", f"{tmp_path}/.tmux.conf"]
+            subprocess.run([*command, *words], env=shell.environ, check=True)
+
+        tmux("new-session", "-d")
+        try:
+            tmux("new-window", "-dn", "w", "read a; echo $a; read b; echo $b; exit 3")
+            for option in ("monitor-activity", "remain-on-exit"):
+                tmux("set", "-wt", ":w", option, "on")
+            tmux("set", "-wt", ":w", "@swarm", name)
+            tmux("send-keys", "-t", ":w", "one", "Enter")
+            seen("busy")
+            tmux("set", "-wt", ":w", "monitor-silence", "1")
+            seen("idle")
+            tmux("send-keys", "-t", ":w", "two", "Enter")
+            seen("blocked")
+        finally:
+            tmux("kill-server")
+    assert not (tmp_path / "x").exists()
 
 
 # --- what is brought back ------------------------------------------------------------
@@ -495,6 +540,88 @@ def test_codex_is_woken_through_its_own_queue(
     assert words[4].startswith(f"Task {key} was assigned")
     session.say("SessionEnd")
     assert bell.wait(60) == 0
+
+
+OPENCODE = """
+import { createInterface } from "node:readline"
+const { Swarmtui } = await import(process.argv[2])
+const promptAsync = async (asked) => console.log(JSON.stringify(asked))
+const client = { session: { promptAsync } }
+const plugin = await Swarmtui({ client, directory: process.cwd() })
+for await (const line of createInterface({ input: process.stdin })) {
+  const [name, ...words] = JSON.parse(line)
+  await plugin[name](...words)
+}
+"""
+"""What opencode does with a plugin: it hands it what happens, as lines say."""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_the_plugin_of_opencode_reports_and_brings_work(
+    fresh: Any, tmp_path: Path
+) -> None:
+    shell = Shell(tmp_path, SWARMTUI_HOME=str(fresh.home), HOME=str(tmp_path))
+    program = tmp_path / "bin" / "agentkit"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{MAIN}" "$@"\n')
+    program.chmod(0o755)
+    shell.environ["PATH"] = f"{program.parent}:{shell.environ['PATH']}"
+    assert shell("hooks", "install", "opencode").returncode == 0
+    plugin = tmp_path / ".config" / "opencode" / "plugins" / "swarmtui.js"
+    (tmp_path / "driver.mjs").write_text(OPENCODE)
+    first = enqueue(fresh, "paint it")
+    session = Session(shell, "opencode", "ses_0123456789")
+    with subprocess.Popen(
+        ["node", "--no-warnings", "driver.mjs", str(plugin)],
+        cwd=tmp_path,
+        env=shell.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as opencode:
+        assert opencode.stdin is not None
+        assert opencode.stdout is not None
+
+        def happens(name: str, *words: Any) -> None:
+            assert opencode.stdin is not None
+            opencode.stdin.write(json.dumps([name, *words]) + "\n")
+            opencode.stdin.flush()
+
+        def event(kind: str, **properties: Any) -> None:
+            happens("event", {"event": {"type": kind, "properties": properties}})
+
+        key = {"sessionID": session.key}
+        event("session.created", info={"id": session.key})
+        event("session.created", info={"id": "ses_helper", "parentID": session.key})
+        happens("chat.message", key, {"parts": [{"type": "text", "text": "hello"}]})
+        event("session.status", **key, status={"type": "busy"})
+        event("permission.asked", **key, permission="bash", patterns=["rm x"])
+        event("permission.replied", **key)
+        event("session.idle", sessionID="ses_helper")
+        event("session.idle", **key)
+        asked = json.loads(opencode.stdout.readline())
+        assert asked["path"] == {"id": session.key}
+        text = asked["body"]["parts"][0]["text"]
+        assert text.startswith(f"Task {first} was assigned")
+
+        happens("chat.message", key, {"parts": [{"type": "text", "text": text}]})
+        event("session.idle", **key)
+        until = time.monotonic() + 60
+        while task(fresh, first)["state"] != "done":
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        second = enqueue(fresh, "hang it")  # while the session waits
+        text = json.loads(opencode.stdout.readline())["body"]["parts"][0]["text"]
+        assert text.startswith(f"Task {second} was assigned")
+        event("session.deleted", info={"id": session.key})
+        opencode.stdin.close()
+        assert opencode.wait(60) == 0
+
+    history = fresh.get(f"/v1/agents/{session.agent}/history").json()["events"]
+    reports = [e["data"]["report"] for e in history if "report" in e["data"]][::-1]
+    assert reports == "idle busy help busy idle busy idle idle".split()  # noqa: SIM905
+    assert len(fresh.get("/v1/agents").json()["agents"]) == 1
+    assert task(fresh, second)["state"] == "queued"
 
 
 # --- when something is wrong ---------------------------------------------------------

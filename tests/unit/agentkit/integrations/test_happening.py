@@ -196,7 +196,7 @@ ELSEWHERE: list[tuple[str, str, dict[str, Any], Seen | None]] = [
         "tmux",
         "alert-bell",
         {},
-        ("ask", "help", {"message": "tmux waits for a person"}),
+        ("ask", "help", {"message": "it rang the bell"}),
     ),
 ]
 
