@@ -103,6 +103,7 @@ class Planner:
         return {
             "context": {"n": 0, "nested": NESTED, "rows": ROWS, **given, **known},
             "persistence": {"enabled": self._dice.random() < 0.8},
+            "settings": {"max_steps": self._dice.choice((1000, 1000, 1000, 3))},
             "agents": AGENTS,
             "machines": {other: other for other in others},
             "states": {**stages, "end": end},
@@ -155,14 +156,16 @@ class Planner:
     def _each(self, _machines: list[str]) -> Stage:
         word = self._dice.choice(("item", "thing"))
         where = self._dice.choice(("context.xs", "{{ context.xs }}", "context.nested"))
-        given = {"x": f"{{{{ {word} }}}}", "at": "{{ index }}"}
+        at = self._dice.choice(("index", "index", f"{word}.b"))
+        given = {"x": f"{{{{ {word} }}}}", "at": f"{{{{ {at} }}}}"}
         stage = {"agent": "echo", "foreach": where, "as": word, **self._tried(given)}
         return stage | self._limited() | self._patient()
 
     def _each_by_key(self, _machines: list[str]) -> Stage:
         given = {"x": "{{ row.v }}"}
         stage = {"agent": "echo", "foreach": "{{ context.rows }}", "as": "row"}
-        stage |= {"key": self._dice.choice(("row.id", "{{ row.id }}"))}
+        keys = ("row.id", "{{ row.id }}", "index", "index % 2")
+        stage |= {"key": self._dice.choice(keys)}
         return stage | self._tried(given) | self._limited()
 
     def _each_machine(self, machines: list[str]) -> Stage:
@@ -177,7 +180,7 @@ class Planner:
         return stage | self._again()
 
     def _many_machines(self, machines: list[str]) -> Stage:
-        chosen = self._dice.sample(machines, 2)
+        chosen = self._dice.sample(machines, self._dice.randrange(1, 3))
         given = {"x": "{{ context.n }}", "xs": "{{ context.xs }}"}
         if self._dice.random() < 0.5:
             return {"machine": chosen, "input": given, **self._limited()}

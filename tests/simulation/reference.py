@@ -17,7 +17,6 @@ Path: TypeAlias = tuple[tuple[int, int, int], ...]
 """From the top: stage, index and attempt of each run, and of the item at the end."""
 
 ENVIRONMENT: Final = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
-STEPS: Final = 1000
 DEEPEST: Final = 16
 
 
@@ -104,9 +103,11 @@ class Reference:
         return told
 
     def _walk(self, told: Told, given: dict[str, Any], path: Path, depth: int) -> None:
-        for visit in range(1, STEPS + 1):
+        machine = self._machines[told.machine]
+        most = machine.get("settings", {}).get("max_steps", 1000)
+        for visit in range(1, most + 1):
             name, knows = told.checkpoints[-1]
-            stage = self._machines[told.machine]["states"][name]
+            stage = machine["states"][name]
             scope = {"context": knows, "input": given}
             if stage.get("type") == "final":
                 told.output = render(stage.get("output", {}), scope)
@@ -141,15 +142,15 @@ class Reference:
         if "timeout" in stage and stage.get("agent") == "never" and items:
             self._never(items, stage, where)
         any_ = stage.get("mode") == "any"
-        found: dict[str, Any] = {}
+        found: list[Any] = []
         for index, item in enumerate(items):
             try:
-                found[item.key] = self._try(item, index, stage, where)
+                found.append(self._try(item, index, stage, where))
             except Wrong as wrong:
                 if _is_single(stage):
                     raise
-                found[item.key] = {"_error_type": wrong.type}
-        return _first(found) if any_ and items else _shape(stage, found)
+                found.append({"_error_type": wrong.type})
+        return _first(found) if any_ and items else _shape(stage, items, found)
 
     def _never(
         self, items: list[Item], stage: Stage, where: tuple[Path, int, int]
@@ -169,21 +170,20 @@ class Reference:
             self.attempts[here] += 1
             if stage.get("mode") == "any":
                 self.perhaps.add(here)
+            given = render(item.input, item.scope)
+            if item.machine and depth == DEEPEST:
+                raise Wrong("TooDeep")
             try:
-                return self._attempt(item, index, attempt, (here, depth))
+                return self._attempt(item, given, (here, depth))
             except Wrong:
                 if attempt == tries:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _attempt(
-        self, item: Item, index: int, attempt: int, where: tuple[Path, int]
-    ) -> Any:
+    def _attempt(self, item: Item, given: Any, where: tuple[Path, int]) -> Any:
         here, depth = where
-        given = render(item.input, item.scope)
+        _, index, attempt = here[-1]
         if item.machine:
-            if depth + 1 > DEEPEST:
-                raise Wrong("TooDeep")
             below = self._run(item.machine, given, here, depth + 1)
             if below.wrong:
                 raise Wrong(below.wrong)
@@ -225,20 +225,23 @@ def _is_single(stage: Stage) -> bool:
     return not several and "n_samples" not in stage.get("execution", {})
 
 
-def _first(found: dict[str, Any]) -> Any:
+def _first(found: list[Any]) -> Any:
     """Return what whoever is first says: those who succeed say all the same."""
-    good = [value for value in found.values() if "_error_type" not in value]
+    good = [value for value in found if "_error_type" not in value]
     if not good:
-        raise Wrong(next(iter(found.values()))["_error_type"])
+        raise Wrong(found[0]["_error_type"])
     assert all(value == good[0] for value in good)
     return good[0]
 
 
-def _shape(stage: Stage, found: dict[str, Any]) -> Any:
+def _shape(stage: Stage, items: list[Item], found: list[Any]) -> Any:
     if _is_single(stage):
-        return found["0"]
-    by_name = "key" in stage or isinstance(stage.get("machine"), list)
-    return found if by_name else list(found.values())
+        return found[0]
+    if "key" not in stage and not isinstance(stage.get("machine"), list):
+        return found
+    if len({item.key for item in items}) < len(items):
+        raise Wrong("DuplicateKey")
+    return {item.key: value for item, value in zip(items, found, strict=True)}
 
 
 def _next(stage: Stage, scope: dict[str, Any]) -> str:
