@@ -55,7 +55,14 @@ class RunOrders(Orders):
         args = {"plan": plan, "input": input, "machine": machine, "id": run}
         return (await self._run_order("launch", args, key)).id
 
-    async def launch_from(self, address: str, *, run: str = "", key: str = "") -> str:
+    async def launch_from(
+        self,
+        address: str,
+        *,
+        plan: Mapping[str, Any] | None = None,
+        run: str = "",
+        key: str = "",
+    ) -> str:
         """Begin a new run at a checkpoint of another, and return its id at once.
 
         The other run stays as it was.
@@ -63,10 +70,11 @@ class RunOrders(Orders):
         Args:
             address: ``swarm://RUN/checkpoint/N``; without the number, or as ``RUN``, it
                 is the newest.
+            plan: its document, when it is not that of the other run.
             run: the id of the new run; the hub makes one when there is none.
             key: an idempotency key.
         """
-        args = {"resume_from": address, "id": run}
+        args = {"resume_from": address, "plan": plan, "id": run}
         return (await self._run_order("launch", args, key)).id
 
     async def cancel_run(self, run: str, *, reason: str = "", key: str = "") -> Run:

@@ -137,8 +137,9 @@ class Runs:
         saved = await self.checkpoint(address)
         row = await self.find(saved.run)
         first = await self._hub.store.checkpoint(row.id, 0)
+        plan = given.pop("plan", None) or (await self.plan(row.plan)).document
         return Launch(
-            plan=(await self.plan(row.plan)).document,
+            plan=plan,
             input=first.input if first and first.input else {},
             machine=row.machine,
             resumed_from=saved.address,

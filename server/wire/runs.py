@@ -12,7 +12,10 @@ PLAN_BYTES: Final = 8 << 20
 
 
 class LaunchWish(TypedDict, total=False):
-    """The fields of `Launch`, or where to begin: at a checkpoint of another run."""
+    """The fields of `Launch`, or where to begin: at a checkpoint of another run.
+
+    With `resume_from` a plan takes the place of the other run's.
+    """
 
     plan: Body
     input: Body
@@ -27,7 +30,7 @@ def _says_what(wish: LaunchWish) -> LaunchWish:
             "the plan is missing: add it, as a document, or resume_from, the address "
             "of a checkpoint"
         )
-    for name in ("plan", "input", "machine"):
+    for name in ("input", "machine"):
         if "resume_from" in wish and name in wish:
             raise ValueError(
                 f"{name} is given with resume_from, and a checkpoint has its own: "

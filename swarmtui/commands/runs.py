@@ -166,7 +166,11 @@ def run() -> None:
 )
 @click.option("--name", metavar="ID", default="", help="The run's id; again, the same.")
 @click.option("--machine", metavar="NAME", default="", help="Else its main one.")
-@click.option("--resume-from", metavar="ADDRESS", help="Begin at a checkpoint.")
+@click.option(
+    "--resume-from",
+    metavar="ADDRESS",
+    help="Begin at a checkpoint; without PLAN its own goes on.",
+)
 @click.option("--detach", is_flag=True, help="Print the id of the run; do not wait.")
 @click.option(
     "--timeout",
@@ -189,20 +193,17 @@ def launch(
     form: Form,
 ) -> int:
     """Run a plan."""
-    if (plan is None) is (resume_from is None):
-        raise click.UsageError(
-            "say which PLAN, or --resume-from ADDRESS, and not both"
-            if plan is None
-            else "--resume-from has its own plan: leave PLAN out"
-        )
+    if plan is None and resume_from is None:
+        raise click.UsageError("say which PLAN, or --resume-from ADDRESS")
     if resume_from is not None and (source or pairs or machine):
         raise click.UsageError("--resume-from has its own input and machine")
     document = None if plan is None else _document(Path(plan))
     given = run_input(source, pairs)
 
     async def order(swarm: Coordinator) -> str:
-        if document is None:
-            return await swarm.launch_from(resume_from or "", run=name)
+        if resume_from is not None:
+            return await swarm.launch_from(resume_from, plan=document, run=name)
+        assert document is not None  # noqa: S101 - else there is a checkpoint
         begun = await swarm.launch(document, given, machine=machine, run=name)
         for needs in _needs(document):
             doubt(picture(swarm), needs)

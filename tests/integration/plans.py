@@ -49,6 +49,12 @@ def nested() -> Document:
     return plan(machine(work=work, done={"type": "final"}), part=part)
 
 
+def odd() -> Document:
+    """Return a plan that has none of the stages of the others."""
+    begin = {"type": "initial", "transitions": [{"to": "end"}]}
+    return plan(machine(begin=begin, end={"type": "final"}))
+
+
 def launch(hub: RunningHub, document: Mapping[str, Any], **fields: Any) -> str:
     """Launch a plan and return the id of its run."""
     reply = hub.post("/v1/runs", {"plan": document, **fields})

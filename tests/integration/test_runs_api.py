@@ -103,7 +103,6 @@ def test_the_same_key_is_the_same_run(hub: RunningHub, me: str) -> None:
     ("wish", "told"),
     [
         ({}, "the plan is missing: add it, as a document, or resume_from"),
-        ({"plan": fan(), "resume_from": "r"}, "plan is given with resume_from"),
         ({"resume_from": "r", "input": {}}, "input is given with resume_from"),
         ({"resume_from": "swarm://r/result"}, "no address of a checkpoint"),
         ({"plan": []}, "plan cannot be []"),
@@ -312,6 +311,20 @@ def test_a_new_run_begins_at_a_checkpoint_and_the_old_one_stays(
     assert [task["run"] for task in begun] == [me, me]
     assert view(hub, newest["id"])["run"]["output"] == old["output"]
     assert view(hub, run)["run"] == old
+
+
+def test_a_new_run_may_follow_another_plan_from_there(hub: RunningHub) -> None:
+    run = launch(hub, fan(), input={"items": [1]})
+    work(hub)
+    mended = fan()
+    mended["machines"]["main"]["states"]["done"]["output"] = {"mended": True}
+
+    again = resume_from(hub, run, plan=mended)
+    strange = hub.post("/v1/runs", {"resume_from": run, "plan": plans.odd()})
+
+    assert view(hub, again["id"])["run"]["output"] == {"mended": True}
+    assert strange.status_code == 422
+    assert "it is another plan that the checkpoint is of" in strange.json()["detail"]
 
 
 @pytest.mark.parametrize("address", ["none", "swarm://none/checkpoint/0"])
