@@ -34,7 +34,9 @@ from swarmtui.replay_app import ReplayApp
 FOLDER = Path(__file__).parent
 WIDE, SMALL = (120, 36), (80, 24)
 AGENTS, SEED = 96, 7
-LIVELY = 30.0
+PLAN = Path("examples") / "peering" / "config" / "peering_demo.yml"
+"""Typed into the sheet that runs a plan."""
+LIVELY = 40.0
 """Seconds until there is something to see in every view."""
 
 
@@ -61,6 +63,9 @@ VIEWS = (
     Shot("tasks", ("5",), rest=1.8),
     Shot("tasks-leased", ("right",), rest=1.8),
     Shot("tasks-dead", ("right", "right"), rest=1.8),
+    Shot("runs", ("6", "j"), rest=2.2),
+    Shot("runs-opened", ("enter",), ("escape", "escape"), rest=2.2),
+    Shot("launch", ("e", "=" + str(PLAN)), ("escape",), rest=1.8),
 )
 SHEETS = (
     Shot(
