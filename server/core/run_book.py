@@ -47,6 +47,8 @@ class RunBook:
         """When the time of a stage is over, and when an item is tried again."""
         self._flows: dict[str, Flow] = {}
         self._fans: dict[str, tuple[int, Sequence[Any]]] = {}
+        self._guests: tuple[str, ...] = ()
+        """Those that were taken in last."""
         self._settled: dict[str, None] = {}
         """Settled runs that were launched, the oldest first."""
 
@@ -191,6 +193,8 @@ class RunBook:
 
     def admit(self, tables: Tables) -> None:
         """Take in rows from a store: at the start, or a settled run once more."""
+        self._dismiss()
+        self._guests = tuple(tables.runs)
         self.plans.update(tables.plans)
         awaited = {row.ref for row in tables.items.values() if not row.is_settled}
         for run in sorted(tables.runs.values(), key=lambda row: row.version):
@@ -206,6 +210,14 @@ class RunBook:
                 self.put_checkpoint(checkpoint)
         for run in tables.runs.values():
             self._report(run)
+
+    def _dismiss(self) -> None:
+        """Let those go that were taken in last and did not go on after all."""
+        for key in self._guests:
+            run = self.rows.get(key)
+            if run is not None and run.is_settled and not run.active:
+                self._clear(key)
+                self.forget(key)
 
     def hear(self, task: Task) -> None:
         """Take note of a task's row: it may be an item's."""

@@ -16,7 +16,7 @@ from agentkit.protocol import (
     TaskLeased,
     Tick,
 )
-from server.core import Rules, Swarm
+from server.core import Rules, Swarm, Tables
 from server.core.turns import SPARE
 from tests.unit.server.core.runs.conftest import Runs, plan
 from tests.unit.server.core.runs.test_stages import GIVEN, ONE, fail_on
@@ -324,3 +324,18 @@ def test_a_swarm_that_is_loaded_goes_on_where_it_was(kept: Kept) -> None:
 
     assert kept.run(key).output["got"] == [{"made": sign} for sign in "abcd"]
     assert sorted(kept.handled) == ["a", "b", "c", "d"]
+
+
+def test_a_run_that_does_not_go_on_after_all_is_let_go_again(kept: Kept) -> None:
+    key = kept.launch(plan(GIVEN))
+    kept.work(fail_on("b"))
+    kept.swarm.recall(kept.stored)
+    with pytest.raises(Conflict, match="gone on meanwhile"):
+        kept.retry(key, visit=2)
+    other = kept.launch(plan(GIVEN))
+    kept.cancel(other)
+
+    kept.swarm.recall(Tables(runs={other: kept.stored.runs[other]}))
+
+    assert list(kept.swarm.runs.items) == []
+    assert list(kept.swarm.runs.contexts) == []
