@@ -46,6 +46,19 @@ SUBJECTS: Final = (
     "message.sent",
     "help.answered",
     "help.escalated",
+    "run.launched",
+    "run.entered",
+    "run.moved",
+    "run.finished",
+    "run.failed",
+    "run.cancelled",
+    "run.resumed",
+    "run.retried",
+    "item.started",
+    "item.retrying",
+    "item.done",
+    "item.failed",
+    "item.cancelled",
 )
 FATES: Final = ("dies before", "dies inside", "dies after", "is killed", "disk is full")
 

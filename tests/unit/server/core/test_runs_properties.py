@@ -211,6 +211,7 @@ def test_a_fork_leads_to_what_the_rest_of_the_plan_says(
 ) -> None:
     with case.play(wild=2) as play:
         play.launch(case.plan, case.given, "R")
+        play.wild = 0
         before = tree(play, "R")
         old = dice.choice(checkpoints(play, "R"))
         there: dict[str, Any] = {"stage": old.stage, "context": old.context}
