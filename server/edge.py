@@ -25,6 +25,7 @@ from server.auth import WEBHOOK, Principal, allow
 from server.bus_socket import bus_socket
 from server.coordinator_socket import coordinator_socket
 from server.http import ROUTES
+from server.mcp.protocol import at_the_door
 from server.office import Office
 from server.routes import Call, Door, Route, Routes
 from server.ws import Endpoint, deny, serve_socket
@@ -169,6 +170,8 @@ def _refuse(door: Door, error: AgentkitError) -> Reply:
         status, body = webhook.refusal(error)
         return Reply(body, status, _extra(error))
     status, code = _told(error)
+    if door == "mcp":
+        return Reply(at_the_door(error, status), status, _extra(error))
     return Reply(problem(status, code, str(error)), status, _extra(error), PROBLEM)
 
 

@@ -17,6 +17,7 @@ from server import (
 )
 from server.asgi import Reply, dumps
 from server.follow import events_or_stream
+from server.mcp import edge as mcp
 from server.metrics import metrics
 from server.office import Office
 from server.openapi import Description
@@ -363,5 +364,6 @@ ROUTES: Final = (
     *tokens.ROUTES,
     *results_api.ROUTES,
     *backup.ROUTES,
+    *mcp.ROUTES,
     *HEALTH,
 )

@@ -17,6 +17,7 @@ from server.keyring import Keyring
 from server.limits import Crowd, Rates
 from server.links import Links
 from server.mailroom import Mailroom
+from server.mcp.sessions import UnderWay
 from server.refusals import Refusals
 from server.results import Results
 from server.revocations import Revocations
@@ -50,6 +51,8 @@ class Office:
     """Every WebSocket that is open."""
     bells: Bells = field(default_factory=Bells)
     """Whoever follows the log over HTTP."""
+    under_way: UnderWay = field(default_factory=UnderWay)
+    """Calls over MCP that can be called off."""
     stopping: bool = False
     taps: Taps = field(default_factory=Taps)
     links: Links = field(init=False)

@@ -39,6 +39,24 @@ REFUSED_BY_WEBHOOK: Final = {
 """A refusal as IF.notify words it: a sentence, or one entry for each bad field."""
 
 
+REFUSED_BY_MCP: Final = {
+    "type": "object",
+    "properties": {
+        "jsonrpc": {"const": "2.0"},
+        "id": {"type": ["string", "integer", "null"]},
+        "error": {
+            "type": "object",
+            "properties": {"code": {"type": "integer"}, "message": {"type": "string"}},
+            "required": ["code", "message"],
+        },
+    },
+    "required": ["jsonrpc", "id", "error"],
+}
+"""A refusal as JSON-RPC words it."""
+
+REFUSED: Final = {"webhook": REFUSED_BY_WEBHOOK, "mcp": REFUSED_BY_MCP}
+
+
 class Description:
     """Collects the operations of routes and the schemas that they speak of."""
 
@@ -95,8 +113,8 @@ class Description:
     def _refusal(self, route: Route) -> dict[str, Any]:
         problem = self._schema(TypeAdapter(Problem), "serialization")
         content = {"application/problem+json": {"schema": problem}}
-        if route.door == "webhook":
-            content["application/json"] = {"schema": REFUSED_BY_WEBHOOK}
+        if route.door in REFUSED:
+            content["application/json"] = {"schema": REFUSED[route.door]}
         return {
             "description": "It is not; the detail says why and what helps.",
             "content": content,

@@ -17,7 +17,8 @@ from server.auth import Principal
 from server.office import Office
 
 Method: TypeAlias = Literal["GET", "HEAD", "POST", "PUT", "DELETE"]
-Door: TypeAlias = Literal["webhook", "api"]
+Door: TypeAlias = Literal["webhook", "api", "mcp"]
+"""In whose words it refuses."""
 Roles: TypeAlias = tuple[Role, ...]
 
 ANYBODY: Final[Roles] = ()

@@ -31,6 +31,7 @@ _VIA = {
     "http": "posted over HTTP",
     "ws": "said over its WebSocket",
     "cli": "said with agentkit notify",
+    "mcp": "said over MCP",
 }
 
 

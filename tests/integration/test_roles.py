@@ -31,7 +31,7 @@ AGENTS = {
     "GET /v1/agents/{agent}/mailbox", "POST /v1/agents/{agent}/mailbox",
     "POST /v1/claims", "POST /v1/tasks/{task}/extend",
     "POST /v1/tasks/{task}/complete", "POST /v1/tasks/{task}/fail",
-    "POST /v1/tasks/{task}/nack", "POST /v1/messages",
+    "POST /v1/tasks/{task}/nack", "POST /v1/messages", "POST /mcp",
     "GET /v1/runs/{id}",
     "PUT /v1/results/{run}/{name}", "GET /v1/results/{run}/{name}",
     "HEAD /v1/results/{run}/{name}", "DELETE /v1/results/{run}/{name}",
@@ -39,6 +39,7 @@ AGENTS = {
 """All that an agent's own token is good for."""
 
 BY_WORK = {
+    "POST /mcp",
     "GET /v1/runs/{id}",
     *(f"{word} /v1/results/{{run}}/{{name}}" for word in ("GET", "HEAD")),
 }
