@@ -50,6 +50,8 @@ def wait(product: str, payload: Mapping[str, Any]) -> int:
     key = session_of(means, payload)
     if not key or not means.ring or os.environ.get("SWARMTUI_DISABLE"):
         return 0
+    if means.is_script(os.environ):  # it would not end while we wait
+        return 0
     try:
         with _alone(Session(product, key, os.environ).file):
             return Doorbell(means, product, key).run()
@@ -106,7 +108,8 @@ class Doorbell:
             mail = work.mail(line, session)
             urgent = any(map(work.is_urgent, mail))
             key = f"{session.secret}-{os.getpid()}-{self._rung}"
-            task = work.claim(line, session, key, 0 if urgent else HELD)
+            held = 0 if urgent else HELD
+            task = work.claim(line, session, key, held, begun=False)
         except (Away, Refused):
             time.sleep(next(self._waits))
             return ""

@@ -90,6 +90,8 @@ class Product:
         project: the environment's name for the folder that the session is about.
         ring: how a waiting session is woken: ``exit`` by the end of a waiting hook with
             the text on standard error, ``codex`` by the product's own queue.
+        script: what the environment says when a program runs the session, and not a
+            person: it has to end, and its answer is that to the prompt.
     """
 
     __slots__ = (
@@ -101,6 +103,7 @@ class Product:
         "more",
         "project",
         "ring",
+        "script",
         "session",
         "title",
         "tools_reset",
@@ -120,6 +123,7 @@ class Product:
         more: str = "reason",
         project: str = "",
         ring: str = "",
+        script: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self.title = title
         self.events = events
@@ -132,6 +136,11 @@ class Product:
         self.more = more
         self.project = project
         self.ring = ring
+        self.script = script
+
+    def is_script(self, environ: "Mapping[str, str]") -> bool:
+        """Say whether a program runs the session, and not a person."""
+        return any(environ.get(name) == value for name, value in self.script)
 
 
 def pick(payload: "Mapping[str, Any]", place: str) -> "Any":
@@ -182,6 +191,10 @@ PRODUCTS = {
         tools_reset=True,
         project="CLAUDE_PROJECT_DIR",
         ring="exit",
+        script=(
+            ("CLAUDE_CODE_SESSION_ATTENDED", "0"),
+            ("CLAUDE_CODE_ENTRYPOINT", "sdk-cli"),
+        ),
     ),
     "codex": Product(
         "Codex CLI",

@@ -140,6 +140,9 @@ class Hook:
         self._line = setup.line
         self._able = tuple(dict.fromkeys((*setup.capabilities, session.product)))
         self._environ = environ
+        scripted = product.is_script(environ) and not setup.agent
+        self._takes_work = bool(product.more) and not scripted
+        """A script's session does only if somebody gave it a name in the swarm."""
 
     def answer(self) -> "dict[str, Any]":
         """Tell what happened, and return the answer to the product.
@@ -158,8 +161,11 @@ class Hook:
         return self._context() if self._tell() else {}
 
     def _prompt(self) -> "dict[str, Any]":
-        if not self.session.task:
-            self.session.given = 0
+        session = self.session
+        if session.task and work.opening(session.task) in self.what.text:
+            session.hold(session.task, session.fence, begun=True)
+        if not session.at:
+            session.given = 0
         return self._context() if self._tell() else {}
 
     def _tool(self) -> "dict[str, Any]":
@@ -179,13 +185,13 @@ class Hook:
         return {}
 
     def _fail(self) -> "dict[str, Any]":
-        if self.session.task:
+        if self.session.at:
             work.settle(self._line, self.session, "fail", reason=self.what.text)
         self._tell()
         return {}
 
     def _interrupt(self) -> "dict[str, Any]":
-        if self.session.task:
+        if self.session.at:
             reason = "its user interrupted it"
             work.settle(self._line, self.session, "fail", reason=reason)
         self._tell()
@@ -210,10 +216,11 @@ class Hook:
         if self.what.pending:
             self._tell()
             return {}
-        if self.session.task:
+        if self.session.at:
             result = {"text": self.what.text} if self.what.text else {}
             work.settle(self._line, self.session, "complete", result=result)
-        return self._more() if self._tell() else {}
+        free = self._tell() and not self.session.task
+        return self._more() if free and self._takes_work else {}
 
     # --- what is brought back ---
 
@@ -235,12 +242,12 @@ class Hook:
 
         A turn more than the product allows is never given: it would be lost.
         """
-        if not self.product.more or self._is_enough():
+        if self._is_enough():
             return {}
         try:
             mail = work.mail(self._line, self.session)
             key = f"{self.session.secret}-{self.session.count}"
-            task = work.claim(self._line, self.session, key)
+            task = work.claim(self._line, self.session, key, begun=True)
         except (Away, Refused):
             return {}
         urgent = [item for item in mail if work.is_urgent(item)]
@@ -271,7 +278,7 @@ class Hook:
 
     def _tell(self) -> bool:
         """Report what happened; return whether the hub has it already."""
-        return self._say(self.what.report, self.what.said(self.session.task))
+        return self._say(self.what.report, self.what.said(self.session.at))
 
     def _say(self, report: str, words: "dict[str, str]") -> bool:
         body: dict[str, Any] = {

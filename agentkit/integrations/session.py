@@ -46,6 +46,8 @@ class Session:
         self.task = ""
         """The task that it holds; empty is none."""
         self.fence = 0
+        self.begun = False
+        """Whether it has heard of that task."""
         self._folder = folder(environ)
         name = f"{product}-{segment(key)}"[:200]
         self.file = os.path.join(self._folder, f"{name}.json")
@@ -75,6 +77,12 @@ class Session:
         held = _read(self._held)
         self.task = str(held.get("task", ""))
         self.fence = int(_number(held.get("fence")))
+        self.begun = bool(held.get("begun", False))
+
+    @property
+    def at(self) -> str:
+        """The task that it works on; empty when it works on none."""
+        return self.task if self.begun else ""
 
     def save(self) -> None:
         """Write down how it is.
@@ -92,18 +100,23 @@ class Session:
         }
         self._write(self.file, said)
 
-    def hold(self, task: str, fence: int) -> None:
+    def hold(self, task: str, fence: int, *, begun: bool) -> None:
         """Write down that it was given a task.
+
+        Args:
+            task: its id.
+            fence: of the lease.
+            begun: whether the session has heard of it.
 
         Raises:
             OSError: the folder cannot be written.
         """
-        self.task, self.fence = task, fence
-        self._write(self._held, {"task": task, "fence": fence})
+        self.task, self.fence, self.begun = task, fence, begun
+        self._write(self._held, {"task": task, "fence": fence, "begun": begun})
 
     def let_go(self) -> None:
         """Forget the task: it is told what became of it."""
-        self.task, self.fence = "", 0
+        self.task, self.fence, self.begun = "", 0, False
         _remove(self._held)
 
     def forget(self) -> None:

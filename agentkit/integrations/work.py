@@ -25,7 +25,9 @@ MAIL = 20
 """Deliveries that are looked at, at once."""
 
 
-def claim(line: "Line", session: "Session", key: str, wait: float = 0) -> str:
+def claim(
+    line: "Line", session: "Session", key: str, wait: float = 0, *, begun: bool
+) -> str:
     """Claim a task for a session and return what it is told; empty when there is none.
 
     Args:
@@ -34,6 +36,7 @@ def claim(line: "Line", session: "Session", key: str, wait: float = 0) -> str:
         key: of the claim: until it has led to a task the same one is used again, so
             that a task whose answer was lost is not leased to nobody.
         wait: seconds to wait for a task.
+        begun: whether the session hears of it at once.
 
     Raises:
         Away: the hub could not be asked.
@@ -45,7 +48,7 @@ def claim(line: "Line", session: "Session", key: str, wait: float = 0) -> str:
     if not tasks:
         return ""
     task = tasks[0]
-    session.hold(task["id"], task["fence"])
+    session.hold(task["id"], task["fence"], begun=begun)
     _remember(session, task)
     return told(task, session.agent)
 
@@ -59,7 +62,7 @@ def told(task: "dict[str, Any]", agent: str) -> str:
     """
     key, title, by = task["id"], task.get("title") or "", task.get("by") or ""
     giver = f" by {by}" if by else ""
-    first = f"Task {key} was assigned to this session{giver} through swarmtui"
+    first = f"{opening(key)}{giver} through swarmtui"
     first += f": {title}" if title else "."
     failing = f"agentkit fail {_quoted(key)} 'the reason' --agent {_quoted(agent)}"
     last = (
@@ -68,6 +71,11 @@ def told(task: "dict[str, Any]", agent: str) -> str:
     )
     room = max(LIMIT - len(first) - len(last) - 8, 0)
     return "\n\n".join(filter(None, (first, _details(task)[:room], last)))
+
+
+def opening(task: str) -> str:
+    """Return how the words about a task begin."""
+    return f"Task {task} was assigned to this session"
 
 
 def _details(task: "dict[str, Any]") -> str:

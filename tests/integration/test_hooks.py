@@ -311,6 +311,28 @@ def test_a_task_for_this_session_is_handed_over(
     assert mail == []
 
 
+@pytest.mark.parametrize(
+    "told",
+    [{"CLAUDE_CODE_SESSION_ATTENDED": "0"}, {"CLAUDE_CODE_ENTRYPOINT": "sdk-cli"}],
+)
+def test_what_a_script_runs_only_reports_unless_it_has_a_name(
+    alone_on: Callable[..., Session],
+    waiting: Callable[..., Any],
+    fresh: Any,
+    told: dict[str, str],
+) -> None:
+    session = alone_on("claude", **told)
+    key = enqueue(fresh, "paint it")
+    session.say("SessionStart")
+    assert waiting(session).wait(60) == 0
+    assert session.say("Stop") == {}
+    assert (state(fresh, session)[0], task(fresh, key)["state"]) == ("idle", "queued")
+
+    session.shell.environ["SWARMTUI_AGENT"] = "worker-1"
+    assert session.say("Stop")["decision"] == "block"
+    assert task(fresh, key)["agent"] == "worker-1"
+
+
 def test_tasks_follow_one_another_up_to_the_cap(
     alone_on: Callable[..., Session], fresh: Any
 ) -> None:
@@ -478,6 +500,25 @@ def test_a_session_that_waits_is_woken_for_work(
     session.say("UserPromptSubmit", prompt=err)
     session.say("Stop", stop_hook_active=False)
     assert task(fresh, key)["state"] == "done"
+
+
+def test_a_prompt_that_came_in_between_does_not_do_the_task(
+    alone_on: Callable[..., Session], waiting: Callable[..., Any], fresh: Any
+) -> None:
+    session = alone_on("claude")
+    session.say("SessionStart")
+    key = enqueue(fresh, "paint it")
+    bell = waiting(session)
+    _, text = bell.communicate(timeout=60)
+    session.say("UserPromptSubmit", prompt="hello")
+    assert state(fresh, session)[:2] == ("busy", "hello")
+    assert session.say("Stop", last_assistant_message="hello to you") == {}
+    assert task(fresh, key)["state"] == "leased"
+
+    session.say("UserPromptSubmit", prompt=f"<reminder>{text}</reminder>")
+    assert state(fresh, session)[:2] == ("busy", key)
+    session.say("Stop", last_assistant_message="it is red", stop_hook_active=True)
+    assert task(fresh, key)["result"] == {"text": "it is red"}
 
 
 def test_a_session_that_works_is_left_alone(
