@@ -46,6 +46,15 @@ class RunBook:
         self.visits: dict[int, str] = {}
         """The stages it went to, counted from 1."""
 
+    @property
+    def newest(self) -> int:
+        """The newest stage that has items, counted from 1; 0 when none has."""
+        return max((item.visit for item in self.items.values()), default=0)
+
+    def refs(self, visit: int) -> set[str]:
+        """Return the tasks and runs that do the items of a stage, or did."""
+        return {item.ref for item in self.items.values() if item.visit == visit}
+
     def put(self, items: Iterable[Item]) -> None:
         """Take items as the hub has them."""
         for item in items:

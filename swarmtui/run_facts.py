@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -93,6 +94,10 @@ def plan_lines(
 ) -> list[Content]:
     """Return the plan with where the run stands in it."""
     visited = list(book.visits.values())
+    if tree is not None:
+        here = book.refs(run.visit) if run.entered else ()
+        below = (one for one in tree.children if one.run.id in here)
+        tree = replace(tree, children=tuple(below))
     return [rule("plan", width), *Picture(run, document, visited, tree, width).lines()]
 
 

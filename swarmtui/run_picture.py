@@ -104,7 +104,7 @@ class Picture:
         run: it.
         document: its plan; empty when it is not known.
         visited: the stages it went to.
-        tree: the runs below it, when they are known.
+        tree: the runs below it at the stage that it is at, when they are known.
         cells: the room.
     """
 
@@ -172,7 +172,7 @@ class Picture:
         """Yield the runs below another that go on, then how many there are besides."""
         going = [one for one in tree.children if not one.run.is_settled]
         shown = going[:CHILDREN] if depth == 1 else going[:2]
-        rest = _rest(tree, len(going) - len(shown))
+        rest = _rest(tree, len(going) - len(shown)) if depth == 1 else ()
         for place, one in enumerate(shown, 1):
             last = place == len(shown) and not rest
             yield self._child(one, f"{indent}{'└' if last else '├'} ")

@@ -133,7 +133,7 @@ def item_columns(
             width=11,
             text=lambda item, _: sign(item.state),
             sort=lambda item: (_RANK[item.state], -item.visit, item.index),
-            style=lambda item: ink(item.state),
+            style=lambda item: "faint" if is_past(item, book()) else ink(item.state),
         ),
         words("stage", "STAGE", stage, width=8, flex=1, min_width=76),
         words("key", "KEY OR TASK", _name, width=11, flex=1, min_width=60),
@@ -166,6 +166,11 @@ def item_columns(
             style=lambda item: "blocked" if item.error else "dim",
         ),
     )
+
+
+def is_past(item: Item, book: RunBook) -> bool:
+    """Say whether an item is done, and of a stage before the newest."""
+    return item.state == "done" and item.visit < book.newest
 
 
 def _name(item: Item) -> str:

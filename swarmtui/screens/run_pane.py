@@ -25,6 +25,7 @@ from swarmtui.screens.run_columns import (
     CHECKPOINTS,
     NEWEST_CHECKPOINT,
     NEWEST_STAGE,
+    is_past,
     item_columns,
 )
 from swarmtui.widgets.line_table import LineTable
@@ -56,6 +57,8 @@ class RunPane(Pane):
         self.below: RunTree | None = None
         self._seen: Run | None = None
         """The run on show as it was among those below another."""
+        self.touched = False
+        """Somebody has put the cursor where it is."""
         self._above: list[str] = []
         """The runs that one dived from, the topmost first."""
         self._written = ""
@@ -73,6 +76,7 @@ class RunPane(Pane):
             self.book.items,
             id="items",
             sort=NEWEST_STAGE,
+            version=lambda item: (item.version, is_past(item, self.book)),
         )
         yield LineTable(
             CHECKPOINTS, self.book.checkpoints, id="checkpoints", sort=NEWEST_CHECKPOINT
@@ -109,7 +113,7 @@ class RunPane(Pane):
     def _turn_to(self, row: str | None, seen: Run | None = None) -> None:
         self.row, self.book, self._seen = row, RunBook(row or ""), seen
         self.view = self.below = self._events = None
-        self._known = False
+        self._known = self.touched = False
         now = console(self).now()
         self._items.replace_rows(self.book.items, now)
         self._points.replace_rows(self.book.checkpoints, now)
@@ -228,6 +232,8 @@ class RunPane(Pane):
         self._points.set_empty("no checkpoints" if self._known else "")
         for table in (self._items, self._points):
             table.flush(now)
+            if not self.touched:
+                table.index = 0
         counts = {
             "items": len(self.book.items),
             "checkpoints": len(self.book.checkpoints),

@@ -196,6 +196,7 @@ class RunsScreen(TableScreen):
     def on_descendant_focus(self) -> None:
         """Offer what can be done with what the keys act on now."""
         if self.ready:
+            self._pane.touched = self._pane.touched or self._pane.is_in
             self._follow_cursor()
 
     @on(LineTable.Highlighted)
