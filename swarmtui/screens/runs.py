@@ -1,6 +1,6 @@
 """Plans in progress: the runs, and beside them one of them in its plan."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -11,21 +11,18 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from agentkit.errors import AgentkitError
-from agentkit.rows import Item, Run
+from agentkit.rows import Checkpoint, Item, Run
 from swarmtui.actions import Need, bindings
-from swarmtui.modals.confirm import ConfirmSheet, SureSheet
 from swarmtui.modals.item import ItemSheet
-from swarmtui.modals.launch import LaunchSheet
 from swarmtui.modals.message import MessageSheet
 from swarmtui.model import Delta
 from swarmtui.run_facts import checkpoint_text
 from swarmtui.runs import GROUPS, HINT, Chosen, Group, compile_runs, group_counts, is_in
-from swarmtui.screens import errands
 from swarmtui.screens.run_columns import NEWEST_RUN, run_columns
+from swarmtui.screens.run_orders import RunOrders
 from swarmtui.screens.run_pane import RunPane
 from swarmtui.screens.standing import FIRST_RUN, no_runs
-from swarmtui.screens.tables import TableScreen
-from swarmtui.text import plural, safe
+from swarmtui.text import safe
 from swarmtui.widgets.filter_bar import Unit
 from swarmtui.widgets.line_table import LineTable
 from swarmtui.widgets.tabs import Tabs
@@ -34,7 +31,7 @@ PLANS = 20
 """How many plans are asked for at once, for their names."""
 
 
-class RunsScreen(TableScreen):
+class RunsScreen(RunOrders):
     """Mode 6: runs by group, and the one under the cursor with all its parts."""
 
     scope = "runs"
@@ -48,8 +45,6 @@ class RunsScreen(TableScreen):
 
     group: Group = "running"
     chosen_by: Chosen | None = None
-    awaited = ""
-    """A run that was just launched: the cursor goes there when it arrives."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -166,7 +161,7 @@ class RunsScreen(TableScreen):
     def action_pane(self) -> None:
         """Give the keys to the pane, and room where it has none; or take them back."""
         if self._pane.is_in:
-            self._leave_pane()
+            self.leave_pane()
         else:
             self.set_class(self.has_class("-narrow"), "-opened")
             self._pane.target.focus()
@@ -181,7 +176,8 @@ class RunsScreen(TableScreen):
         """Show what is further up in the plan."""
         self._pane.scroll_plan(-1)
 
-    def _leave_pane(self) -> None:
+    def leave_pane(self) -> None:
+        """Give the keys back to the runs."""
         self.remove_class("-opened")
         self.table.focus()
 
@@ -189,7 +185,7 @@ class RunsScreen(TableScreen):
         """Go back to the run above, out of the pane, then clear marks and filter."""
         if self._pane.is_in or self.has_class("-opened"):
             if not self._pane.rise():
-                self._leave_pane()
+                self.leave_pane()
         else:
             super().action_back()
 
@@ -302,6 +298,10 @@ class RunsScreen(TableScreen):
         runs = self.console.model.runs
         return [runs[key] for key in self.table.targets if key in runs]
 
+    def chosen_point(self) -> Checkpoint | None:
+        """Return the checkpoint under the cursor."""
+        return self._pane.checkpoint if self._pane.is_in else None
+
     def given(self) -> Need:
         """Say what is under the cursor or marked."""
         if not self.ready:
@@ -319,7 +319,7 @@ class RunsScreen(TableScreen):
 
     def _given_in_pane(self) -> Need:
         given = Need.NOTHING
-        if self._pane.is_in and self._pane.checkpoint is not None:
+        if self.chosen_point() is not None:
             given |= Need.POINT
         if self._pane.is_in and self._pane.item is not None and self._pane.item.ref:
             given |= Need.ITEM
@@ -333,8 +333,8 @@ class RunsScreen(TableScreen):
         """Copy the address of the checkpoint, the task, or the result of the run."""
         pane = self._pane
         text = ""
-        if pane.is_in and pane.checkpoint is not None:
-            text = pane.checkpoint.address
+        if point := self.chosen_point():
+            text = point.address
         elif pane.is_in and pane.item is not None:
             text = pane.item.ref
         elif runs := self.chosen():
@@ -343,83 +343,7 @@ class RunsScreen(TableScreen):
             self.app.copy_to_clipboard(text)
             self.say(f"copied {text}", "done")
 
-    # --- Actions ---------------------------------------------------------------------
-
-    def action_launch(self) -> None:
-        """Run a plan from a file."""
-        self.app.push_screen(LaunchSheet(), self._launched)
-
-    def _launched(self, run: str | None) -> None:
-        if run:
-            self.awaited = "" if self.move_to(run) else run
-            self.say(f"launched {run}", "done")
-
-    def action_cancel(self) -> None:
-        """Call runs off, after a question."""
-        runs = [run for run in self.chosen() if not run.is_settled]
-        text = (
-            f"{_named(runs)}: everything below goes too, and agents lose what they "
-            "work on. r goes on later with what was not done."
-        )
-        sheet = SureSheet("Cancel?", text, len(runs), "runs")
-        wish = self.console.swarm.cancel_run
-        self.app.push_screen(sheet, partial(self._order, runs, wish, "cancelled"))
-
-    def action_resume(self) -> None:
-        """Let runs go on that failed or were called off."""
-        runs = [run for run in self.chosen() if run.state in ("failed", "cancelled")]
-        self._order(runs, self.console.swarm.resume_run, "resumed", agreed=True)
-
-    def action_again(self) -> None:
-        """Do the failed items of runs again."""
-        runs = [run for run in self.chosen() if run.state in ("failed", "done")]
-        wish = self.console.swarm.retry_failed
-        self._order(runs, wish, "retrying what failed in", agreed=True)
-
-    def _order(
-        self,
-        runs: Sequence[Run],
-        wish: Callable[[str], Any],
-        done: str,
-        agreed: bool | None,
-    ) -> None:
-        """Give an order for each run, then say what became of them."""
-        if not agreed:
-            return
-        self.table.clear_marks()
-
-        async def run_all() -> None:
-            refused = await errands.each(runs, lambda run: wish(run.id))
-            if refused:
-                more = f", and {len(refused) - 1:,} more" if len(refused) > 1 else ""
-                self.console.tell(f"{refused[0]}{more}", error=True)
-            if left := len(runs) - len(refused):
-                name = runs[0].id if len(runs) == 1 else plural(left, "run")
-                self.say(f"{done} {name}", "done")
-
-        self.run_worker(run_all(), group="orders")
-
-    def action_from_here(self) -> None:
-        """Begin a new run at the checkpoint under the cursor, after a question."""
-        point = self._pane.checkpoint
-        if point is None:
-            return
-        text = safe(
-            f"A new run begins at {point.stage}, with what {point.run} knew at "
-            f"checkpoint {point.number}. {point.run} stays as it is."
-        )
-        sheet = ConfirmSheet("Begin a new run here?", text)
-        self.app.push_screen(sheet, partial(self._from_here, point.address))
-
-    def _from_here(self, address: str, agreed: bool | None) -> None:
-        if agreed:
-            self.run_worker(self._launch_from(address), group="orders")
-
-    async def _launch_from(self, address: str) -> None:
-        wish = self.console.swarm.launch_from(address)
-        if run := await self.console.carry_out(wish):
-            self._leave_pane()
-            self._launched(run)
+    # --- Going to what does an item ---------------------------------------------------
 
     def action_task(self) -> None:
         """Go to the task, or the run, that does the item under the cursor."""
@@ -433,7 +357,3 @@ class RunsScreen(TableScreen):
             self._pane.dive(item.ref)
         else:
             self.console.show_task(item.ref)
-
-
-def _named(runs: Sequence[Run]) -> str:
-    return runs[0].id if len(runs) == 1 else plural(len(runs), "run")
