@@ -5,7 +5,18 @@ from itertools import accumulate, islice
 
 import pytest
 
-from swarmtui.demo.script import ESCALATE_AFTER, FEWEST, MOST, errands, life, parts
+from agentkit.plans import compile_plan, read_plan
+from swarmtui.demo.cast import LOST, ODDS, PLANS
+from swarmtui.demo.play import PLANS as FOLDER
+from swarmtui.demo.script import (
+    ESCALATE_AFTER,
+    FEWEST,
+    MOST,
+    OPENING,
+    errands,
+    life,
+    parts,
+)
 
 
 def opening(agents: int, seed: int, seconds: float = 5.0) -> Counter[str]:
@@ -101,3 +112,31 @@ def test_the_work_queue_is_full_of_all_kinds_from_the_start() -> None:
     assert any(work.fails for work in early), "something will be dead"
     assert any(work.delay for work in early), "something waits for its time"
     assert any(work.priority > 0 for work in early)
+
+
+def test_a_plan_is_run_from_the_start_and_others_follow() -> None:
+    plans = [one.text for one in islice(errands(7), 60) if one.do == "launch"]
+    early = [one.do for one in islice(errands(7), OPENING + 2)]
+
+    assert "launch" in early
+    assert set(plans) == set(PLANS)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_the_plans_are_right_and_ask_for_what_the_hands_are_able_to_do(
+    name: str,
+) -> None:
+    reading = read_plan(FOLDER / f"{name}.yml")
+    flow = compile_plan(reading.document)
+    stages = [
+        one for machine in flow.machines.values() for one in machine.stages.values()
+    ]
+
+    assert reading.problems == ()
+    assert {one.agent.needs for one in stages if one.agent} == {(ODDS,)}
+
+
+def test_an_item_that_never_works_is_in_a_plan() -> None:
+    texts = [path.read_text("utf-8") for path in FOLDER.glob("*.yml")]
+
+    assert any(LOST in text for text in texts)
