@@ -181,6 +181,9 @@ class History:
         self.witness.check_streams(log)
         self._judge_talk(log)
         self._judge_runs(log)
+        for boss in self.bosses:
+            if boss.over.done() and (error := boss.over.exception()):
+                self.world.accuse("defect", f"{boss.name} ended: {error!r}")
         check_replay(self.world, self.disk, RULES)
 
     def _judge_talk(self, log: Sequence[Logged]) -> None:

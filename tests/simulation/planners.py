@@ -1,6 +1,7 @@
 """Coordinators that launch plans, call their runs off, and let them go on."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -15,10 +16,10 @@ from server.core import Swarm
 from tests.simulation.coordinators import Coordinator
 from tests.simulation.machine import Machine
 from tests.simulation.plans import Planner, fates
-from tests.simulation.reference import Reference
+from tests.simulation.reference import Reference, TooMuch
 
-LARGEST: Final = 16
-"""How many attempts at items a plan may take: there are four agents."""
+LARGEST: Final = 40
+"""How many stages and items a plan may take: there are four agents."""
 PLANS: Final = 3
 """How many plans one history runs at most."""
 
@@ -63,9 +64,9 @@ class Chief(Coordinator):
         planner = Planner(self._dice)
         while True:
             plan, given = planner.plan(), planner.input()
-            reference = Reference(plan, fates(self._world.seed))
-            reference.run("main", given)
-            if reference.attempts.total() <= LARGEST:
+            reference = Reference(plan, fates(self._world.seed), LARGEST)
+            with suppress(TooMuch):
+                reference.run("main", given)
                 self._launched += 1
                 return Launch(id="", plan=plan, input=given, by=by)
 

@@ -29,6 +29,10 @@ class Wrong(Exception):
         return str(self.args[0])
 
 
+class TooMuch(Exception):
+    """A plan takes more than somebody is ready to wait for."""
+
+
 @dataclass
 class Told:
     """A run from a stage to its end."""
@@ -65,20 +69,26 @@ class Reference:
     Args:
         document: the plan.
         fates: what becomes of the task with a body.
+        most: how many stages and items it may take.
     """
 
-    def __init__(self, document: Document, fates: Fates) -> None:
+    def __init__(self, document: Document, fates: Fates, most: int = 10_000) -> None:
         self._machines: Mapping[str, Any] = document["machines"]
         self._fates = fates
         self.attempts: Counter[Path] = Counter()
         """How often each item was begun at which attempt: once."""
         self.perhaps: set[Path] = set()
         """Items that may be begun or not, with all below: others are faster."""
+        self._left = most
         self.launched: list[Told] = []
         """What nobody waits for."""
 
     def run(self, machine: str, given: dict[str, Any]) -> Told:
-        """Run a machine of the plan."""
+        """Run a machine of the plan.
+
+        Raises:
+            TooMuch: it takes longer than it may.
+        """
         return self._run(machine, given, (), 0)
 
     def fork(
@@ -87,6 +97,11 @@ class Reference:
         """Run a machine from a checkpoint on."""
         told = Told(machine, checkpoints=[(stage, knows)])
         return self._go(told, given, (), 0)
+
+    def _take(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise TooMuch
 
     def _run(self, machine: str, given: dict[str, Any], path: Path, depth: int) -> Told:
         states = self._machines[machine]["states"]
@@ -106,6 +121,7 @@ class Reference:
         machine = self._machines[told.machine]
         most = machine.get("settings", {}).get("max_steps", 1000)
         for visit in range(1, most + 1):
+            self._take()
             name, knows = told.checkpoints[-1]
             stage = machine["states"][name]
             scope = {"context": knows, "input": given}
@@ -168,6 +184,7 @@ class Reference:
         for attempt in range(1, tries + 1):
             here = (*path, (visit, index, attempt))
             self.attempts[here] += 1
+            self._take()
             if stage.get("mode") == "any":
                 self.perhaps.add(here)
             given = render(item.input, item.scope)

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 
 from agentkit.protocol import CancelRun, ItemStarted, Launch, ResumeRun
@@ -23,8 +23,11 @@ from agentkit.rows import Checkpoint
 from server.core import Tables, turns
 from tests.simulation.plans import Document, Planner, fates
 from tests.simulation.play import Play
-from tests.simulation.reference import Path, Reference, Told, plain
+from tests.simulation.reference import Path, Reference, Told, TooMuch, plain
 from tests.simulation.storage import SQLiteDisk, at_once
+
+LARGEST = 200
+"""How many stages and items a plan takes at most."""
 
 often = settings(
     max_examples=60,
@@ -69,13 +72,18 @@ class Case:
 @st.composite
 def cases(draw: Callable[[Any], Any]) -> Case:
     planner = Planner(draw(st.randoms(use_true_random=False)))
-    return Case(
+    case = Case(
         plan=planner.plan(),
         given=planner.input(),
         salt=draw(st.integers(0, 1000)),
         seed=draw(st.integers(0, 1 << 32)),
         spare=draw(st.sampled_from([1, 2, 5, 1024])),
     )
+    try:
+        Reference(case.plan, fates(case.salt), LARGEST).run("main", case.given)
+    except TooMuch:
+        reject()
+    return case
 
 
 def but_for(perhaps: set[Path], attempts: Counter[Path]) -> Counter[Path]:
