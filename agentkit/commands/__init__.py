@@ -18,6 +18,7 @@ from agentkit.commands import (
     hook,
     hooks,
     inbox,
+    mcp,
     notify,
     ping,
     primer,
@@ -45,6 +46,7 @@ COMMANDS: dict[str, ModuleType] = {
     "result": result,
     "ping": ping,
     "primer": primer,
+    "mcp": mcp,
     "hook": hook,
     "hooks": hooks,
 }

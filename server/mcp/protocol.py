@@ -174,7 +174,7 @@ def _check_envelope(frame: Frame, head: Head, header: str) -> None:
     version = frame.meta[VERSION_KEY]
     if header != version:
         raise _mismatch(frame, "MCP-Protocol-Version", header)
-    if head.get(b"mcp-method") != frame.method:
+    if decoded(head.get(b"mcp-method")) != frame.method:
         raise _mismatch(frame, "Mcp-Method", head.get(b"mcp-method"))
     name = frame.params.get(NAMED_BY.get(frame.method, ""))
     if name is not None and decoded(head.get(b"mcp-name")) != name:
