@@ -46,7 +46,7 @@ class Rules:
     run_items: int = 100_000
     """How many items a stage of a run may have."""
     run_depth: int = 16
-    """How many runs may be above another."""
+    """How many runs may be above another, or lead to one that launches more."""
     capabilities: int = 64
     """How many capabilities one agent may name."""
     keep_settled: int = 1000

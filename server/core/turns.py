@@ -11,7 +11,16 @@ from server.core.runs.following import follow_up
 from server.core.swarm import Swarm
 
 SPARE: Final = 1024
-"""How many items of runs one command begins or calls off; the next turn goes on."""
+"""How many steps of runs one command leads to, about; the next turn goes on."""
+
+COSTS: Final = {
+    "item.started": 1,
+    "item.cancelled": 1,
+    "run.launched": 1,
+    "run.entered": 4,
+    "run.moved": 4,
+}
+"""How many steps an event is; what has a context to reckon is several."""
 
 
 def carry_out(swarm: Swarm, command: Command, now: datetime) -> list[Logged]:
@@ -37,4 +46,4 @@ def _apply(swarm: Swarm, events: list[Event]) -> list[Logged]:
 
 
 def _steps(events: list[Event]) -> int:
-    return sum(event.subject in ("item.started", "item.cancelled") for event in events)
+    return sum(COSTS.get(event.subject, 0) for event in events)

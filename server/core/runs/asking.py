@@ -1,6 +1,7 @@
 """What a person asks of runs: launch, call off, go on, do again what failed."""
 
 from datetime import datetime
+from typing import Final
 
 from agentkit.errors import Conflict, Invalid, SwarmError
 from agentkit.plans import Flow, compile_plan
@@ -23,6 +24,9 @@ from server.core.runs.errors import StageError
 from server.core.runs.moment import Moment
 from server.core.runs.opening import APART, digest_of, open_run
 from server.core.swarm import Swarm
+
+LONGEST: Final = 128
+"""Characters that a given id may have: what a run begins adds to its own."""
 
 
 def decide_launch(swarm: Swarm, wish: Launch, now: datetime) -> list[Event]:
@@ -54,6 +58,11 @@ def decide_launch(swarm: Swarm, wish: Launch, now: datetime) -> list[Event]:
 
 def _check_key(swarm: Swarm, key: str) -> None:
     check_id(swarm.rules, "run", key)
+    if len(key) > LONGEST:
+        raise Invalid(
+            f"the id of the run has {len(key):,} characters, at most {LONGEST} are "
+            "allowed: the ids of what it begins are longer, so choose a shorter one"
+        )
     for sign in (APART, "/", "?", "#", " "):
         if sign in key:
             raise Invalid(

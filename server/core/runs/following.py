@@ -21,8 +21,8 @@ def follow_up(swarm: Swarm, now: datetime, spare: int) -> list[Event]:
     Args:
         swarm: what is known; it is not changed but for where to look.
         now: the time.
-        spare: how many items may be begun or called off yet; without any the rest
-            waits, and stays stirred.
+        spare: how many steps are left; without any no item is begun or called off and
+            no stage entered: the rest waits, and stays stirred.
     """
     book = swarm.runs
     book.wake(now, AT_ONCE)
@@ -46,7 +46,7 @@ def _advance(at: Moment, most: int) -> list[Event]:
     if run.is_settled:
         return call_off(at, run.reason or LATER, most)
     if not run.entered:
-        return enter(at)
+        return enter(at) if most else []
     if settled := settle(at):
         return settled
     if not at.is_over:

@@ -9,7 +9,7 @@ from agentkit.plans import Flow
 from agentkit.protocol import PlanKept, RunLaunched
 from agentkit.rows import Checkpoint, Plan, Run
 from server.core.renewal import replace
-from server.core.runs.errors import check_size
+from server.core.runs.errors import StageError, check_size
 from server.core.runs.moment import Moment
 from server.core.swarm import Swarm
 
@@ -45,6 +45,20 @@ def open_run(swarm: Swarm, flow: Flow, first: RunLaunched) -> RunLaunched:
     context = machine.context.render(scope)
     check_size(swarm.rules, "context", context)
     return replace(first, stage=machine.initial, context=context)
+
+
+def check_descent(run: Run, most: int) -> None:
+    """Refuse to launch from a run that was itself begun by so many in a row.
+
+    Raises:
+        StageError: it was; each that launches the next would never come to an end.
+    """
+    if run.id.count(APART) >= most:
+        raise StageError(
+            f"the run is the last of {most} that were begun by one another, as many as "
+            "are allowed: let a machine that launches itself come to an end",
+            "TooDeep",
+        )
 
 
 def spawn(at: Moment, machine: str, value: Any, **place: Any) -> RunLaunched:

@@ -24,7 +24,7 @@ from server.core.runs.errors import (
     kind_of,
 )
 from server.core.runs.moment import Moment
-from server.core.runs.opening import name_next, spawn
+from server.core.runs.opening import check_descent, name_next, spawn
 from server.core.swarm import Swarm
 
 Scope = Mapping[str, Any]
@@ -72,6 +72,8 @@ def _entered(at: Moment) -> list[Event]:
 
 def _launches(at: Moment) -> list[RunLaunched]:
     stage, scope, run = at.stage, at.scope(), at.run
+    if stage.launches:
+        check_descent(run, at.swarm.rules.run_depth)
     return [
         spawn(
             at,

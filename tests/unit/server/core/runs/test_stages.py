@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from agentkit.errors import Conflict, Invalid
-from agentkit.protocol import Launch, RunEntered, RunMoved
+from agentkit.protocol import Launch, RunEntered, RunMoved, Tick
 from server.core import Rules
+from server.core.turns import SPARE
 from tests.unit.server.core.runs.conftest import DONE, Runs, document, plan
 
 EACH = {"foreach": "{{ input.tasks }}", "as": "task", "agent": "worker"}
@@ -290,6 +291,64 @@ def test_a_machine_that_calls_itself_without_end_is_ended(runs: Runs) -> None:
 
     assert runs.run(key).error["_error_type"] == "TooDeep"
     assert list(runs.swarm.runs.rows) == [key]
+
+
+def test_a_machine_that_launches_itself_without_end_is_ended(runs: Runs) -> None:
+    again = {
+        "type": "initial",
+        "launch": "main",
+        "transitions": [{"to": "done"}],
+    }
+    runs.launch(document(main={"states": {"again": again, "done": {"type": "final"}}}))
+
+    while runs.swarm.runs.stirred:
+        runs.do(Tick())
+
+    rows = runs.swarm.runs.rows.values()
+    states = [row.state for row in sorted(rows, key=lambda row: len(row.id))]
+    assert states == ["done"] * runs.swarm.rules.run_depth + ["failed"]
+    assert [row.error["_error_type"] for row in rows if row.error] == ["TooDeep"]
+
+
+def test_a_turn_goes_through_only_so_many_stages(runs: Runs) -> None:
+    loop = {"type": "initial", "transitions": [{"to": "loop"}]}
+    main = {
+        "settings": {"max_steps": 5000},
+        "states": {"loop": loop, "done": {"type": "final"}},
+    }
+
+    key = runs.launch(document(main=main))
+    gone = runs.run(key).visit
+
+    assert gone < SPARE
+    assert runs.swarm.deadline is not None
+    while runs.swarm.runs.stirred:
+        runs.do(Tick())
+    assert runs.run(key).error["_error_type"] == "TooManySteps"
+
+
+def test_stages_that_cannot_be_entered_do_not_hold_a_turn_up(runs: Runs) -> None:
+    wrong = {
+        "type": "initial",
+        "foreach": "{{ context.missing }}",
+        "machine": "main",
+        "on_error": "wrong",
+        "transitions": [{"to": "done"}],
+    }
+    main = {
+        "settings": {"max_steps": 5000},
+        "states": {"wrong": wrong, "done": {"type": "final"}},
+    }
+
+    key = runs.launch(document(main=main))
+
+    assert runs.run(key).visit < SPARE
+    assert runs.run(key).state == "running"
+
+
+def test_an_id_leaves_room_for_the_ids_of_what_the_run_begins(runs: Runs) -> None:
+    with pytest.raises(Invalid, match="at most 128 are allowed"):
+        runs.launch(plan(GIVEN), id="x" * 129)
 
 
 def test_a_context_has_its_size() -> None:
