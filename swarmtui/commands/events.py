@@ -25,14 +25,14 @@ PAGE = 500
 )
 @hub_options
 def events(*, pattern: str, follow: bool, after: int | None) -> None:
-    r"""Print the log as JSON lines, and follow it.
+    """Print the log as JSON lines, and follow it.
 
     PATTERN chooses subjects: * is one segment, ** one or more.
 
     \b
     agent.*      every report       help.**      the help desk
     agent.lost   who was lost       task.done    what was finished
-    """
+    """  # noqa: D301 - \b is meant: click leaves these lines as they are
     read_pattern(pattern)
 
     async def write(swarm: Coordinator) -> None:

@@ -106,12 +106,12 @@ def _tell_status(model: Model) -> None:
 @output.form_options
 @hub_options
 def agents(*, where: tuple[str, ...], form: Form) -> None:
-    r"""List the agents, all or those a filter chooses.
+    """List the agents, all or those a filter chooses.
 
     \b
     state:busy,blocked   cap:video      task:P0.*    agent:web-*
     presence:silent      cost>5         age>10m      !lost      any text
-    """
+    """  # noqa: D301 - \b is meant: click leaves these lines as they are
     now = utc_now()
     model = ask(look)
     chosen = sorted(audience(model, " ".join(where), now), key=lambda agent: agent.id)

@@ -154,7 +154,7 @@ def replay(
     theme: str | None,
     form: Form,
 ) -> int:
-    r"""Play a recording in the dashboard.
+    """Play a recording in the dashboard.
 
     Without a terminal, or with --jsonl, its events are printed as JSON lines.
 
@@ -162,7 +162,7 @@ def replay(
     p      pause, or play on        n N   to the next or last call for help
     , .    5 seconds back or on     [ ]   slower, faster
     < >    30 seconds back or on    ( )   to the start, to the end
-    """
+    """  # noqa: D301 - \b is meant: click leaves these lines as they are
     if form == "json" and not info:
         raise click.UsageError("--json is for --info: the events are --jsonl")
     with closing(Reel(file)) as reel:

@@ -70,13 +70,13 @@ ITEM_STATES: tuple[ItemState, ...] = get_args(ItemState)
 def runs(
     *, where: tuple[str, ...], state: RunState | None, limit: int, form: Form
 ) -> None:
-    r"""List runs, those that changed last first.
+    """List runs, those that changed last first.
 
     All of them, or those that a filter chooses:
 
     \b
     state:failed   plan:peering   stage:fetch   failed>0   age>1h   any text
-    """
+    """  # noqa: D301 - \b is meant: click leaves these lines as they are
     now = utc_now()
     fits = compile_runs(" ".join(where), lambda run: run.machine)
     found: list[Run] = []

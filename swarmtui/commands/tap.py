@@ -57,7 +57,7 @@ def tap(
     seconds: float | None,
     form: Form,
 ) -> None:
-    r"""Print what goes over the wire, on every link.
+    """Print what goes over the wire, on every link.
 
     PATTERN chooses subjects: * is one segment, ** one or more. On a terminal a line
     for each message, elsewhere JSON lines.
@@ -65,7 +65,7 @@ def tap(
     \b
     agent.**     what agents report       --link hub   the hub's own events
     build.*.ok   on the bus, or a bridge  --link bus   what programs publish
-    """
+    """  # noqa: D301 - \b is meant: click leaves these lines as they are
     read_pattern(pattern)
     lines = form == "table" and output.is_terminal()
     printer = Printer(lines=lines, most=most)

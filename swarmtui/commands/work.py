@@ -74,14 +74,14 @@ CHOICES = tuple(dict.fromkeys((*GROUPS, *STATES)))
 @output.form_options
 @hub_options
 def tasks(*, where: tuple[str, ...], states: str | None, form: Form) -> None:
-    r"""List the tasks and how far they got.
+    """List the tasks and how far they got.
 
     All of them, or those that a filter chooses:
 
     \b
     state:leased   need:python   agent:a1   task:P0.*   reason:timeout
     prio>2         tries>1       age>10m    !state:done any text
-    """
+    """  # noqa: D301 - \b is meant: click leaves these lines as they are
     now = utc_now()
     names = _states(states)
     chosen = [
@@ -215,7 +215,7 @@ def enqueue(
 def send(
     *, to: str, text: str, body: str | None, yes: bool, key: str, form: Form
 ) -> None:
-    r"""Send a message to agents, by name or by what they can.
+    """Send a message to agents, by name or by what they can.
 
     TO is an address. Prints the id of the message.
 
@@ -223,7 +223,7 @@ def send(
     api-1   api-1@swarm   an agent
     cap:review            one of those who can: who waits longest
     "render.*"            all whose names match
-    """
+    """  # noqa: D301 - \b is meant: click leaves these lines as they are
     said = _body(body)
     if not (text.strip() or said):
         raise click.BadParameter(

@@ -59,6 +59,7 @@ def test_every_word_has_a_command_and_its_help_begins_with_the_summary(
 
     said = " ".join(capsys.readouterr().out.split())
     assert cli.WORDS[word].summary in said
+    assert "\\b" not in said  # a mark for click, not for people
 
 
 @pytest.mark.parametrize(
