@@ -34,6 +34,8 @@ class RunBook:
         """Items of the stage that a run is at, by index."""
         self.waiting: dict[str, dict[int, None]] = {}
         """Items that are to be begun again, by run, rising."""
+        self.ripe: dict[str, dict[int, None]] = {}
+        """Items whose time has come to be tried again, by run, the earliest first."""
         self.contexts: dict[str, Checkpoint] = {}
         """The newest checkpoint of each run: what it knows."""
         self.inputs: dict[str, Mapping[str, Any]] = {}
@@ -62,7 +64,10 @@ class RunBook:
         if self.earliest is None or self.earliest > now:
             return
         for key in self._times.due(now, limit):
-            self.stir(key.split(APART)[0])
+            run, _, index = key.partition(APART)
+            if index:
+                self.ripe.setdefault(run, {})[int(index)] = None
+            self.stir(run)
 
     def stir(self, run: str) -> None:
         """Let a run be looked at."""
@@ -133,7 +138,7 @@ class RunBook:
     def _seat(self, new: Run) -> None:
         old = self.rows.get(new.id)
         was = old is not None and not old.is_settled
-        self.in_use[new.plan] += (not new.is_settled) - was
+        self._use(new.plan, (not new.is_settled) - was)
         self.rows[new.id] = new
         self._times.set(new.id, None if new.is_settled else new.due)
         self._settled.pop(new.id, None)
@@ -141,6 +146,22 @@ class RunBook:
             self.stir(new.id)
         elif not new.parent:
             self._settled[new.id] = None
+
+    def _use(self, plan: str, more: int) -> None:
+        """Count the runs of a plan that go on; without any it goes.
+
+        What is called off yet needs none, and what is brought back comes with its own.
+        """
+        if not more:
+            return
+        self.in_use[plan] += more
+        if not self.in_use[plan]:
+            del self.in_use[plan]
+            self._drop_plan(plan)
+
+    def _drop_plan(self, plan: str) -> None:
+        self.plans.pop(plan, None)
+        self._flows.pop(plan, None)
 
     def _report(self, run: Run) -> bool:
         """Let the run above know that one is settled; say whether it cares."""
@@ -166,6 +187,7 @@ class RunBook:
             waiting[new.index] = None
         else:
             waiting.pop(new.index, None)
+        self.ripe.get(new.run, {}).pop(new.index, None)
         retrying = new.state == "retrying"
         self._times.set(
             f"{new.run}{APART}{new.index}", new.not_before if retrying else None
@@ -181,7 +203,7 @@ class RunBook:
         """Forget the items of the stage that a run was at."""
         for index in self.items.pop(run, {}):
             self._times.set(f"{run}{APART}{index}", None)
-        for kept in (self.waiting, self.news, self._fans):
+        for kept in (self.waiting, self.ripe, self.news, self._fans):
             kept.pop(run, None)
 
     def forget(self, key: str) -> None:
@@ -195,7 +217,7 @@ class RunBook:
         """Take in rows from a store: at the start, or a settled run once more."""
         self._dismiss()
         self._guests = tuple(tables.runs)
-        self.plans.update(tables.plans)
+        self.plans |= tables.plans
         awaited = {row.ref for row in tables.items.values() if not row.is_settled}
         for run in sorted(tables.runs.values(), key=lambda row: row.version):
             # What came to its end below another is in the items of that one by now.
@@ -218,11 +240,20 @@ class RunBook:
             if run is not None and run.is_settled and not run.active:
                 self._clear(key)
                 self.forget(key)
+                if run.plan not in self.in_use:
+                    self._drop_plan(run.plan)
 
     def hear(self, task: Task) -> None:
         """Take note of a task's row: it may be an item's."""
         if task.run and task.is_settled and task.run in self.rows:
             self.tell(task.run, task.item)
+
+    def awaits(self, row: object) -> bool:
+        """Say whether a row is of a task of which an item has not heard yet."""
+        if not isinstance(row, Task) or not row.run:
+            return False
+        item = self.items.get(row.run, {}).get(row.item)
+        return item is not None and item.ref == row.id and item.state == "running"
 
     def _clear(self, run: str) -> None:
         self.leave(run)

@@ -480,7 +480,7 @@ class Swarm:
         if len(order) > self.rules.keep_settled:
             oldest = next(iter(order))
             del order[oldest]
-            if oldest in self._carried:
+            if oldest in self._carried or self.runs.awaits(rows[oldest]):
                 order[oldest] = None
             else:
                 self._drop(rows, oldest)

@@ -63,18 +63,11 @@ def _next(at: Moment, most: int) -> Iterable[int]:
     Those that were begun before come first: they have the lower indexes.
     """
     run, limit = at.run, at.stage.concurrency
-    if at.stage.retry is not None:
-        yield from _due(at)
+    yield from tuple(islice(at.swarm.runs.ripe.get(run.id, ()), most))
     room = most if limit is None else max(limit - run.active, 0)
     waiting = tuple(islice(at.swarm.runs.waiting.get(run.id, ()), room))
     yield from waiting
     yield from range(run.started, min(run.total, run.started + room - len(waiting)))
-
-
-def _due(at: Moment) -> Iterable[int]:
-    for item in at.swarm.runs.going(at.run):
-        if item.state == "retrying" and item.not_before and item.not_before <= at.now:
-            yield item.index
 
 
 def _begun(at: Moment, index: int, ref: str) -> list[Event]:

@@ -339,3 +339,51 @@ def test_a_run_that_does_not_go_on_after_all_is_let_go_again(kept: Kept) -> None
 
     assert list(kept.swarm.runs.items) == []
     assert list(kept.swarm.runs.contexts) == []
+
+
+def test_tasks_that_die_all_at_once_are_all_heard_of() -> None:
+    runs = Runs(Rules(keep_settled=2, max_attempts=1))
+    key = runs.launch(plan(GIVEN), {"tasks": list(range(8))})
+    for _ in range(8):
+        runs.claim()
+
+    runs.later(hours=1)
+
+    assert (runs.run(key).state, runs.run(key).active) == ("done", 0)
+
+
+def test_no_plan_stays_that_no_run_goes_on_with() -> None:
+    runs = Runs(Rules(keep_settled=2))
+    for name in "abc":
+        runs.launch({**plan({"agent": "worker", "input": "x"}), "name": name})
+
+    runs.work(fail_on("x"))
+    runs.keep()
+    assert not runs.swarm.runs.plans
+    assert not runs.swarm.runs.in_use
+
+    old = next(iter(runs.swarm.runs.rows.values()))
+    runs.swarm.recall(runs.stored)
+    assert runs.swarm.runs.plans
+    runs.swarm.recall(Tables(runs={old.id: old}))
+    assert not runs.swarm.runs.plans
+
+
+def test_only_items_whose_time_has_come_are_tried_again(runs: Runs) -> None:
+    tasks = {"tasks": ["a", "b"]}
+    key = runs.launch(plan({**GIVEN, "execution": RETRY}), tasks)
+    runs.work(fail_on("a"), most=1)
+    runs.later(seconds=0.5)
+    runs.work(fail_on("b"), most=1)
+    first, second = runs.items(key).values()
+    assert first.not_before is not None
+    assert second.not_before is not None
+    earlier = min(first, second, key=lambda item: str(item.not_before))
+    assert earlier.not_before is not None
+
+    runs.now = earlier.not_before
+    runs.do(Tick())
+
+    tried = [item.index for item in runs.items(key).values() if item.attempt == 2]
+    assert tried == [earlier.index]
+    assert not any(runs.swarm.runs.ripe.values())
