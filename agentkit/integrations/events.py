@@ -261,6 +261,7 @@ PRODUCTS = {
                 Event("fail", "error.data.message", "error.name"),
             ),
             "session.idle": (Event("turn"),),
+            "session.rest": (Event("rest"),),
             "session.deleted": (Event("end"),),
         },
         session=("sessionID", "info.id"),

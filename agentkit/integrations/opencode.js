@@ -6,6 +6,9 @@ import { spawn } from "node:child_process"
 const AGENTKIT = "agentkit"
 const TOLD = new Set([])
 
+// "opencode run" ends with its first turn: it reports, and takes no work.
+const ENDS = process.argv.includes("run")
+
 function hook(words, payload) {
   return new Promise((resolve) => {
     const said = { code: -1, out: "", err: "" }
@@ -37,8 +40,10 @@ export const Swarmtui = async ({ client, directory }) => {
   }
 
   const report = async (name, id, payload) => {
-    const { out } = await hook([name], { ...payload, sessionID: id, cwd: directory })
-    if (name !== "session.idle") return
+    const idle = name === "session.idle"
+    const event = idle && ENDS ? "session.rest" : name
+    const { out } = await hook([event], { ...payload, sessionID: id, cwd: directory })
+    if (!idle || ENDS) return
     const text = out ? JSON.parse(out).reason : ""
     if (text) await prompt(id, text)
     else wait(id).catch(() => {})

@@ -89,6 +89,15 @@ def task(hub: Any, key: str) -> dict[str, Any]:
     return found
 
 
+def as_command(folder: Path) -> Path:
+    """Return a folder for PATH in which ``agentkit`` is a command."""
+    program = folder / "bin" / "agentkit"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{MAIN}" "$@"\n')
+    program.chmod(0o755)
+    return program.parent
+
+
 # --- what is told --------------------------------------------------------------------
 
 
@@ -204,11 +213,7 @@ def test_a_window_of_tmux_is_an_agent(run: Shell, hub: Any, me: str) -> None:
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 def test_tmux_itself_tells_of_its_windows(fresh: Any, tmp_path: Path) -> None:
     shell = Shell(tmp_path, SWARMTUI_HOME=str(fresh.home), HOME=str(tmp_path))
-    program = tmp_path / "bin" / "agentkit"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{MAIN}" "$@"\n')
-    program.chmod(0o755)
-    shell.environ |= {"PATH": f"{program.parent}:/usr/bin:/bin", "TERM": "xterm"}
+    shell.environ |= {"PATH": f"{as_command(tmp_path)}:/usr/bin:/bin", "TERM": "xterm"}
     assert shell("hooks", "install", "tmux").returncode == 0
     name = 'it\'s "me"; $(touch x)'
 
@@ -597,72 +602,118 @@ for await (const line of createInterface({ input: process.stdin })) {
 """What opencode does with a plugin: it hands it what happens, as lines say."""
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-def test_the_plugin_of_opencode_reports_and_brings_work(
+class Opencode:
+    """A program that hands our plugin what happens, and prints what it is asked."""
+
+    def __init__(self, shell: Shell, *words: str) -> None:
+        self.process = subprocess.Popen(
+            [
+                *("node", "--no-warnings", "driver.mjs"),
+                *("./.config/opencode/plugins/swarmtui.js", *words),
+            ],
+            cwd=shell.cwd,
+            env=shell.environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def happens(self, name: str, *words: Any) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps([name, *words]) + "\n")
+        self.process.stdin.flush()
+
+    def event(self, kind: str, **properties: Any) -> None:
+        self.happens("event", {"event": {"type": kind, "properties": properties}})
+
+    def prompt(self, session: str, text: str) -> None:
+        parts = [{"type": "text", "text": text}]
+        self.happens("chat.message", {"sessionID": session}, {"parts": parts})
+
+    def asked(self, session: str) -> str:
+        """Return the next text that the plugin prompts a session with."""
+        assert self.process.stdout is not None
+        asked = json.loads(self.process.stdout.readline())
+        assert asked["path"] == {"id": session}
+        return str(asked["body"]["parts"][0]["text"])
+
+    def end(self) -> str:
+        """Let it end by itself; return what it printed meanwhile."""
+        out, _ = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0
+        return out
+
+
+@pytest.fixture
+def opencode(
     fresh: Any, tmp_path: Path
-) -> None:
+) -> Iterator[Callable[..., tuple[Opencode, Session]]]:
+    """Start such programs, each with a session."""
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
     shell = Shell(tmp_path, SWARMTUI_HOME=str(fresh.home), HOME=str(tmp_path))
-    program = tmp_path / "bin" / "agentkit"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{MAIN}" "$@"\n')
-    program.chmod(0o755)
-    shell.environ["PATH"] = f"{program.parent}:{shell.environ['PATH']}"
+    shell.environ["PATH"] = f"{as_command(tmp_path)}:{shell.environ['PATH']}"
     assert shell("hooks", "install", "opencode").returncode == 0
-    plugin = tmp_path / ".config" / "opencode" / "plugins" / "swarmtui.js"
     (tmp_path / "driver.mjs").write_text(OPENCODE)
+    begun: list[Opencode] = []
+
+    def begin(*words: str) -> tuple[Opencode, Session]:
+        begun.append(Opencode(shell, *words))
+        return begun[-1], Session(shell, "opencode", "ses_0123456789")
+
+    yield begin
+    for program in begun:
+        program.process.kill()
+        program.process.communicate()
+
+
+def test_the_plugin_of_opencode_reports_and_brings_work(
+    opencode: Callable[..., tuple[Opencode, Session]], fresh: Any
+) -> None:
     first = enqueue(fresh, "paint it")
-    session = Session(shell, "opencode", "ses_0123456789")
-    with subprocess.Popen(
-        ["node", "--no-warnings", "driver.mjs", str(plugin)],
-        cwd=tmp_path,
-        env=shell.environ,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as opencode:
-        assert opencode.stdin is not None
-        assert opencode.stdout is not None
+    program, session = opencode()
+    key = {"sessionID": session.key}
+    program.event("session.created", info={"id": session.key})
+    program.event("session.created", info={"id": "helper", "parentID": session.key})
+    program.prompt(session.key, "hello")
+    program.event("session.status", **key, status={"type": "busy"})
+    program.event("permission.asked", **key, permission="bash", patterns=["rm x"])
+    program.event("permission.replied", **key)
+    program.event("session.idle", sessionID="helper")
+    program.event("session.idle", **key)
+    text = program.asked(session.key)
+    assert text.startswith(f"Task {first} was assigned")
 
-        def happens(name: str, *words: Any) -> None:
-            assert opencode.stdin is not None
-            opencode.stdin.write(json.dumps([name, *words]) + "\n")
-            opencode.stdin.flush()
-
-        def event(kind: str, **properties: Any) -> None:
-            happens("event", {"event": {"type": kind, "properties": properties}})
-
-        key = {"sessionID": session.key}
-        event("session.created", info={"id": session.key})
-        event("session.created", info={"id": "ses_helper", "parentID": session.key})
-        happens("chat.message", key, {"parts": [{"type": "text", "text": "hello"}]})
-        event("session.status", **key, status={"type": "busy"})
-        event("permission.asked", **key, permission="bash", patterns=["rm x"])
-        event("permission.replied", **key)
-        event("session.idle", sessionID="ses_helper")
-        event("session.idle", **key)
-        asked = json.loads(opencode.stdout.readline())
-        assert asked["path"] == {"id": session.key}
-        text = asked["body"]["parts"][0]["text"]
-        assert text.startswith(f"Task {first} was assigned")
-
-        happens("chat.message", key, {"parts": [{"type": "text", "text": text}]})
-        event("session.idle", **key)
-        until = time.monotonic() + 60
-        while task(fresh, first)["state"] != "done":
-            assert time.monotonic() < until
-            time.sleep(0.05)
-        second = enqueue(fresh, "hang it")  # while the session waits
-        text = json.loads(opencode.stdout.readline())["body"]["parts"][0]["text"]
-        assert text.startswith(f"Task {second} was assigned")
-        event("session.deleted", info={"id": session.key})
-        opencode.stdin.close()
-        assert opencode.wait(60) == 0
+    program.prompt(session.key, text)
+    program.event("session.idle", **key)
+    until = time.monotonic() + 60
+    while task(fresh, first)["state"] != "done":
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    second = enqueue(fresh, "hang it")  # while the session waits
+    assert program.asked(session.key).startswith(f"Task {second} was assigned")
+    program.event("session.deleted", info={"id": session.key})
+    program.end()
 
     history = fresh.get(f"/v1/agents/{session.agent}/history").json()["events"]
-    reports = [e["data"]["report"] for e in history if "report" in e["data"]][::-1]
-    assert reports == "idle busy help busy idle busy idle idle".split()  # noqa: SIM905
+    reports = [e["data"]["report"] for e in history if "report" in e["data"]]
+    told = " ".join(reversed(reports))
+    assert told == "idle busy help busy idle busy idle idle"
     assert len(fresh.get("/v1/agents").json()["agents"]) == 1
     assert task(fresh, second)["state"] == "queued"
+
+
+def test_an_opencode_that_ends_with_its_turn_takes_no_work(
+    opencode: Callable[..., tuple[Opencode, Session]], fresh: Any
+) -> None:
+    key = enqueue(fresh, "paint it")
+    program, session = opencode("run")
+    program.prompt(session.key, "hello")
+    program.event("session.idle", sessionID=session.key)
+
+    assert program.end() == ""
+    assert state(fresh, session)[:2] == ("idle", "hello")
+    assert task(fresh, key)["state"] == "queued"
 
 
 # --- when something is wrong ---------------------------------------------------------

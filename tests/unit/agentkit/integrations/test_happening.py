@@ -173,6 +173,7 @@ ELSEWHERE: list[tuple[str, str, dict[str, Any], Seen | None]] = [
         ("fail", "blocked", {"message": "error"}),
     ),
     ("opencode", "session.idle", {}, ("turn", "idle", {})),
+    ("opencode", "session.rest", {}, ("rest", "idle", {})),
     (
         "opencode",
         "session.error",
