@@ -133,8 +133,10 @@ def _flow(whole: Part) -> Flow:
         whole.error("it has no machines; give at least one, with states")
     if found.object():
         _check_numbers(found)
+    strangers = _strangers(found)
     machines = {
-        name: _machine(name, part, found.value) for name, part in found.entries()
+        name: _machine(name, part, found.value, strangers)
+        for name, part in found.entries()
     }
     main = whole.at("main").text(next(iter(machines), ""))
     if machines and main not in machines:
@@ -155,10 +157,24 @@ def _check_numbers(found: Part) -> None:
         found.error(f"there are {stages:,} stages; {STAGES:,} are allowed")
 
 
-def _machine(name: str, part: Part, machines: Mapping[str, Any]) -> Machine:
+def _strangers(found: Part) -> frozenset[str]:
+    """Return the names of agents that say more than a capability of that name."""
+    agents = [machine.at("agents").value for _, machine in found.entries()]
+    return frozenset(
+        str(name)
+        for some in agents
+        if isinstance(some, Mapping)
+        for name, agent in some.items()
+        if agent != {"capabilities": [name]}
+    )
+
+
+def _machine(
+    name: str, part: Part, machines: Mapping[str, Any], strangers: frozenset[str]
+) -> Machine:
     part.only(keys.MACHINE, keys.REFUSED_MACHINE)
     states = part.at("states")
-    around = Surroundings(_agents(part), _aliases(part, machines), machines)
+    around = Surroundings(_agents(part), strangers, _aliases(part, machines), machines)
     stages = {
         called: stage(called, below, around) for called, below in states.entries()
     }

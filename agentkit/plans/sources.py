@@ -115,6 +115,8 @@ def _text(file: FilePath) -> str:
     """
     start = Spot(1, 1)
     try:
+        if file.is_dir():
+            raise Flaw("it is a folder; name a file in it", start)
         if not file.is_file():
             raise Flaw("there is no such file; correct the path", start)
         with file.open("rb") as stream:
@@ -135,7 +137,8 @@ def _flaw(error: yaml.YAMLError) -> Flaw:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     spot = Spot(mark.line + 1, mark.column + 1) if mark else Spot(1, 1)
     told = getattr(error, "problem", None) or getattr(error, "reason", None) or "odd"
-    return Flaw(f"it is not YAML: {told}; correct it", spot)
+    remedy = "indent with blanks" if r"'\t'" in told else "correct it"
+    return Flaw(f"it is not YAML: {told}; {remedy}", spot)
 
 
 def _spot(node: yaml.Node) -> Spot:

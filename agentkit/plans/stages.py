@@ -51,6 +51,8 @@ class Surroundings:
     """What a stage may refer to."""
 
     agents: Mapping[str, AgentStep]
+    strangers: frozenset[str]
+    """Agents that other machines tell more of than their name."""
     aliases: Mapping[str, str]
     """What the machine calls other machines."""
     machines: Mapping[str, Any]
@@ -126,6 +128,11 @@ def _agent(part: Part, around: Surroundings) -> AgentStep | None:
     if part.value is None:
         return None
     name = part.text()
+    if name in around.strangers and name not in around.agents:
+        part.warn(
+            f"{name!r} is told of in another machine, and here no more than a "
+            "capability; name it under agents: of this machine as well"
+        )
     plain = AgentStep(
         name=name, needs=(name,), title=None, priority=0, max_attempts=None, config={}
     )

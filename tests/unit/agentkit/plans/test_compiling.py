@@ -325,6 +325,10 @@ ODD: list[tuple[Change, str]] = [
         lambda p: stage_of(p)["transitions"].reverse(),
         "the one before always holds",
     ),
+    (
+        lambda p: p["machines"]["below"]["states"]["initial"].update(agent="writer"),
+        "'writer' is told of in another machine",
+    ),
 ]
 
 

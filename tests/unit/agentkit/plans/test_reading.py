@@ -27,7 +27,7 @@ data:
     node: ./node.yml
     inline:
       states:
-        initial: {agent: checker, transitions: [{to: end}]}
+        initial: {agent: checking, transitions: [{to: end}]}
         end: {type: final}
   states:
     start:
@@ -91,6 +91,7 @@ def written(folder: Path, **changes: str) -> Path:
     """Write the files of a plan, some of them changed; return the main one."""
     for name, text in (FILES | {f"{k}.yml": v for k, v in changes.items()}).items():
         (folder / name).write_text(text)
+    (folder / "folder.yml").mkdir(exist_ok=True)
     return folder / "main.yml"
 
 
@@ -243,6 +244,12 @@ PROBLEMS = [
     ),
     (
         "main",
+        "    node: ./node.yml",
+        "    node: ./folder.yml",
+        (12, 11, "machines.node", "./folder.yml: it is a folder"),
+    ),
+    (
+        "main",
         "      machine: node\n",
         "      machine: ../node.yml\n",
         (22, 16, "states.start.machine", "not in the folder of the plan"),
@@ -266,7 +273,7 @@ PROBLEMS = [
         (22, 7, "states.start.as", "the key 'as' is here twice"),
     ),
     ("main", "      as: task", "      as: [task", (22, 14, "", "it is not YAML")),
-    ("main", "      as: task", "\tas: task", (21, 1, "", "it is not YAML")),
+    ("main", "      as: task", "\tas: task", (21, 1, "", "indent with blanks")),
     (
         "main",
         "      as: task",
