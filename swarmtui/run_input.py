@@ -15,7 +15,7 @@ def run_input(source: str | None, pairs: Sequence[str]) -> dict[str, Any]:
     """Return the input of a run: a file's, with what was set over it.
 
     Raises:
-        click.BadParameter: it is no object, or a pair is none.
+        click.BadParameter: it cannot be read, it is no object, or a pair is none.
     """
     found = _file_input(source) if source is not None else {}
     for pair in pairs:
@@ -38,6 +38,11 @@ def _file_input(source: str) -> dict[str, Any]:
         raise click.BadParameter(
             f'{source} {error}; write an object such as {{"tasks": []}}',
             param_hint="--input",
+        ) from None
+    except OSError as error:
+        told = (error.strerror or str(error)).lower()
+        raise click.BadParameter(
+            f"{source} cannot be read: {told}; correct the path", param_hint="--input"
         ) from None
 
 

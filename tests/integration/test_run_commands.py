@@ -124,6 +124,7 @@ def test_input_comes_from_a_file_and_what_is_set_wins(
         (("--resume-from", "r", "--set", "a=1"), "has its own input and machine"),
         (("PLAN", "--set", "a"), "'a' sets nothing; write KEY=VALUE"),
         (("PLAN", "--input", "PLAN.json"), "PLAN.json is not an object of JSON; write"),
+        (("PLAN", "--input", "no.json"), "no.json cannot be read: no such file"),
         (("PLAN", "--machine", "other"), "the plan has no machine 'other': it has say"),
         (("none.yml",), "none.yml cannot be run, it has 1 error: see above"),
     ],
