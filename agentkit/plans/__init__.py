@@ -17,11 +17,12 @@ from agentkit.plans.model import (
     Transition,
 )
 from agentkit.plans.reading import Problem, Reading, read_plan
-from agentkit.plans.values import ExpressionError
+from agentkit.plans.values import Cost, ExpressionError
 
 __all__ = [
     "AgentStep",
     "Call",
+    "Cost",
     "Expression",
     "ExpressionError",
     "Flow",

@@ -12,7 +12,14 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from agentkit.plans.evaluation import Scope, Value, build, names, picks
 from agentkit.plans.grammar import Piece, parse, pieces
-from agentkit.plans.values import Budget, ExpressionError, Missing, as_text, measure
+from agentkit.plans.values import (
+    Budget,
+    Cost,
+    ExpressionError,
+    Missing,
+    as_text,
+    measure,
+)
 
 SHOWN: Final = 60
 """How many characters of an expression an error repeats."""
@@ -107,23 +114,31 @@ class Expression:
         """Return the names that it looks up in its scope."""
         return self._compiled.names
 
-    def value(self, scope: Scope) -> Any:
+    def value(self, scope: Scope, cost: Cost | None = None) -> Any:
         """Return what it gives for a scope of JSON values.
 
         A part of the scope is given as it is, not copied.
 
+        Args:
+            scope: the names that it may look up.
+            cost: what it takes is added to it.
+
         Raises:
             ExpressionError: it has no value for this scope, or one that is too large.
         """
-        found = _evaluated(self.text, self._compiled, scope, Budget())
+        budget, cost = Budget(), cost or Cost()
+        try:
+            found = _evaluated(self.text, self._compiled, scope, budget)
+        finally:
+            cost.add(budget)
         if not self._compiled.picks:
-            _check_size(self.text, found)
+            cost.add_bytes(_measured(self.text, found))
         return found
 
 
-def _check_size(text: str, value: Any) -> None:
+def _measured(text: str, value: Any) -> int:
     try:
-        measure(value)
+        return measure(value)
     except ExpressionError as error:
         raise ExpressionError(f"{_shown(text)}: {error}") from None
 
@@ -160,16 +175,24 @@ class Template:
         """Return the names that it looks up in its scope."""
         return frozenset() if self._part is None else self._part.names
 
-    def render(self, scope: Scope) -> Any:
+    def render(self, scope: Scope, cost: Cost | None = None) -> Any:
         """Return it with every expression replaced by its value for a scope.
+
+        Args:
+            scope: the names that it may look up.
+            cost: what it takes is added to it.
 
         Raises:
             ExpressionError: an expression has no value, or the whole is too large.
         """
         if self._part is None:
             return self.source
-        made = self._part.render(scope, Budget())
-        measure(made)
+        budget, cost = Budget(), cost or Cost()
+        try:
+            made = self._part.render(scope, budget)
+        finally:
+            cost.add(budget)
+        cost.add_bytes(measure(made))
         return made
 
 

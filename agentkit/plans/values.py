@@ -67,6 +67,23 @@ class Budget:
         return text
 
 
+class Cost:
+    """The steps that several evaluations took, added up."""
+
+    __slots__ = ("steps",)
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def add(self, budget: Budget) -> None:
+        """Count what was spent of a budget."""
+        self.steps += STEPS - budget.left
+
+    def add_bytes(self, size: int) -> None:
+        """Count a value that was walked, or written out as JSON."""
+        self.steps += size // CHARACTERS
+
+
 class Missing:
     """Stands for a value that is not there; only ``default`` and tests take it."""
 

@@ -28,6 +28,7 @@ from typing import Any
 
 from agentkit import protocol as p
 from agentkit.outbox import Outbox
+from agentkit.plans import Cost
 from agentkit.protocol import Event, Logged
 from server.core import Rules, Swarm, Tables, Turn, evolve
 from server.core.runs.following import follow_up
@@ -328,7 +329,7 @@ def _recall(disk: Disk, swarm: Swarm, wish: p.ResumeRun | p.RetryRun) -> None:
 
 def check_indexes(world: World, rebuilt: Swarm, swarm: Swarm) -> None:
     """Hold what a hub keeps beside its rows to what a new one would build (I8)."""
-    if events := follow_up(rebuilt, world.now(), 1):
+    if events := follow_up(rebuilt, world.now(), 1, Cost()):
         world.accuse("I8", f"{events} would follow in a new hub")
     for name, there in facts(rebuilt).items():
         here = facts(swarm)[name]

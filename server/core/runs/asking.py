@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from agentkit.errors import Conflict, Invalid, SwarmError
-from agentkit.plans import Flow, compile_plan
+from agentkit.plans import Cost, Flow, compile_plan
 from agentkit.protocol import (
     CancelRun,
     Event,
@@ -95,7 +95,7 @@ def _machine(flow: Flow, wish: Launch) -> str:
 
 def _opened(swarm: Swarm, flow: Flow, first: RunLaunched) -> RunLaunched:
     try:
-        return open_run(swarm, flow, first)
+        return open_run(swarm, flow, first, Cost())
     except StageError as error:
         raise Invalid(str(error)) from None
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from agentkit.codec import dumps
 from agentkit.errors import SwarmError
-from agentkit.plans import ExpressionError
+from agentkit.plans import Cost, ExpressionError
 from server.core.rules import Rules
 
 NAMED: Final = re.compile(r"([A-Z]\w*(?:Error|Exception|Failure|Timeout)): (?=\S)")
@@ -52,13 +52,20 @@ def as_error(problem: SwarmError | StageError) -> Mapping[str, Any]:
     return error_of(str(problem), kind)
 
 
-def check_size(rules: Rules, what: str, value: object) -> None:
+def check_size(rules: Rules, what: str, value: object, cost: Cost) -> None:
     """Refuse what is too large to be kept with a run.
+
+    Args:
+        rules: say what is.
+        what: what it is called.
+        value: JSON.
+        cost: what it takes is added to it.
 
     Raises:
         StageError: it is.
     """
     size = len(dumps(value).encode())
+    cost.add_bytes(size)
     if size > rules.context_bytes:
         raise StageError(
             f"the {what} has {size:,} bytes as JSON, at most {rules.context_bytes:,} "

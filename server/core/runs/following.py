@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Final
 
+from agentkit.plans import Cost
 from agentkit.protocol import Event
 from server.core.runs.items import BATCH, begin, call_off, settle
 from server.core.runs.moment import Moment
@@ -15,20 +16,21 @@ AT_ONCE: Final = 1000
 LATER: Final = "nobody waits for it any more"
 
 
-def follow_up(swarm: Swarm, now: datetime, spare: int) -> list[Event]:
+def follow_up(swarm: Swarm, now: datetime, spare: int, cost: Cost) -> list[Event]:
     """Say what the next run that is stirred leads to; nothing if none has more to do.
 
     Args:
         swarm: what is known; it is not changed but for where to look.
         now: the time.
-        spare: how many steps are left; without any no item is begun or called off and
-            no stage entered: the rest waits, and stays stirred.
+        spare: how many steps are left; without any no item is begun or called off,
+            no stage entered or left: the rest waits, and stays stirred.
+        cost: what expressions take is added to it.
     """
     book = swarm.runs
     book.wake(now, AT_ONCE)
     for key in tuple(book.stirred):
         run = book.rows.get(key)
-        at = Moment(swarm, run, now) if run else None
+        at = Moment(swarm, run, now, cost) if run else None
         events = _advance(at, min(spare, BATCH)) if at else []
         if events:
             return events
@@ -51,4 +53,6 @@ def _advance(at: Moment, most: int) -> list[Event]:
         return settled
     if not at.is_over:
         return begin(at, most)
-    return call_off(at, LATER, most) if run.active else leave(at)
+    if run.active:
+        return call_off(at, LATER, most)
+    return leave(at) if most else []

@@ -39,6 +39,9 @@ from server.core.swarm import Swarm
 BATCH: Final = 256
 """How many items are begun, settled or called off in one step."""
 
+COSTLY: Final = 100_000
+"""After how much work for their inputs no more items are begun in one step."""
+
 
 # --- begun ----------------------------------------------------------------------------
 
@@ -49,11 +52,13 @@ def begin(at: Moment, most: int) -> list[Event]:
     Those whose time has come to be tried again have kept their room.
     """
     events: list[Event] = []
-    spawned = 0
+    spawned, before = 0, at.cost.steps
     for index in islice(_next(at, most), most):
         begun = _begun(at, index, name_next(at.run, spawned))
         spawned += any(isinstance(one, TaskEnqueued | RunLaunched) for one in begun)
         events += begun
+        if at.cost.steps - before > COSTLY:
+            break
     return events
 
 
@@ -81,7 +86,7 @@ def _begun(at: Moment, index: int, ref: str) -> list[Event]:
     new = old or _new(at, index)
     try:
         scope = _scope(at, index)
-        key = _key(at.stage, scope)
+        key = _key(at, scope)
         work = _work(at, index, scope, ref)
     except (SwarmError, StageError) as problem:
         failed = ItemFailed(
@@ -130,8 +135,9 @@ def _scope(at: Moment, index: int) -> dict[str, Any]:
     return scope
 
 
-def _key(stage: Stage, scope: Mapping[str, Any]) -> str:
-    value = stage.key.value(scope) if stage.key else ""
+def _key(at: Moment, scope: Mapping[str, Any]) -> str:
+    key = at.stage.key
+    value = key.value(scope, at.cost) if key else ""
     return value if isinstance(value, str) else dumps(value)
 
 
@@ -151,7 +157,7 @@ def _work(at: Moment, index: int, scope: Mapping[str, Any], ref: str) -> Event:
     return spawn(
         at,
         call.machine,
-        template.render(scope) if template else _whole(stage, scope),
+        template.render(scope, at.cost) if template else _whole(stage, scope),
         run=ref,
         parent=run.id,
         item=index,
@@ -175,10 +181,12 @@ def _task(
         "stage": run.stage,
         "item": index,
         "agent": agent.name,
-        "input": template.render(scope) if template else _whole(at.stage, scope),
+        "input": template.render(scope, at.cost)
+        if template
+        else _whole(at.stage, scope),
         **({"config": agent.config} if agent.config else {}),
     }
-    title = str(agent.title.render(scope)) if agent.title else ""
+    title = str(agent.title.render(scope, at.cost)) if agent.title else ""
     check_text(rules, "title", title)
     check_capabilities(rules, agent.needs)
     check_body(rules, "task", body)

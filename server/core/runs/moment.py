@@ -1,11 +1,11 @@
 """A run at a moment: what every decision about it looks at."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from agentkit.plans import Stage
+from agentkit.plans import Cost, Stage
 from agentkit.rows import Item, Run
 from server.core.runs.errors import StageError
 from server.core.swarm import Swarm
@@ -18,6 +18,8 @@ class Moment:
     swarm: Swarm
     run: Run
     now: datetime
+    cost: Cost = field(default_factory=Cost)
+    """What it takes to decide is added to it."""
 
     @property
     def stage(self) -> Stage:
@@ -80,7 +82,7 @@ class Moment:
         stage = self.stage
         if stage.foreach is None:
             return range(stage.samples if stage.agent else len(stage.calls))
-        value = stage.foreach.value(self.scope())
+        value = stage.foreach.value(self.scope(), self.cost)
         if not isinstance(value, list | tuple):
             raise StageError(
                 f"foreach of the state {stage.name!r} gives {type(value).__name__} "

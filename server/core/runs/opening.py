@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from agentkit.plans import Flow
+from agentkit.plans import Cost, Flow
 from agentkit.protocol import PlanKept, RunLaunched
 from agentkit.rows import Checkpoint, Plan, Run
 from server.core.renewal import replace
@@ -23,7 +23,7 @@ def digest_of(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
 
 
-def open_run(swarm: Swarm, flow: Flow, first: RunLaunched) -> RunLaunched:
+def open_run(swarm: Swarm, flow: Flow, first: RunLaunched, cost: Cost) -> RunLaunched:
     """Return the launch of a run with its context reckoned from its input.
 
     Args:
@@ -31,19 +31,20 @@ def open_run(swarm: Swarm, flow: Flow, first: RunLaunched) -> RunLaunched:
         flow: the plan.
         first: the launch, with what the plan cannot know; of `stage` and `context`
             what is empty is as the plan says.
+        cost: what it takes is added to it.
 
     Raises:
         ExpressionError: its context cannot be reckoned.
         StageError: its input or context is too large.
     """
     machine = flow.machines[first.machine]
-    check_size(swarm.rules, "input", first.input)
+    check_size(swarm.rules, "input", first.input, cost)
     if first.stage:
         return first
     about = {"id": first.run, "plan": flow.name, "machine": machine.name}
     scope = {"input": first.input, "context": {}, "run": about}
-    context = machine.context.render(scope)
-    check_size(swarm.rules, "context", context)
+    context = machine.context.render(scope, cost)
+    check_size(swarm.rules, "context", context, cost)
     return replace(first, stage=machine.initial, context=context)
 
 
@@ -85,7 +86,7 @@ def spawn(at: Moment, machine: str, value: Any, **place: Any) -> RunLaunched:
         by=at.run.by,
         **place,
     )
-    return open_run(at.swarm, at.swarm.runs.flow(at.run), first)
+    return open_run(at.swarm, at.swarm.runs.flow(at.run), first, at.cost)
 
 
 def name_next(run: Run, ahead: int = 0) -> str:

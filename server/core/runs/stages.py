@@ -78,7 +78,7 @@ def _launches(at: Moment) -> list[RunLaunched]:
         spawn(
             at,
             call.machine,
-            _input(call, stage, scope),
+            _input(at, call, scope),
             run=name_next(run, place),
             launched_by=run.id,
         )
@@ -86,9 +86,9 @@ def _launches(at: Moment) -> list[RunLaunched]:
     ]
 
 
-def _input(call: Call, stage: Stage, scope: Scope) -> Any:
-    template = call.input or stage.launch_input
-    return template.render(scope) if template else {}
+def _input(at: Moment, call: Call, scope: Scope) -> Any:
+    template = call.input or at.stage.launch_input
+    return template.render(scope, at.cost) if template else {}
 
 
 def evolve_entered(swarm: Swarm, event: RunEntered) -> None:
@@ -129,23 +129,24 @@ def leave(at: Moment) -> list[Event]:
 def _left(at: Moment) -> Event:
     stage, rules = at.stage, at.swarm.rules
     scope = at.scope() | {"output": _output(at)}
-    changes = stage.output_to_context.render(scope)
+    changes = stage.output_to_context.render(scope, at.cost)
     scope["context"] = {**scope["context"], **changes}
-    check_size(rules, "context", scope["context"])
+    check_size(rules, "context", scope["context"], at.cost)
     if stage.kind != "final":
-        return _moved(at, at.run.visit, _next(stage, scope), changes)
-    output = stage.output.render(scope)
-    check_size(rules, "output", output)
+        return _moved(at, at.run.visit, _next(at, scope), changes)
+    output = stage.output.render(scope, at.cost)
+    check_size(rules, "output", output, at.cost)
     return RunFinished(at=at.now, run=at.run.id, output=output)
 
 
-def _next(stage: Stage, scope: Scope) -> str:
-    for transition in stage.transitions:
-        if transition.condition is None or transition.condition.value(scope):
+def _next(at: Moment, scope: Scope) -> str:
+    for transition in at.stage.transitions:
+        condition = transition.condition
+        if condition is None or condition.value(scope, at.cost):
             return transition.to
     raise StageError(
-        f"no transition of the state {stage.name!r} holds: end the list with one that "
-        "has no condition",
+        f"no transition of the state {at.stage.name!r} holds: end the list with one "
+        "that has no condition",
         "NoTransition",
     )
 

@@ -346,6 +346,18 @@ def test_stages_that_cannot_be_entered_do_not_hold_a_turn_up(runs: Runs) -> None
     assert runs.run(key).state == "running"
 
 
+def test_items_with_costly_inputs_are_begun_in_several_turns(runs: Runs) -> None:
+    costly = {**EACH, "input": "{{ input.large|sort|length }}"}
+    given = {"tasks": list(range(100)), "large": list(range(10_000))}
+
+    key = runs.launch(plan(costly), given)
+
+    assert 0 < runs.run(key).started < 100
+    while runs.swarm.runs.stirred:
+        runs.do(Tick())
+    assert runs.run(key).started == 100
+
+
 def test_an_id_leaves_room_for_the_ids_of_what_the_run_begins(runs: Runs) -> None:
     with pytest.raises(Invalid, match="at most 128 are allowed"):
         runs.launch(plan(GIVEN), id="x" * 129)
