@@ -39,7 +39,7 @@ def arguments(parser: ArgumentParser) -> None:
         const="project",
         help="in this folder alone",
     )
-    add("--dry-run", action="store_true", help="show what would change, and change nil")
+    add("--dry-run", action="store_true", help="only show what would change")
 
 
 def run(args: Namespace) -> int:

@@ -116,7 +116,7 @@ def parts(product: str, scope: Scope) -> list[Part]:
             "those of the user"
         )
     base = Path.home() if scope == "user" else Path.cwd()
-    return wiring.parts(command(), base, scope)
+    return wiring.parts(command(scope), base, scope)
 
 
 def fresh(part: Part) -> str:

@@ -6,6 +6,7 @@ of them.
 
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -60,11 +61,14 @@ class Wiring:
     scopes: tuple[Scope, ...] = ("user", "project")
 
 
-def command() -> str:
-    """Return how hooks call us: by name if that is found, else by the whole path."""
+def command(scope: Scope) -> str:
+    """Return how hooks call us: by name if that is found, else by the whole path.
+
+    The settings of a project may be shared, and then the path is somebody else's.
+    """
     found = shutil.which("agentkit")
     own = Path(sys.argv[0]).absolute()
-    if found or own.name != "agentkit":
+    if scope == "project" or found or own.name != "agentkit":
         return "agentkit"
     return shlex.quote(str(own))
 
@@ -182,6 +186,8 @@ def _cursor(call: str, base: Path, _scope: Scope) -> list[Part]:
 
 
 def _tmux(call: str, base: Path, _scope: Scope) -> list[Part]:
+    # in quotes within quotes there is no place for those of the shell
+    call = _STRANGE.sub(r"\\\\\g<0>", shlex.split(call)[0])
     usual, other = base / ".tmux.conf", base / ".config" / "tmux" / "tmux.conf"
     path = other if other.exists() and not usual.exists() else usual
     lines = [
@@ -193,25 +199,25 @@ def _tmux(call: str, base: Path, _scope: Scope) -> list[Part]:
     return [Part("end", path, text="\n".join(lines) + "\n")]
 
 
+_STRANGE: Final = re.compile(r"[^\w@%+=:,./-]", re.ASCII)
+
 PLACE: Final = 765
 """Where our hooks stand in tmux's lists of them: those of others stay."""
 
 
 def _tmux_hook(call: str, alert: str) -> str:
-    says = f"{call} hook tmux alert-{alert} {{}} --agent #{{q:@swarm}}"
-    return (
-        f"set-hook -g alert-{alert}[{PLACE}] "
-        f'\'if -F "#{{@swarm}}" {{ run-shell -b "{says}" }}\''
-    )
+    says = _tmux_run(call, f"alert-{alert}")
+    return f'set-hook -g alert-{alert}[{PLACE}] {{ if -F "#{{@swarm}}" {{ {says} }} }}'
 
 
 def _tmux_death(call: str) -> str:
-    said = f'run-shell -b "{call} hook tmux %s {{}} --agent #{{q:@swarm}}"'
-    well = "#{==:#{pane_dead_status},0}"
-    return (
-        f'set-hook -g pane-died[{PLACE}] \'if -F "#{{@swarm}}" {{ if -F "{well}" '
-        f"{{ {said % 'pane-died'} }} {{ {said % 'pane-failed'} }} }}'"
-    )
+    well, ill = _tmux_run(call, "pane-died"), _tmux_run(call, "pane-failed")
+    choice = f'if -F "#{{==:#{{pane_dead_status}},0}}" {{ {well} }} {{ {ill} }}'
+    return f'set-hook -g pane-died[{PLACE}] {{ if -F "#{{@swarm}}" {{ {choice} }} }}'
+
+
+def _tmux_run(call: str, event: str) -> str:
+    return f'run-shell -b "{call} hook tmux {event} {{}} --agent #{{q:@swarm}}"'
 
 
 def _group(line: str, timeout: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -271,14 +272,48 @@ def test_the_folders_of_the_products_are_heeded(
     assert tree(home) == {}
 
 
+@pytest.mark.parametrize("product", WIRINGS)
+def test_a_program_that_is_not_on_the_path_is_called_by_its_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, product: str
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "my bin" / "agentkit")])
+    before = tree(Path.home())
+    install(product)
+    written = "".join(
+        text.decode() for text in tree(Path.home()).values() if text is not None
+    )
+
+    assert f"{tmp_path}/my bin/agentkit" in written.replace("\\", "")
+    uninstall(product)
+    assert tree(Path.home()) == before
+
+
+def test_a_project_may_be_shared_and_has_no_path_of_ours(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(sys, "argv", ["/my/bin/agentkit"])
+    install("claude", "project")
+
+    assert '"agentkit hook claude"' in (home / ".claude" / "settings.json").read_text()
+
+
 def test_there_is_no_tmux_of_a_project() -> None:
     with pytest.raises(Invalid, match="leave --project out"):
         installing.plan("tmux", "project")
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
-def test_tmux_reads_what_is_written(home: Path) -> None:
+@pytest.mark.parametrize("path", ["/bin/", "/it's my bin/"], ids=["plain", "strange"])
+def test_tmux_reads_what_is_written(
+    home: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [f"{path}agentkit"])
+    usual = os.environ["PATH"]
+    monkeypatch.setenv("PATH", "/nowhere")
     install("tmux")
+    monkeypatch.setenv("PATH", usual)
     show = [";", "show-hooks", "-g", ";", "show-hooks", "-gw"]
     with TemporaryDirectory() as short:  # for the name of a socket
         done = subprocess.run(
@@ -296,3 +331,4 @@ def test_tmux_reads_what_is_written(home: Path) -> None:
     assert done.stderr == ""
     for event in PRODUCTS["tmux"].events:
         assert f"agentkit hook tmux {event} " in done.stdout
+    assert path in done.stdout.replace("\\", "")
