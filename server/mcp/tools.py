@@ -7,6 +7,7 @@ it and does better, where an error of the protocol would only reach its program.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -49,7 +50,7 @@ class Tool:
     @property
     def fields(self) -> dict[str, Any]:
         """The fields that it takes, as JSON schemas."""
-        fields: dict[str, Any] = self.shape.json_schema()["properties"]
+        fields: dict[str, Any] = _schema(self)["properties"]
         return fields
 
     def shown(self, *, with_agent: bool) -> dict[str, Any]:
@@ -58,7 +59,7 @@ class Tool:
             "name": self.name,
             "title": self.title,
             "description": self.about,
-            "inputSchema": schema_of(self.shape.json_schema(), with_agent=with_agent),
+            "inputSchema": schema_of(_schema(self), with_agent=with_agent),
             "annotations": {
                 "readOnlyHint": False,
                 "destructiveHint": False,
@@ -66,6 +67,11 @@ class Tool:
                 "openWorldHint": False,
             },
         }
+
+
+@cache
+def _schema(tool: Tool) -> dict[str, Any]:
+    return tool.shape.json_schema()
 
 
 TABLE: Final = (
