@@ -327,7 +327,7 @@ class _Tree:
         """Whether no run below it is left out."""
         self._plan = plan
         self.children: defaultdict[str, list[Run]] = defaultdict(list)
-        for row in sorted(rows, key=lambda row: (row.item, row.version)):
+        for row in sorted(rows, key=lambda row: (row.created, row.item)):
             if row.parent:
                 self.children[row.parent].append(row)
 

@@ -163,6 +163,23 @@ def test_runs_below_count_with_what_is_done_of_them(hub: RunningHub) -> None:
     assert tree["whole"]
 
 
+def test_runs_below_come_in_the_order_in_which_they_were_begun(
+    hub: RunningHub,
+) -> None:
+    plan = nested()
+    states = plan["machines"]["main"]["states"]
+    states["again"] = states["work"] | {"type": ""}
+    states["work"] = states["work"] | {"transitions": [{"to": "again"}]}
+    run = launch(hub, plan, input={"parts": [[1], [2], [3]]})
+    work(hub)
+
+    tree = hub.get(f"/v1/runs/{run}/tree").json()
+
+    assert [child["run"]["item"] for child in tree["children"]] == [0, 1, 2, 0, 1, 2]
+    begun = [child["run"]["created"] for child in tree["children"]]
+    assert begun == sorted(begun)
+
+
 def test_items_come_in_order_and_in_pages(hub: RunningHub) -> None:
     run = launch(hub, fan(), input={"items": [1, 2, 3, 4, 5]})
     work(hub, 2, 4)
