@@ -207,6 +207,17 @@ class Settings:
         "Seconds that a task waits at most before it is tried again.",
         read=number(0, WEEK),
     )
+    budget: float = setting(
+        0.0,
+        "US dollars an agent may spend on one UTC day before it gets no new work; 0 "
+        "is no limit.",
+        read=number(0, 1e9),
+    )
+    max_hops: int = setting(
+        8,
+        "Agents that may hand work on to each other before a person has to give it.",
+        read=whole(0, 1000),
+    )
     max_mailbox: int = setting(
         10_000,
         "Deliveries that may wait in one mailbox.",
@@ -299,6 +310,8 @@ class Settings:
             claim_share=self.claim_share,
             retry_first=timedelta(seconds=self.retry_first),
             retry_most=timedelta(seconds=self.retry_most),
+            budget=self.budget,
+            max_hops=self.max_hops,
             max_mailbox=self.max_mailbox,
             mailbox_bytes=self.mailbox_bytes,
         )

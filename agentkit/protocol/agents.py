@@ -93,6 +93,47 @@ class AgentLost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSpent:
+    """Telemetry told what an agent used; every field but `added` is a total after it.
+
+    What an agent tells of its cost itself is in its reports.
+    """
+
+    subject: ClassVar[str] = "agent.spent"
+    at: datetime
+    agent: str
+    added: float
+    """US dollars that it used since the last time."""
+    cost: float
+    """US dollars in all, as `Agent.cost`."""
+    tokens_in: int
+    tokens_out: int
+    spent: float
+    """US dollars on the UTC day of `at`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentOverspent:
+    """An agent reached its budget: it gets no new work while the UTC day lasts."""
+
+    subject: ClassVar[str] = "agent.overspent"
+    at: datetime
+    agent: str
+    spent: float
+    """US dollars on the UTC day of `at`."""
+    budget: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSolvent:
+    """An agent that had reached its budget gets work again."""
+
+    subject: ClassVar[str] = "agent.solvent"
+    at: datetime
+    agent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HelpAsked:
     """An agent needs a person."""
 

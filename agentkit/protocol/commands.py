@@ -117,6 +117,21 @@ class Extend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """Telemetry tells what an agent used since the last time, never less than nothing.
+
+    What it tells of its cost itself is another count of the same: the larger counts.
+    """
+
+    agent: str
+    cost: float = 0.0
+    """US dollars."""
+    tokens_in: int = 0
+    """Those read from a cache too."""
+    tokens_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Complete:
     """Whoever has a task has done it. With a `spool` it is numbered like `Notify`."""
 
@@ -185,6 +200,8 @@ class Assign:
     """Agents that are told what becomes of it, in their mailboxes."""
     undertaken: bool = False
     """The agent gives it to itself: again it changes nothing, and it takes no other."""
+    call: str = ""
+    """The call that an agent undertakes it for: its correlation id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -462,7 +479,7 @@ Numbered: TypeAlias = Notify | Complete | Fail | Nack | Send
 """What an outbox holds: taken in order, each with effect exactly once."""
 
 AgentCommand: TypeAlias = (
-    Numbered | Link | Unlink | Ack | Done | GiveUp | Claim | Extend
+    Numbered | Link | Unlink | Ack | Done | GiveUp | Claim | Extend | Spend
 )
 CoordinatorCommand: TypeAlias = (
     Assign

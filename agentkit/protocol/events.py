@@ -6,7 +6,10 @@ from agentkit.protocol.agents import (
     AgentConnected,
     AgentDisconnected,
     AgentLost,
+    AgentOverspent,
     AgentReported,
+    AgentSolvent,
+    AgentSpent,
     HelpAnswered,
     HelpAsked,
     HelperAssigned,
@@ -73,6 +76,9 @@ Event: TypeAlias = (
     | AgentConnected
     | AgentDisconnected
     | AgentLost
+    | AgentSpent
+    | AgentOverspent
+    | AgentSolvent
     | HelpAsked
     | HelpAnswered
     | HelpTaken

@@ -21,6 +21,7 @@ class TaskAssigned:
     not_before: datetime | None = None
     max_attempts: int = 3
     watchers: tuple[str, ...] = ()
+    hops: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,9 @@ from agentkit.rows.agents import (
     Severity,
     Status,
     Token,
+    day_of,
     presence,
+    spent_today,
 )
 from agentkit.rows.mail import (
     Broadcast,
@@ -82,8 +84,10 @@ __all__ = [
     "Task",
     "TaskState",
     "Token",
+    "day_of",
     "key_of",
     "presence",
+    "spent_today",
 ]
 
 Row: TypeAlias = (

@@ -1,7 +1,7 @@
 """Agents, those who ask for help, and who is let in."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
 Status: TypeAlias = Literal["idle", "busy", "blocked", "help"]
@@ -48,6 +48,8 @@ class Agent:
     """What it said with its last report: the reason, or the question."""
     capabilities: tuple[str, ...] = ()
     cost: float = 0.0
+    """US dollars in all: what it told last, or what telemetry counted if that is more.
+    """
     completed: int = 0
     reported_at: str = ""
     """The agent's own timestamp, echoed as given; never used for order."""
@@ -68,6 +70,22 @@ class Agent:
     """What it promises for its mail; told when its WebSocket opens."""
     help: str = ""
     """Its current help request, settled or not; empty when there is none."""
+    tokens_in: int = 0
+    """Tokens it was billed for reading, in all; those read from a cache count too."""
+    tokens_out: int = 0
+    """Tokens that its models wrote, in all."""
+    metered: float = 0.0
+    """US dollars that telemetry told of, in all; `cost` is never below."""
+    spent_on: str = ""
+    """The UTC day that is counted, as ``2026-11-21``; empty before the first cost."""
+    spent: float = 0.0
+    """US dollars that count on that day: the larger of the two that follow."""
+    spent_told: float = 0.0
+    """What its own totals rose by on that day."""
+    spent_metered: float = 0.0
+    """What telemetry told of that day."""
+    over_budget: bool = False
+    """It reached its budget of that day, and gets no new work while the day lasts."""
     cause: int = 0
     """The cursor of the event that made `status` what it is."""
     version: int = 0
@@ -94,6 +112,16 @@ def presence(agent: Agent, now: datetime) -> Presence:
     if quiet >= SILENT_AFTER:
         return "silent"
     return "late" if gone or quiet >= LATE_AFTER else "live"
+
+
+def spent_today(agent: Agent, now: datetime) -> float:
+    """Return the US dollars that an agent has spent on the UTC day of `now`."""
+    return agent.spent if agent.spent_on == day_of(now) else 0.0
+
+
+def day_of(now: datetime) -> str:
+    """Return the UTC day that a time is of, as rows write it."""
+    return now.astimezone(UTC).date().isoformat()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

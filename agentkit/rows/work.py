@@ -71,6 +71,8 @@ class Task:
     """The run that it is an item of; empty when it is none's."""
     item: int = 0
     """The index of that item."""
+    hops: int = 0
+    """How many agents handed work on before this: 0 when a person or a run gave it."""
     changed: datetime | None = None
     version: int = 0
 

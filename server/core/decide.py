@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from agentkit import protocol as p
-from agentkit.protocol import Command, Event, Tick
+from agentkit.protocol import Command, Event, Start, Tick
 from server.core import (
     helpdesk,
     leases,
@@ -15,6 +15,7 @@ from server.core import (
     messages,
     reports,
     results,
+    spending,
     tokens,
     watching,
     work,
@@ -26,10 +27,12 @@ from server.core.swarm import Swarm
 def decide_tick(swarm: Swarm, _wish: Tick, now: datetime) -> list[Event]:
     """Turn whatever is due into events.
 
+    Who gets work again does so before other work comes, which is then not held back.
     A request that is woken and escalated at once is woken first: an escalation opens
     what is snoozed.
     """
     return [
+        *spending.due_renewals(swarm, now),
         *leases.due_expiries(swarm, now),
         *work.due_tasks(swarm, now),
         *messages.due_expiries(swarm, now),
@@ -37,6 +40,11 @@ def decide_tick(swarm: Swarm, _wish: Tick, now: datetime) -> list[Event]:
         *helpdesk.due_wakings(swarm, now),
         *helpdesk.due_escalations(swarm, now),
     ]
+
+
+def decide_start(swarm: Swarm, wish: Start, now: datetime) -> list[Event]:
+    """Note that the hub started, maybe with another budget or on another day."""
+    return [*links.decide_start(swarm, wish, now), *spending.after_start(swarm, now)]
 
 
 DECIDE: Final[dict[type, Callable[[Swarm, Any, datetime], list[Event]]]] = {
@@ -54,6 +62,7 @@ DECIDE: Final[dict[type, Callable[[Swarm, Any, datetime], list[Event]]]] = {
     p.Requeue: work.decide_requeue,
     p.Claim: leases.decide_claim,
     p.Extend: leases.decide_extend,
+    p.Spend: spending.decide_spend,
     p.Complete: leases.decide_complete,
     p.Fail: leases.decide_fail,
     p.Nack: leases.decide_nack,
@@ -77,7 +86,7 @@ DECIDE: Final[dict[type, Callable[[Swarm, Any, datetime], list[Event]]]] = {
     p.WriteResult: results.decide_write,
     p.DeleteResult: results.decide_delete,
     p.Tick: decide_tick,
-    p.Start: links.decide_start,
+    p.Start: decide_start,
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from agentkit.protocol import TaskLeased
 from agentkit.rows import Agent
 from server.core.renewal import replace
+from server.core.spending import counted
 from server.core.swarm import Swarm
 
 
@@ -56,8 +57,8 @@ def lay_down(
             heard=at,
             lost=False,
             completed=row.completed + completed,
-            cost=row.cost if cost is None else cost,
             version=swarm.cursor,
+            **({} if cost is None else counted(row, at, told=cost)),
             **_after(swarm, row, task, at),
         )
     )

@@ -31,6 +31,7 @@ from server.core.outboxes import accept, numbered
 from server.core.renewal import replace
 from server.core.reports import moved_on
 from server.core.rules import Rules
+from server.core.spending import after_total, require_budget
 from server.core.swarm import Swarm
 from server.core.work import AT_ONCE, offer, withdraw
 
@@ -54,8 +55,11 @@ def decide_claim(swarm: Swarm, wish: Claim, now: datetime) -> list[Event]:
     """Lease the most urgent tasks that the agent may have, or the one it names."""
     able = _checked_claim(swarm, wish)
     lease = _lease(swarm.rules, wish.lease)
+    known = swarm.agents.get(wish.agent)
     if wish.task:
         chosen = [_claimable(swarm, wish, able).id]
+    elif known is not None and known.over_budget:
+        chosen = []
     else:
         chosen = swarm.ready.best(wish.agent, able, wish.tasks)
     if not chosen:
@@ -151,6 +155,7 @@ def decide_complete(swarm: Swarm, wish: Complete, now: datetime) -> list[Event]:
             seq=wish.seq,
         ),
         *moved_on(swarm, task.agent, now, f"{task.agent} completed {task.id}"),
+        *after_total(swarm, swarm.agents[task.agent], wish.cost, now),
     ]
 
 
@@ -345,6 +350,7 @@ def _claimable(swarm: Swarm, wish: Claim, able: tuple[str, ...]) -> Task:
             f"task {task.id!r} is at its last attempt of {task.max_attempts}: complete "
             "or fail that one"
         )
+    require_budget(swarm, wish.agent)
     if not task.is_ready:
         raise Conflict(
             f"task {task.id!r} is {_whereabouts(task)}: claim another, or wait"

@@ -125,6 +125,10 @@ class ReadyTasks:
             return [min(heads)[2]] if heads else []
         return [entry[2] for entry in islice(heapq.merge(*lanes), count)]
 
+    def of(self, agent: str) -> list[str]:
+        """Return the tasks that are for one agent alone, most urgent first."""
+        return [entry[2] for entry in self._lanes.get(Needs(agent, frozenset()), ())]
+
     def first(self, count: int) -> list[str]:
         """Return at most `count` tasks, most urgent first, whoever may have them."""
         lanes = heapq.merge(*self._lanes.values())

@@ -1,6 +1,7 @@
 """Reports: what agents say of themselves, and what follows from it."""
 
 from datetime import datetime
+from typing import Any
 
 from agentkit.errors import Invalid
 from agentkit.protocol import (
@@ -17,6 +18,7 @@ from server.core.checks import check_capabilities, check_id, check_text
 from server.core.holders import goes_on_with
 from server.core.outboxes import accept, numbered
 from server.core.renewal import replace
+from server.core.spending import after_total, counted
 from server.core.swarm import Swarm
 from server.core.transitions import STATUS_AFTER, TASK
 
@@ -29,7 +31,9 @@ def decide_notify(swarm: Swarm, wish: Notify, now: datetime) -> list[Event]:
     said = _reported(known, wish, now)
     named = wish.task is not None
     events = _task_events(swarm, said, named=named)
-    return [said, *events, *_help_events(swarm, known, wish, said)]
+    events += _help_events(swarm, known, wish, said)
+    base = known or _newcomer(said)
+    return [said, *events, *after_total(swarm, base, wish.cost, now)]
 
 
 def evolve_reported(swarm: Swarm, event: AgentReported) -> None:
@@ -40,31 +44,44 @@ def evolve_reported(swarm: Swarm, event: AgentReported) -> None:
     status: Status = "busy" if left else STATUS_AFTER[event.report]
     same = known is not None and known.status == status
     queued = same and known is not None and known.ticket
-    agent = Agent(
-        id=event.agent,
+    base = known or _newcomer(event)
+    agent = replace(
+        base,
         status=status,
-        since=known.since if known and same else event.at,
+        since=base.since if same else event.at,
         heard=event.at,
-        joined=known.joined if known else event.at,
         task=left or event.task,
         message=event.message,
         capabilities=event.capabilities,
-        cost=event.cost,
         completed=event.completed,
         reported_at=event.reported_at,
         waiting_since=None if left else event.waiting_since,
         ticket=(queued or swarm.cursor) if status == "idle" else 0,
         via=event.via,
-        linked=known.linked if known else False,
-        unlinked=known.unlinked if known else None,
-        escalated=known.escalated if known and same else False,
-        guarantee=known.guarantee if known else "at-least-once",
-        help=known.help if known else "",
-        cause=known.cause if known and same else swarm.cursor,
+        lost=False,
+        escalated=same and base.escalated,
+        cause=base.cause if same else swarm.cursor,
         version=swarm.cursor,
+        **_costs(base, event),
     )
     swarm.put_agent(agent)
     accept(swarm, event.agent, event.spool, event.seq)
+
+
+def _costs(agent: Agent, event: AgentReported) -> dict[str, Any]:
+    if event.cost == agent.cost:
+        return {}
+    return counted(agent, event.at, told=event.cost)
+
+
+def _newcomer(event: AgentReported) -> Agent:
+    return Agent(
+        id=event.agent,
+        status=event.status,
+        since=event.at,
+        heard=event.at,
+        joined=event.at,
+    )
 
 
 def _check(swarm: Swarm, wish: Notify) -> None:
@@ -101,7 +118,7 @@ def _reported(known: Agent | None, wish: Notify, now: datetime) -> AgentReported
         task=wish.task if wish.task is not None else known.task if known else "",
         message=wish.message or "",
         capabilities=_capabilities(known, wish),
-        cost=wish.cost if wish.cost is not None else known.cost if known else 0.0,
+        cost=_cost(known, wish),
         completed=_completed(known, wish),
         reported_at=wish.reported_at or now.isoformat(),
         waiting_since=waiting if idle else None,
@@ -115,6 +132,13 @@ def _capabilities(known: Agent | None, wish: Notify) -> tuple[str, ...]:
     if wish.capabilities is None:
         return known.capabilities if known else ()
     return tuple(dict.fromkeys(wish.capabilities))
+
+
+def _cost(known: Agent | None, wish: Notify) -> float:
+    """Return the total after a report: never below what telemetry told of."""
+    if known is None:
+        return wish.cost or 0.0
+    return known.cost if wish.cost is None else max(wish.cost, known.metered)
 
 
 def _completed(known: Agent | None, wish: Notify) -> int:

@@ -35,6 +35,11 @@ class Rules:
     id_length: int = 256
     text_length: int = 16_384
     """Characters in a message, question, answer or broadcast."""
+    budget: float = 0.0
+    """US dollars that an agent may spend on one UTC day before it gets no new work; 0
+    is no limit."""
+    max_hops: int = 8
+    """How many agents may hand work on before a person has to give it."""
     result_bytes: int = 65_536
     """Bytes that the result of a task may have as JSON."""
     message_bytes: int = 262_144

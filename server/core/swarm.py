@@ -6,7 +6,7 @@ new one and keeps the indexes right, so that an index cannot disagree with the r
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, Self, TypeVar
 
@@ -39,6 +39,8 @@ from server.core.tables import Tables
 R = TypeVar("R")
 
 AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
+
+DAY: Final = timedelta(days=1)
 
 
 class Swarm:
@@ -79,12 +81,11 @@ class Swarm:
         """Tasks that can be claimed."""
         self.held: dict[str, dict[str, None]] = {}
         """Tasks by who works on them, in no order that means anything."""
-        self.leases = Deadlines()
-        """Tasks that are leased, until when."""
-        self.scheduled = Deadlines()
-        """Tasks that are for later, until when."""
+        self.leases, self.scheduled, self.overspent = (Deadlines() for _ in range(3))
+        """Tasks that are leased, tasks that are for later, and agents that have spent
+        their budget: each until when."""
         self.promised: Counter[str] = Counter()
-        """Tasks that are for later and for one agent, by that agent."""
+        """Tasks that are for one agent and not in its mailbox yet, by that agent."""
         self.able: dict[str, dict[str, None]] = {}
         """Agents that are not lost by capability, in no order that means anything."""
         self.runs = RunBook(self.rules.keep_settled)
@@ -130,7 +131,10 @@ class Swarm:
     @property
     def deadline(self) -> datetime | None:
         """When a `Tick` next has something to do; None when nothing is due ever."""
-        heaps = self.leases, self.scheduled, self.calls, self.runs
+        heaps = (
+            *(self.leases, self.scheduled, self.overspent),
+            *(self.calls, self.runs),
+        )
         due = [heap.earliest for heap in heaps if heap.earliest is not None]
         due += self.snoozed.values()
         if self.runs.stirred:
@@ -275,6 +279,7 @@ class Swarm:
         self._enable(old, new)
         _follow(self.blocked, new.id, _unescalated(old), _unescalated(new))
         _follow(self.away, new.id, _gone_since(old), _gone_since(new))
+        self.overspent.set(new.id, _overspent_until(new))
         self.agents[new.id] = new
         self._changes.agents[new.id] = new
 
@@ -441,11 +446,11 @@ class Swarm:
 
     def _promise(self, old: Task | None, new: Task) -> None:
         """Count what will be in a mailbox: it takes its room there from now on."""
-        if old is not None and old.target and old.state == "scheduled":
+        if old is not None and _is_promised(old):
             self.promised[old.target] -= 1
             if not self.promised[old.target]:
                 del self.promised[old.target]
-        if new.target and new.state == "scheduled":
+        if _is_promised(new):
             self.promised[new.target] += 1
 
     def _enable(self, old: Agent | None, new: Agent) -> None:
@@ -497,6 +502,13 @@ def _rank(task: Task) -> tuple[str, tuple[str, ...], int, int]:
     return task.target, task.needs, task.priority, task.place
 
 
+def _is_promised(task: Task) -> bool:
+    """Say whether a task is for one agent, and will be put into its mailbox later."""
+    if not task.target:
+        return False
+    return task.state == "scheduled" or (task.state == "queued" and not task.seq)
+
+
 def _found(rows: dict[str, R], key: str, text: str) -> R:
     row = rows.get(key)
     if row is None:
@@ -516,6 +528,12 @@ def _unescalated(agent: Agent | None) -> datetime | None:
     if agent is None or agent.status != "blocked" or agent.escalated:
         return None
     return agent.since
+
+
+def _overspent_until(agent: Agent) -> datetime | None:
+    if not agent.over_budget:
+        return None
+    return datetime.fromisoformat(agent.spent_on).replace(tzinfo=UTC) + DAY
 
 
 def _gone_since(agent: Agent | None) -> datetime | None:

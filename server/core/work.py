@@ -59,6 +59,7 @@ def decide_assign(swarm: Swarm, wish: Assign, now: datetime) -> list[Event]:
             not_before=_later(wish.not_before, now),
             max_attempts=wish.max_attempts or swarm.rules.max_attempts,
             watchers=tuple(watchers),
+            hops=_hops(swarm, wish),
         )
     ]
 
@@ -140,6 +141,7 @@ def evolve_assigned(swarm: Swarm, event: TaskAssigned) -> None:
         watchers=event.watchers,
         run=old.run if old else "",
         item=old.item if old else 0,
+        hops=event.hops,
         changed=event.at,
         version=swarm.cursor,
     )
@@ -237,9 +239,12 @@ def evolve_requeued(swarm: Swarm, event: TaskRequeued) -> None:
 
 
 def offer(swarm: Swarm, task: Task, at: datetime) -> None:
-    """Store a task that waits; one that is ready for one agent goes to its mailbox."""
+    """Store a task that waits; one that is ready for one agent goes to its mailbox.
+
+    Unless that agent has spent its budget: then it goes there when the day is over.
+    """
     seq = 0
-    if task.target and task.state == "queued":
+    if task.target and task.state == "queued" and not _held_back(swarm, task):
         seq = post(swarm, task.target, "task", task.id, at)
     swarm.put_task(replace(task, seq=seq) if task.seq != seq else task)
 
@@ -253,6 +258,34 @@ def withdraw(swarm: Swarm, task: Task, at: datetime) -> None:
         swarm.put_delivery(replace(row, retried=swarm.cursor, version=swarm.cursor))
     else:
         advance(swarm, row, "done", at)
+
+
+def _held_back(swarm: Swarm, task: Task) -> bool:
+    agent = swarm.agents.get(task.target)
+    return agent is not None and agent.over_budget
+
+
+def _hops(swarm: Swarm, wish: Assign) -> int:
+    """Return how many agents handed work on before this.
+
+    What an agent gives itself goes back to what it has just now, or to what the agent
+    has that called for it. A person begins anew.
+
+    Raises:
+        Conflict: there were too many; this is how two agents keep each other at work.
+    """
+    if not wish.undertaken:
+        return 0
+    call = swarm.call(wish.call) if wish.call else None
+    caller = call.sender if call is not None and wish.agent in call.called else ""
+    held = (*swarm.held.get(wish.agent, ()), *swarm.held.get(caller, ()))
+    hops = 1 + max((swarm.tasks[key].hops for key in held), default=-1)
+    if hops > swarm.rules.max_hops:
+        raise Conflict(
+            f"the work of {wish.agent} was handed on {hops} times by agents, and "
+            f"{swarm.rules.max_hops} are allowed: a person has to give this task"
+        )
+    return hops
 
 
 def _undertaken(known: Task, wish: Assign, body: Mapping[str, Any]) -> list[Event]:
