@@ -129,7 +129,7 @@ async def shown(
 ) -> AsyncIterator[tuple[SwarmApp, Pilot[None]]]:
     """Run the dashboard over a hub without a terminal."""
     app = SwarmApp(
-        Coordinator(hub, batch_ms=100), settings=Preferences(theme=theme, bell=False)
+        Coordinator(hub, batch_ms=100), settings=Preferences(theme=theme, notices="off")
     )
     async with app.run_test(size=size) as pilot:
         while not app.model.loaded:
@@ -208,7 +208,7 @@ async def replay() -> None:
     """A recording that is played."""
     film = FOLDER.parent / "tests" / "snapshot" / "demo.rec.gz"
     for size, suffix in ((WIDE, ""), (SMALL, "-80x24")):
-        app = ReplayApp(Replay(Reel(film), at=17), settings=Preferences(bell=False))
+        app = ReplayApp(Replay(Reel(film), at=17), settings=Preferences(notices="off"))
         async with app.run_test(size=size) as pilot:
             while not app.model.loaded:
                 await pilot.pause(0.05)

@@ -151,6 +151,13 @@ _EVERYWHERE = [
         "Find an action, an agent, a task, a run or a theme",
         name="app.command_palette",
     ),
+    Action(
+        "app.silence",
+        "M",
+        "Silence",
+        "Let calls be silent, or heard again",
+        name="app.silence",
+    ),
     Action("app.theme", "T", "Theme", "Change the colours", name="app.change_theme"),
     Action(
         "app.keys",

@@ -15,6 +15,11 @@ def calls(events: Iterable[Heard]) -> list[Heard]:
     return [heard for heard in events if is_call(heard.subject)]
 
 
+def loud(heard: Iterable[Heard]) -> list[Heard]:
+    """Return the calls that are to be heard: blocked only when it lasts too long."""
+    return [call for call in heard if getattr(call.event, "kind", "help") == "help"]
+
+
 def summary(heard: list[Heard]) -> str:
     """Return one sentence for any number of calls."""
     if len(heard) > 1:

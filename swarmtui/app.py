@@ -1,6 +1,7 @@
 """The dashboard: views over a coordinator's live picture of the swarm."""
 
 import gc
+import os
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -14,11 +15,12 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
+from agentkit.coordinator import Heard
 from agentkit.errors import AgentkitError
 from agentkit.follower import Follower
 from agentkit.settings import paths
 from swarmtui.actions import Action, Need, Scope, bindings, by_id, in_scope, offered
-from swarmtui.alerts import Gate, calls, summary, title
+from swarmtui.alerts import Gate, calls, loud, summary, title
 from swarmtui.crash import last_words, write_crash
 from swarmtui.feed import Feed
 from swarmtui.modals.confirm import ConfirmSheet
@@ -29,6 +31,7 @@ from swarmtui.model import Delta, Model
 from swarmtui.pace import Pace
 from swarmtui.palette import SwarmCommands
 from swarmtui.preferences import Preferences
+from swarmtui.ringing import Ringer
 from swarmtui.screens.base import SwarmScreen
 from swarmtui.screens.fleet import FleetScreen
 from swarmtui.screens.help import HelpScreen
@@ -99,6 +102,7 @@ class SwarmApp(App[None], inherit_bindings=False):
         self._embedded = embedded
         self._feed = Feed(swarm, self.model)
         self._gate = Gate()
+        self._ringer = Ringer(self.settings.notices, os.environ, self._write)
         self._open = AsyncExitStack()
         self._last_view: Scope = "fleet"
         self._given = Need.NOTHING
@@ -189,16 +193,23 @@ class SwarmApp(App[None], inherit_bindings=False):
         self._set_title()
         heard = self._gate.take(perf_counter())
         if heard:
-            self._alert(summary(heard))
+            self._alert(heard)
 
-    def _alert(self, words: str) -> None:
-        if self.settings.bell:
-            self.bell()
-        if self.settings.desktop:
-            self._write(f"\x1b]9;{safe(words)}\x07")
+    def _alert(self, heard: list[Heard]) -> None:
+        """Say who called, once; who needs a person at once is heard as well."""
+        if ringing := loud(heard):
+            self.run_worker(self._ringer.ring(summary(ringing)), group="ringing")
         if self.scope != "help":
             self.clear_notifications()
-            self.notify(f"▲ {words}", severity="warning", markup=False)
+            self.notify(f"▲ {summary(heard)}", severity="warning", markup=False)
+
+    def on_app_focus(self) -> None:
+        """Ring no more: the person looks."""
+        self._ringer.in_front = True
+
+    def on_app_blur(self) -> None:
+        """Ring again: the person looks at something else."""
+        self._ringer.in_front = False
 
     def _set_title(self) -> None:
         words = title(len(self.model.calling))
@@ -234,6 +245,11 @@ class SwarmApp(App[None], inherit_bindings=False):
         """When the hub started; None as long as it has not said."""
         said = self.swarm.hub.get("started")
         return datetime.fromisoformat(said) if said else None
+
+    @property
+    def silenced(self) -> bool:
+        """Whether calls are not heard although they are set to be."""
+        return self._ringer.silenced
 
     @property
     def backlog(self) -> int:
@@ -321,6 +337,15 @@ class SwarmApp(App[None], inherit_bindings=False):
     def action_pause(self) -> None:
         """Hold the picture still, or let it go on."""
         self.paused = not self.paused
+        if self.view is not None:
+            self.view.second()
+
+    def action_silence(self) -> None:
+        """Let calls be silent, or heard again."""
+        self._ringer.toggle()
+        off = self._ringer.chosen == "off"
+        words = "are silent until you want them back" if off else "are heard again"
+        self.tell(f"calls {words}")
         if self.view is not None:
             self.view.second()
 

@@ -23,6 +23,8 @@ class Console(Protocol):
     backlog: int
     """Events that a paused view has not shown yet."""
     paused: bool
+    silenced: bool
+    """Whether calls are not heard although they are set to be."""
     pace: Pace
     address: str
     """The address of the hub, to be shown."""

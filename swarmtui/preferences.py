@@ -1,10 +1,14 @@
 """What a person may choose about the dashboard: the ``[dashboard]`` settings."""
 
+# ruff: noqa: RUF009 - a table's defaults are fields, made by `setting`
+
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
-from agentkit.settings import setting, switch
+from agentkit.readers import one_of
+from agentkit.settings import setting
+from swarmtui.notices import Notices
 
 
 def theme(raw: Any) -> str:
@@ -39,11 +43,10 @@ class Preferences:
     SECTION: ClassVar[str] = "dashboard"
 
     theme: str = setting("swarm-night", "The colours.", read=theme)
-    bell: bool = setting(
-        True, "Ring the terminal's bell when somebody asks for help.", read=switch
-    )
-    desktop: bool = setting(
-        False, "Send a desktop notice when somebody asks for help.", read=switch
+    notices: Notices = setting(
+        "both",
+        "What a call for a person does when the terminal is not in front.",
+        read=one_of(*get_args(Notices)),
     )
     keymap: tuple[tuple[str, str], ...] = setting(
         (), "Other keys for actions, by id.", read=keymap

@@ -35,7 +35,8 @@ class ReplayApp(SwarmApp):
     live_word = "recorded"
 
     def __init__(self, replay: Replay, *, settings: Preferences | None = None) -> None:
-        super().__init__(replay, clock=replay.now, settings=settings)
+        chosen = replace(settings or Preferences(), notices="off")
+        super().__init__(replay, clock=replay.now, settings=chosen)
         self.replay = replay
 
     def foot(self) -> Iterable[Widget]:
@@ -95,6 +96,10 @@ class ReplayApp(SwarmApp):
         """Let the recording stand, or play on."""
         self.replay.toggle()
         self._tick()
+
+    def action_silence(self) -> None:
+        """Say why nothing is heard anyway."""
+        self.tell("this is a recording: its calls are long over, and silent")
 
     def action_step(self, seconds: int) -> None:
         """Go on or back by seconds."""

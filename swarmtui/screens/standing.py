@@ -54,6 +54,8 @@ def _badge(console: Console) -> str:
     words = []
     if console.paused:
         words.append(f"PAUSED +{console.backlog:,}")
+    if console.silenced:
+        words.append("SILENT")
     if console.pace.overloaded:
         words.append(f"BUSY, {console.pace.rate} times a second")
     return "  ".join(words)

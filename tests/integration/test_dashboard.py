@@ -40,7 +40,7 @@ async def dashboard(
 ) -> AsyncIterator[tuple[SwarmApp, Pilot[None]]]:
     """Open the dashboard over a hub and wait until it is drawn."""
     swarm = Coordinator(Endpoint(hub.url, hub.token), batch_ms=100)
-    app = SwarmApp(swarm, settings=Preferences(bell=False))
+    app = SwarmApp(swarm, settings=Preferences(notices="off"))
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(lambda: app.model.loaded and view(app).ready, pilot)
         yield app, pilot

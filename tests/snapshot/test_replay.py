@@ -48,7 +48,7 @@ async def picture(at: float, keys: str, size: tuple[int, int], theme: str) -> st
     """Open the recording at a second, press keys and return the screen."""
     app = ReplayApp(
         Replay(Reel(DEMO), at=at, paused=True),
-        settings=Preferences(theme=theme, bell=False),
+        settings=Preferences(theme=theme, notices="off"),
     )
     async with app.run_test(size=size) as pilot:
         await until(lambda: app.model.loaded and settled(app), pilot)

@@ -75,7 +75,7 @@ async def picture(
     app = SwarmApp(
         lively() if swarm is None else swarm,
         clock=lambda: NOW,
-        settings=Preferences(theme=theme, bell=False),
+        settings=Preferences(theme=theme, notices="off"),
     )
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(lambda: app.model.loaded == loaded and app.model.link, pilot)
@@ -190,7 +190,7 @@ async def test_a_plan_is_launched(
 ) -> None:
     (tmp_path / "pages.yml").write_text(PLAN)
     monkeypatch.chdir(tmp_path)
-    settings = Preferences(theme=theme, bell=False)
+    settings = Preferences(theme=theme, notices="off")
     app = SwarmApp(busy_runs(), clock=lambda: NOW, settings=settings)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(lambda: app.model.loaded and settled(app), pilot)
@@ -239,7 +239,7 @@ async def test_the_wire(
 async def wire_picture(keys: str, size: tuple[int, int], theme: str) -> str:
     """Let messages go by for some seconds, press keys, and return the screen."""
     swarm = wired()
-    settings = Preferences(theme=theme, bell=False)
+    settings = Preferences(theme=theme, notices="off")
     app = SwarmApp(swarm, clock=lambda: NOW, settings=settings)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(lambda: app.model.loaded and settled(app), pilot)

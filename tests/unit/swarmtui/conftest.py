@@ -25,7 +25,16 @@ from agentkit.protocol import (
     TaskReleased,
     TaskRequeued,
 )
-from agentkit.rows import Agent, Broadcast, Delivery, HelpRequest, Letter, Run, Task
+from agentkit.rows import (
+    Agent,
+    Broadcast,
+    Delivery,
+    HelpKind,
+    HelpRequest,
+    Letter,
+    Run,
+    Task,
+)
 from agentkit.settings import Endpoint
 from agentkit.traffic import Tapped
 from agentkit.transports.metrics import Metrics
@@ -515,13 +524,13 @@ def _question(asker: Agent, number: int, dice: Random) -> HelpRequest:
     )
 
 
-def asked(asker: str, question: str) -> Heard:
-    """Return the event of a question."""
+def asked(asker: str, question: str, kind: HelpKind = "help") -> Heard:
+    """Return the event of a question, or of a blocker."""
     event = HelpAsked(
         at=NOW,
         agent=asker,
         help="h1",
-        kind="help",
+        kind=kind,
         question=question,
         severity="normal",
         choices=(),

@@ -1,8 +1,8 @@
 """Quiet by default."""
 
 from agentkit.coordinator import Heard
-from agentkit.protocol import TaskDone
-from swarmtui.alerts import HOLD, Gate, calls, summary, title
+from agentkit.protocol import HelpEscalated, TaskDone
+from swarmtui.alerts import HOLD, Gate, calls, loud, summary, title
 from tests.unit.swarmtui.conftest import NOW, asked
 
 
@@ -12,6 +12,13 @@ def test_only_calls_for_a_person_ring() -> None:
     assert calls([Heard(2, TaskDone(at=NOW, agent="a", task="T"), 1, 0.1), call]) == [
         call
     ]
+
+
+def test_who_is_blocked_is_heard_when_it_lasts_too_long() -> None:
+    question, blocker = asked("a", "why?"), asked("b", "no disk", kind="blocked")
+    escalated = Heard(3, HelpEscalated(at=NOW, agent="b", help="h-b"), 1, 0.1)
+
+    assert loud([question, blocker, escalated]) == [question, escalated]
 
 
 def test_one_call_is_told_in_full_and_many_are_counted() -> None:

@@ -58,7 +58,7 @@ async def shown(
     app = SwarmApp(
         swarm,
         clock=clock,
-        settings=Preferences(**({"bell": False} | settings)),
+        settings=Preferences(**({"notices": "off"} | settings)),
         embedded=embedded,
     )
     async with app.run_test(size=size, notifications=True) as pilot:
@@ -312,6 +312,20 @@ async def test_a_call_is_said_once_however_many_come() -> None:
 
         (notice,) = app._notifications
         assert notice.message == "▲ 2 agents need you"
+
+
+async def test_silence_is_shown_as_long_as_it_lasts() -> None:
+    def badge() -> str:
+        bar = view(app).query_one(TopBar)
+        return "".join(span.text for span in bar.line(0, 120))
+
+    async with shown(three(), notices="both") as (app, pilot):
+        await pilot.press("M")
+        await until(lambda: "SILENT" in badge(), pilot)
+        await until(lambda: "calls are silent" in news(app), pilot)
+
+        await pilot.press("M")
+        await until(lambda: "SILENT" not in badge(), pilot)
 
 
 async def test_what_a_person_did_stays_in_the_news_for_a_moment(

@@ -46,13 +46,13 @@ def test_the_settings_read_keymap_and_theme() -> None:
         "SWARMTUI_HOME": "/nowhere",
         "SWARMTUI_KEYMAP": "view.last=f5",
         "SWARMTUI_THEME": "swarm-day",
-        "SWARMTUI_BELL": "no",
+        "SWARMTUI_NOTICES": "bell",
     }
 
     chosen = load(Preferences, environ=environ).values
 
     assert chosen == Preferences(
-        theme="swarm-day", bell=False, keymap=(("view.last", "f5"),)
+        theme="swarm-day", notices="bell", keymap=(("view.last", "f5"),)
     )
 
 
@@ -60,6 +60,7 @@ def test_the_settings_read_keymap_and_theme() -> None:
     ("name", "value", "words"),
     [
         ("SWARMTUI_THEME", "swarm-dawn", "is none of swarm-night"),
+        ("SWARMTUI_NOTICES", "loud", "is none of off, bell, desktop, both"),
         ("SWARMTUI_KEYMAP", "view.lst=f5", "the nearest is 'view.last'"),
     ],
 )

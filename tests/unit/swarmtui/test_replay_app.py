@@ -30,7 +30,7 @@ async def playing(
     """Open a recording at a second and press keys; it stands still."""
     replay = Replay(Reel(DEMO), at=at, paused=True)
     keymap = tuple(chosen.items())
-    app = ReplayApp(replay, settings=Preferences(bell=False, keymap=keymap))
+    app = ReplayApp(replay, settings=Preferences(keymap=keymap))
     async with app.run_test(size=(120, 36)) as pilot:
         while not (app.model.loaded and app.view and app.view.ready):
             await pilot.pause(0.01)
@@ -144,6 +144,13 @@ async def test_the_key_of_an_order_may_be_another_one() -> None:
         await press(app, pilot, "f5")
 
         await said(app, pilot, NO_ORDERS)
+
+
+async def test_the_calls_of_a_recording_are_silent() -> None:
+    async with playing(10, "M") as (app, pilot):
+        await said(app, pilot, "long over, and silent")
+
+        assert app.settings.notices == "off"
 
 
 async def test_the_keys_of_the_scrubber_are_listed() -> None:
