@@ -207,6 +207,36 @@ METRICS: Final = (
         "Bytes of large results in files.",
         lambda o: o.results.load.bytes,
     ),
+    Metric(
+        COUNTER,
+        "alerts_told",
+        "Alerts that were put into messages.",
+        lambda o: o.alerts.told,
+    ),
+    Metric(
+        COUNTER,
+        "alerts_sent",
+        "Messages of alerts that arrived, counted for each target.",
+        lambda o: o.alerts.sent,
+    ),
+    Metric(
+        COUNTER,
+        "alerts_failed",
+        "Attempts to send a message of alerts that failed.",
+        lambda o: o.alerts.failed,
+    ),
+    Metric(
+        COUNTER,
+        "alerts_dropped",
+        "Messages of alerts that a target never got.",
+        lambda o: o.alerts.dropped,
+    ),
+    Metric(
+        GAUGE,
+        "alerts_waiting",
+        "Alerts that are held back, and messages that are on their way.",
+        lambda o: o.alerts.waiting(),
+    ),
     Metric(GAUGE, "backlog", "Commands that wait.", lambda o: o.hub.backlog),
     Metric(
         GAUGE,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from time import monotonic
 
+from server.alerts.post import Tally
 from server.announcement import Announcement
 from server.asgi import RequestError
 from server.auth import Gate
@@ -53,6 +54,8 @@ class Office:
     """Whoever follows the log over HTTP."""
     under_way: UnderWay = field(default_factory=UnderWay)
     """Calls over MCP that can be called off."""
+    alerts: Tally = field(default_factory=Tally)
+    """What became of alerts."""
     stopping: bool = False
     taps: Taps = field(default_factory=Taps)
     links: Links = field(init=False)

@@ -19,6 +19,7 @@ import uvloop
 from agentkit import __version__
 from agentkit.errors import AgentkitError
 from agentkit.settings import paths
+from server.alerts.desk import desk_of
 from server.announcement import Announcement
 from server.auth import Gate, Keys
 from server.bridge import bridges_of
@@ -92,11 +93,14 @@ async def run(office: Office, listener: socket.socket, tls: Tls | None) -> None:
     )
     server = Server(office, tls)
     bridges = bridges_of(office)
+    alerts = desk_of(office)
     await office.keyring.open(office.hub)
     await office.open()
     try:
         for bridge in bridges:
             await bridge.open()
+        if alerts:
+            alerts.open()
         with (
             _told_to_stop(server),
             _announced(office, tls),
@@ -112,6 +116,8 @@ async def run(office: Office, listener: socket.socket, tls: Tls | None) -> None:
         pulse.stop()
         await retention.stop()
         await asyncio.gather(*(bridge.close() for bridge in bridges))
+        if alerts:
+            await alerts.close()
         await office.mailroom.close()
 
 

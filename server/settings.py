@@ -26,6 +26,9 @@ from agentkit.settings import (
     whole,
     words,
 )
+from server.alerts.facts import ABOUT
+from server.alerts.quiet import Quiet, quiet_hours
+from server.alerts.targets import addresses, chosen
 from server.core.rules import Rules
 
 WEEK = 7 * 86_400
@@ -48,6 +51,14 @@ def _swarm(raw: Any) -> str:
     if not name or any(char in "@*" or char.isspace() for char in name):
         raise ValueError("is not one word without @ and *")
     return name
+
+
+def _about(raw: Any) -> tuple[str, ...]:
+    """Read what alerts are about: some of the few words."""
+    said = words(raw)
+    if not set(said) <= set(ABOUT):
+        raise ValueError(f"has more than {', '.join(ABOUT)}")
+    return said
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,33 @@ class Settings:
         "a ?; the flag may be given several times.",
         read=words,
         personal=True,
+    )
+    alerts: tuple[str, ...] = setting(
+        (),
+        "Where alerts go, as Apprise writes it: slack://, ntfy://, mailto://, json://, "
+        "…; the flag may be given several times.",
+        read=addresses,
+        personal=True,
+    )
+    alerts_file: Path | None = setting(
+        None,
+        "A file with more of them, one a line, that only its owner can read.",
+        read=file,
+        personal=True,
+    )
+    alerts_about: tuple[str, ...] = setting(
+        (), f"What alerts are about: {', '.join(ABOUT)}; else all of it.", read=_about
+    )
+    alerts_quiet: str = setting(
+        "",
+        "When only critical requests for help are told, on this machine's clock, as in "
+        "22:00-07:00.",
+        read=quiet_hours,
+    )
+    alerts_per_hour: int = setting(
+        20,
+        "Messages in any hour; what comes up beyond that is gathered into the next.",
+        read=whole(1, 1000),
     )
     tls_cert: Path | None = setting(None, "The certificate, in PEM.", read=file)
     tls_key: Path | None = setting(None, "Its key, in PEM.", read=file)
@@ -292,6 +330,20 @@ class Settings:
                 self.storage_master_key_previous, name="storage_master_key_previous"
             ),
         )
+
+    @property
+    def alert_addresses(self) -> tuple[str, ...]:
+        """Where alerts go: what is set, and what stands in the file.
+
+        Raises:
+            Invalid: the file cannot be read, or others can read it.
+        """
+        return chosen(self.alerts, self.alerts_file)
+
+    @property
+    def quiet(self) -> Quiet | None:
+        """The quiet hours, if there are any."""
+        return Quiet.read(self.alerts_quiet) if self.alerts_quiet else None
 
     @property
     def database(self) -> Path:

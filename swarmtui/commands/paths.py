@@ -26,7 +26,13 @@ PREFIX = "SWARMTUI_"
 """What our names in the environment begin with."""
 BESIDE_SETTINGS = ("HOME", "DEBUG")
 """Variables of ours that are no settings."""
-SECRET = {"token", "storage_master_key", "storage_master_key_previous", "bridge"}
+SECRET = {
+    "token",
+    "storage_master_key",
+    "storage_master_key_previous",
+    "bridge",
+    "alerts",
+}
 
 
 @click.command()
