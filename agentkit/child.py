@@ -17,6 +17,8 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import IO, NamedTuple
 
+from agentkit.running.tail import last_line
+
 FINAL = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 """Signals after which nothing is started again."""
 
@@ -41,8 +43,8 @@ class Ended(NamedTuple):
     seconds: float
     """How long it ran; 0 if it could not be started."""
     last: str
-    """The last line of its standard error where that could be read, or why it could not
-    be started."""
+    """The last line of its standard error, or of its terminal, where that could be
+    read; or why it could not be started."""
 
     @property
     def how(self) -> str:
@@ -65,13 +67,16 @@ class Relay:
         self.stopped = False
         """Whether somebody wants us to end."""
         self._child: subprocess.Popen[bytes] | None = None
+        self._apart = False
         self._early: list[int] = []
         # a queue of this kind, unlike an Event, may be used by a signal's handler
         self._told: SimpleQueue[int] = SimpleQueue()
 
-    def attend(self, child: "subprocess.Popen[bytes] | None") -> None:
-        """Pass what comes on to this command."""
-        self._child = child
+    def attend(
+        self, child: "subprocess.Popen[bytes] | None", *, apart: bool = False
+    ) -> None:
+        """Pass what comes on to this command; `apart` if our keys do not reach it."""
+        self._child, self._apart = child, apart
         while child is not None and self._early:
             child.send_signal(self._early.pop(0))
 
@@ -88,7 +93,7 @@ class Relay:
         if number in FINAL:
             self.stopped = True
             self._told.put(number)
-        if number in KEYS and _in_front():
+        if number in KEYS and not self._apart and _in_front():
             return
         if self._child is None:
             self._early.append(number)
@@ -180,9 +185,7 @@ class Copy:
         """Return the last line that is not blank, when the stream has ended."""
         if self._thread is not None:
             self._thread.join(LINGER)
-        text = bytes(self._tail).decode(errors="replace")
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return "".join(c for c in lines[-1] if c.isprintable()) if lines else ""
+        return last_line(bytes(self._tail))
 
     def _copy(self, stream: IO[bytes]) -> None:
         with stream:

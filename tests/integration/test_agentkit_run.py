@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from agentkit.commands import supervise
-from agentkit.commands.supervise import Work
+from agentkit.commands import underway
+from agentkit.commands.underway import Work
 from agentkit.settings import KitSettings
 from tests.integration.shell import MAIN, Shell
 
@@ -325,7 +325,7 @@ def work(hub: Any, me: str) -> Work:
 def test_while_a_command_runs_it_shows_that_it_is_alive(
     work: Work, hub: Any, me: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervise, "BEAT", 0.01)
+    monkeypatch.setattr(underway, "BEAT", 0.01)
     with work.under_way(""):
         before = row(hub, me)["heard"]
         while row(hub, me)["heard"] == before:
@@ -339,7 +339,7 @@ def test_what_a_command_reports_by_itself_is_not_overruled(
 ) -> None:
     with work.under_way(""):
         hub.report(me, "idle", task="mine")
-        work._show_life()
+        work.show_life()
 
     assert row(hub, me)["status"] == "idle"
 
