@@ -89,6 +89,7 @@ class Background:
             title=self._title,
             body=params,
             max_attempts=self._max_attempts,
+            call=current_call().call,
         )
         return encode(Update.of(row))
 

@@ -93,13 +93,24 @@ class Errands:
         body: Mapping[str, Any] | None = None,
         watchers: Sequence[str] = (),
         max_attempts: int | None = None,
+        call: str = "",
     ) -> Task:
         """Give this agent a task; its `on_work` handler is pushed it.
 
         Said again, with the same content, it changes nothing.
 
+        Args:
+            task: what it is called.
+            title: what it is, for people.
+            body: what it is, for the handler.
+            watchers: agents that are told what becomes of it.
+            max_attempts: how often it is tried; else the hub decides.
+            call: the correlation id of the call that it is undertaken for, so that the
+                hub notices when agents keep each other at work.
+
         Raises:
-            SwarmError: there is another task of that name.
+            SwarmError: there is another task of that name, or agents handed this work
+                on too often.
         """
         return await self._ask(
             "undertake",
@@ -108,6 +119,7 @@ class Errands:
             body=dict(body or {}),
             watchers=list(watchers),
             max_attempts=max_attempts,
+            **({"call": call} if call else {}),
         )
 
     async def look(self, task: str) -> Task:

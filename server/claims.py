@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from agentkit.errors import AgentkitError, HubUnavailable
-from agentkit.protocol import Claim, Logged, Nack, TaskLeased
+from agentkit.protocol import AgentSolvent, Claim, Logged, Nack, TaskLeased
 from agentkit.rows import Task
 from server.core import Swarm
 from server.core.ready import ReadyTasks
@@ -158,6 +158,9 @@ class Claims:
         if not self._waiting:
             return
         rows = pushed.turn.rows
+        for _, event in pushed.turn.events:
+            if isinstance(event, AgentSolvent):
+                self._put_all(event.agent)
         for agent in rows.agents.values():
             if agent.id in self._by_agent:
                 self._learn(agent.id, frozenset(agent.capabilities))
@@ -165,6 +168,11 @@ class Claims:
         for task in rows.tasks.values():
             if task.is_ready and self._waiting:
                 self._offer(task, 0, reach)
+
+    def _put_all(self, agent: str) -> None:
+        """Ask again for an agent that could have nothing, whatever there was."""
+        for number in self._by_agent.get(agent, ()):
+            self._put(self._waiting[number])
 
     def _learn(self, agent: str, able: frozenset[str]) -> None:
         """Ask again for whoever is able to do other things now."""

@@ -21,7 +21,10 @@ class HubStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentReported:
-    """An agent reported; every field holds what is known after the report."""
+    """An agent reported; every field holds what is known after the report.
+
+    `cost` is what it tells itself, whatever telemetry tells.
+    """
 
     at: datetime
     agent: str

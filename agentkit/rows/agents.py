@@ -48,8 +48,7 @@ class Agent:
     """What it said with its last report: the reason, or the question."""
     capabilities: tuple[str, ...] = ()
     cost: float = 0.0
-    """US dollars in all: what it told last, or what telemetry counted if that is more.
-    """
+    """US dollars in all: the larger of `told` and `metered`."""
     completed: int = 0
     reported_at: str = ""
     """The agent's own timestamp, echoed as given; never used for order."""
@@ -74,8 +73,10 @@ class Agent:
     """Tokens it was billed for reading, in all; those read from a cache count too."""
     tokens_out: int = 0
     """Tokens that its models wrote, in all."""
+    told: float = 0.0
+    """US dollars in all, as it told itself last."""
     metered: float = 0.0
-    """US dollars that telemetry told of, in all; `cost` is never below."""
+    """US dollars in all, as telemetry told bit by bit."""
     spent_on: str = ""
     """The UTC day that is counted, as ``2026-11-21``; empty before the first cost."""
     spent: float = 0.0

@@ -18,7 +18,7 @@ from server.core.checks import check_capabilities, check_id, check_text
 from server.core.holders import goes_on_with
 from server.core.outboxes import accept, numbered
 from server.core.renewal import replace
-from server.core.spending import after_total, counted
+from server.core.spending import after_total, counted, told_of
 from server.core.swarm import Swarm
 from server.core.transitions import STATUS_AFTER, TASK
 
@@ -69,7 +69,7 @@ def evolve_reported(swarm: Swarm, event: AgentReported) -> None:
 
 
 def _costs(agent: Agent, event: AgentReported) -> dict[str, Any]:
-    if event.cost == agent.cost:
+    if event.cost == told_of(agent):
         return {}
     return counted(agent, event.at, told=event.cost)
 
@@ -135,10 +135,9 @@ def _capabilities(known: Agent | None, wish: Notify) -> tuple[str, ...]:
 
 
 def _cost(known: Agent | None, wish: Notify) -> float:
-    """Return the total after a report: never below what telemetry told of."""
-    if known is None:
-        return wish.cost or 0.0
-    return known.cost if wish.cost is None else max(wish.cost, known.metered)
+    if wish.cost is not None:
+        return wish.cost
+    return told_of(known) if known else 0.0
 
 
 def _completed(known: Agent | None, wish: Notify) -> int:

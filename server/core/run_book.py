@@ -50,7 +50,7 @@ class RunBook:
         self._flows: dict[str, Flow] = {}
         self._fans: dict[str, tuple[int, Sequence[Any]]] = {}
         self._guests: tuple[str, ...] = ()
-        """Those that were taken in last."""
+        """Those that were taken in last, or may go on yet."""
         self._settled: dict[str, None] = {}
         """Settled runs that were launched, the oldest first."""
 
@@ -215,8 +215,7 @@ class RunBook:
 
     def admit(self, tables: Tables) -> None:
         """Take in rows from a store: at the start, or a settled run once more."""
-        self._dismiss()
-        self._guests = tuple(tables.runs)
+        self._guests = (*self._dismiss(), *tables.runs)
         self.plans |= tables.plans
         awaited = {row.ref for row in tables.items.values() if not row.is_settled}
         for run in sorted(tables.runs.values(), key=lambda row: row.version):
@@ -233,15 +232,25 @@ class RunBook:
         for run in tables.runs.values():
             self._report(run)
 
-    def _dismiss(self) -> None:
-        """Let those go that were taken in last and did not go on after all."""
+    def _dismiss(self) -> list[str]:
+        """Let those go that were taken in and did not go on after all.
+
+        Those below a run that goes on may do so yet: they stay, and are returned.
+        """
+        waiting = []
         for key in self._guests:
             run = self.rows.get(key)
-            if run is not None and run.is_settled and not run.active:
-                self._clear(key)
-                self.forget(key)
-                if run.plan not in self.in_use:
-                    self._drop_plan(run.plan)
+            if run is None or not run.is_settled or run.active:
+                continue
+            top = self.rows.get(run.root)
+            if top is not None and not top.is_settled:
+                waiting.append(key)
+                continue
+            self._clear(key)
+            self.forget(key)
+            if run.plan not in self.in_use:
+                self._drop_plan(run.plan)
+        return waiting
 
     def hear(self, task: Task) -> None:
         """Take note of a task's row: it may be an item's."""

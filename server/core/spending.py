@@ -165,18 +165,29 @@ def counted(
     """
     day = agent.spent_on if agent.over_budget else day_of(now)
     same = agent.spent_on == day
-    rise = 0.0 if told is None else max(told - agent.cost, 0.0)
+    before = told_of(agent)
+    total = before if told is None else told
+    rise = max(total - before, 0.0)
     by_itself = (agent.spent_told if same else 0.0) + rise
     by_meter = (agent.spent_metered if same else 0.0) + metered
     in_all = round(agent.metered + metered, DIGITS)
     return {
-        "cost": max(agent.cost if told is None else told, in_all),
+        "cost": max(total, in_all),
+        "told": total,
         "metered": in_all,
         "spent_on": day,
         "spent": round(max(by_itself, by_meter), DIGITS),
         "spent_told": round(by_itself, DIGITS),
         "spent_metered": round(by_meter, DIGITS),
     }
+
+
+def told_of(agent: Agent) -> float:
+    """Return what an agent told last that it cost in all.
+
+    Rows of earlier versions know but one cost, and that is what was told.
+    """
+    return agent.told if agent.told or agent.metered else agent.cost
 
 
 def _crossing(swarm: Swarm, agent: Agent, spent: float, now: datetime) -> list[Event]:

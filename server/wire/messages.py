@@ -85,6 +85,7 @@ class UndertakeFrame(TypedDict, total=False):
     body: Body
     watchers: tuple[str, ...]
     max_attempts: Number | None
+    call: str
 
 
 class WatchTaskFrame(TypedDict):

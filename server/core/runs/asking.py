@@ -133,21 +133,27 @@ def decide_retry(swarm: Swarm, wish: RetryRun, now: datetime) -> list[Event]:
             f"run {run.id!r} is running: cancel it first, or wait until it is done"
         )
     _check_ready(swarm, run)
+    _check_context(swarm, run, wish.visit)
     items = swarm.runs.items.get(run.id, {}).values()
     if not any(item.is_settled and item.state != "done" for item in items):
         raise Conflict(f"run {run.id!r} has no failed items: there is nothing to retry")
     checkpoint = swarm.runs.contexts[run.id]
     if any(item.visit != wish.visit for item in items):
         raise Conflict(f"run {run.id!r} has gone on meanwhile: try again")
-    _check_context(swarm, run, wish.visit)
     at = Moment(swarm, replace(run, stage=checkpoint.stage, entered=False), now)
+    total = _total(at)
+    if any(item.index >= total for item in items):
+        raise Conflict(
+            f"run {run.id!r} cannot go back: its stage {checkpoint.stage!r} has other "
+            "items by now, so launch it anew"
+        )
     return [
         RunRetried(
             at=now,
             run=run.id,
             visit=wish.visit,
             stage=checkpoint.stage,
-            total=_total(at),
+            total=total,
             checkpoint=checkpoint.number,
             due=at.due(),
             by=wish.by,
@@ -184,4 +190,7 @@ def _check_ready(swarm: Swarm, run: Run) -> None:
             f"run {run.id!r} is still being called off: try again in a moment"
         )
     if run.id not in swarm.runs.contexts:
-        raise Conflict(f"run {run.id!r} has changed meanwhile: try again")
+        raise Conflict(
+            f"run {run.id!r} has changed, or parts of it are still being called off: "
+            "try again in a moment"
+        )

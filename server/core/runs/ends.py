@@ -90,21 +90,22 @@ def _go_on(
 ) -> None:
     if run.is_settled:
         _write(swarm, run, event.at, deleted=True)
-    swarm.put_run(
-        replace(
-            run,
-            state="running",
-            failed=0,
-            due=event.due,
-            output=None,
-            error={},
-            reason="",
-            changed=event.at,
-            ended=None,
-            version=swarm.cursor,
-            **changes,
-        )
+    going = replace(
+        run,
+        state="running",
+        failed=0,
+        due=event.due,
+        output=None,
+        error={},
+        reason="",
+        changed=event.at,
+        ended=None,
+        version=swarm.cursor,
+        **changes,
     )
+    swarm.put_run(going)
+    if not going.entered:
+        return  # The items are those of the stage before.
     for item in tuple(swarm.runs.items.get(run.id, {}).values()):
         if item.is_settled and item.state != "done":
             swarm.put_item(_anew(item, swarm.cursor))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,11 +14,13 @@ from agentkit.protocol import (
     Enqueue,
     Notify,
     SendBroadcast,
+    Spend,
     TaskLeased,
+    Tick,
 )
 from agentkit.rows import Task
 from server.claims import Claimant, Claims
-from server.core import Turn
+from server.core import Rules, Turn
 from server.hub import Hub
 from server.store.base import StoreError, Write
 from server.store.memory import MemoryStore
@@ -379,3 +382,38 @@ async def test_who_comes_back_with_its_key_has_what_was_not_handed_over(
 
     assert await taken(other) == []
     assert (await task(hub, "T1")).state == "done"
+
+
+async def test_a_claim_over_budget_waits_until_its_agent_gets_work_again() -> None:
+    clock = [datetime(2026, 1, 1, tzinfo=UTC)]
+    hub = Hub(MemoryStore(), rules=Rules(budget=1.0), clock=lambda: clock[0])
+    await hub.start()
+    claims = Claims(hub)
+    await claims.open()
+    await hub.submit(Notify(agent="a", report="idle"))
+    await hub.submit(Spend(agent="a", cost=1.0))
+    await enqueue(hub, "T1")
+    (claimant,) = await waiting(claims, Claim(agent="a"))
+
+    clock[0] += timedelta(days=1)
+    await hub.submit(Tick())
+
+    assert await taken(claimant) == ["T1"]
+    await hub.stop()
+
+
+async def test_what_one_may_not_have_over_budget_goes_to_the_next() -> None:
+    hub = Hub(MemoryStore(), rules=Rules(budget=1.0))
+    await hub.start()
+    claims = Claims(hub)
+    await claims.open()
+    await hub.submit(Notify(agent="a", report="idle"))
+    await hub.submit(Spend(agent="a", cost=1.0))
+    first, second = await waiting(claims, Claim(agent="a"), Claim(agent="b"))
+
+    await enqueue(hub, "T1")
+
+    assert await taken(second) == ["T1"]
+    assert not first.answer.done()
+    claims.leave(first)
+    await hub.stop()

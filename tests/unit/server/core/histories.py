@@ -37,6 +37,7 @@ from agentkit.protocol import (
     SendBroadcast,
     Sent,
     Snooze,
+    Spend,
     Start,
     Take,
     Tick,
@@ -50,7 +51,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 CURRENT = "current request of "
 CURRENT_FENCE = -1
 CONCERNED = "whoever it concerns"
-RULES = Rules(keep_settled=3, keep_receipts=3, max_mailbox=9)
+RULES = Rules(keep_settled=3, keep_receipts=3, max_mailbox=9, budget=8.0)
 
 agents = st.sampled_from(["a", "b", "c"])
 concerned = st.sampled_from([CONCERNED, CONCERNED, CONCERNED, "a", "b", "c"])
@@ -80,6 +81,12 @@ numbered = st.builds(
     cost=st.sampled_from([None, -1.0, 2.0]),
 )
 spools = {"spool": st.sampled_from(["", "s1"]), "seq": st.integers(1, 3)}
+spend = st.builds(
+    Spend,
+    agent=agents,
+    cost=st.sampled_from([0.0, -1.0, 1.0, 5.0]),
+    tokens_in=st.integers(0, 9),
+)
 begun = st.builds(Notify, agent=concerned, report=st.just("busy"), task=tasks)
 held = {"agent": concerned, "task": tasks, "fence": fences}
 work: st.SearchStrategy[Command] = st.one_of(
@@ -189,6 +196,7 @@ commands: st.SearchStrategy[Command] = st.one_of(
     notify,
     notify,
     numbered,
+    spend,
     work,
     mail,
     talk,
@@ -216,6 +224,7 @@ histories = st.sampled_from(
         commands,
         st.one_of(notify, mail, work, ticks),
         st.one_of(linked, work, ticks),
+        st.one_of(linked, spend, work, mail, ticks),
         st.one_of(linked, mail, ticks),
         st.one_of(linked, talk, mail, ticks),
         st.one_of(notify, desk, ticks),
@@ -223,7 +232,7 @@ histories = st.sampled_from(
     ]
 ).flatmap(
     lambda about: st.lists(
-        st.tuples(about, st.sampled_from([0, 0, 1, 20, 20, 120, 120, 1800])),
+        st.tuples(about, st.sampled_from([0, 0, 1, 20, 20, 120, 120, 1800, 40_000])),
         min_size=25,
         max_size=50,
     )

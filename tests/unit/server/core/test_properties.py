@@ -9,6 +9,8 @@ from hypothesis import Phase, given, seed, settings
 
 from agentkit.errors import SwarmError
 from agentkit.protocol import (
+    AgentOverspent,
+    AgentSolvent,
     Command,
     LetterDead,
     TaskAssigned,
@@ -20,6 +22,7 @@ from agentkit.protocol import (
     TaskRequeued,
     Tick,
 )
+from agentkit.rows import Task
 from server.core import Swarm, decide, evolve
 from tests.unit.server.core.histories import (
     RULES,
@@ -28,6 +31,7 @@ from tests.unit.server.core.histories import (
     commands,
     few,
     histories,
+    play,
     resolved,
     run,
 )
@@ -91,7 +95,9 @@ def test_every_task_stands_where_its_row_says(
         task.id for task in tasks if task.state == "scheduled"
     }
     assert swarm.promised == Counter(
-        task.target for task in tasks if task.state == "scheduled" and task.target
+        task.target
+        for task in tasks
+        if task.target and (task.state == "scheduled" or is_held_back(task))
     )
     for task in tasks:
         assert (task.lease_until is not None) == (task.state == "leased")
@@ -130,8 +136,35 @@ def test_a_task_for_one_agent_that_is_ready_lies_in_its_mailbox(
     swarm, _ = run(history)
 
     for task in swarm.tasks.values():
-        if task.target and task.is_ready:
+        if is_held_back(task):
+            assert swarm.agents[task.target].over_budget
+        elif task.target and task.is_ready:
             assert swarm.mail[task.target][task.seq].ref == task.id
+
+
+def is_held_back(task: Task) -> bool:
+    return bool(task.target) and task.state == "queued" and not task.seq
+
+
+@few
+@given(histories)
+def test_nobody_works_beyond_the_budget_of_the_day(
+    history: list[tuple[Command, int]],
+) -> None:
+    swarm, over = Swarm(RULES), set[str]()
+    for events in play(swarm, history):
+        for event in events:
+            match event:
+                case TaskLeased(agent=agent, attempt=attempt, task=task):
+                    assert agent not in over or attempt > 1, task
+                case AgentOverspent(agent=agent):
+                    assert agent not in over
+                    over.add(agent)
+                case AgentSolvent(agent=agent):
+                    over.remove(agent)
+
+    assert over == {agent.id for agent in swarm.agents.values() if agent.over_budget}
+    assert set(swarm.overspent) == over
 
 
 @few
@@ -317,6 +350,8 @@ RARE = {
     "message.sent",
     "task.progressed",
     "task.watched",
+    "agent.overspent",
+    "agent.solvent",
 }
 """What takes more than one command to come about."""
 

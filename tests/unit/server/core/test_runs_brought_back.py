@@ -1,11 +1,13 @@
 """Runs whose hub starts anew in the middle of things go on as if it had not."""
 
 from collections import Counter
+from datetime import timedelta
 from random import Random
 from typing import Any
 
 import pytest
 
+from agentkit.errors import Conflict
 from agentkit.protocol import (
     CancelRun,
     Claim,
@@ -14,9 +16,14 @@ from agentkit.protocol import (
     ItemStarted,
     Launch,
     Logged,
+    ResumeRun,
+    Tick,
 )
 from server.core import turns
+from server.core.turns import carry_out
+from server.recall import recall
 from tests.simulation.play import Play
+from tests.simulation.storage import at_once
 
 FIRST = {"agent": "first", "input": {"n": "{{ input.n }}"}}
 SECOND = {"agent": "second", "input": {"n": "{{ input.n }}"}}
@@ -42,6 +49,18 @@ MAIN: dict[str, Any] = {
     },
 }
 PLAN = {"name": "p", "main": "main", "machines": {"main": MAIN, "steps": STEPS}}
+
+END: dict[str, Any] = {"end": {"type": "final"}}
+AHEAD: dict[str, Any] = {"transitions": [{"to": "end"}]}
+THREE = {"agent": "first", "foreach": "[1, 2, 3]", **AHEAD}
+NESTED: dict[str, Any] = {
+    "name": "p",
+    "main": "main",
+    "machines": {
+        "main": {"states": {"initial": {"machine": "below", **AHEAD}, **END}},
+        "below": {"states": {"initial": THREE, **END}},
+    },
+}
 
 
 def counting(**settings: Any) -> dict[str, Any]:
@@ -74,6 +93,8 @@ class Works:
 
     def __init__(self) -> None:
         self.play = Play(Random(0))
+        self.leads: dict[str, Any] = {}
+        """What every task leads to."""
         self.fails = {"second"}
         self.begun: Counter[str] = Counter()
 
@@ -91,7 +112,7 @@ class Works:
             if task.body["agent"] in self.fails:
                 self.play.do(Fail(**lease, final=True))
             else:
-                self.play.do(Complete(**lease))
+                self.play.do(Complete(**lease, result=self.leads))
 
 
 def begun(events: list[Logged] | None) -> list[int]:
@@ -168,7 +189,88 @@ def test_without_checkpoints_a_run_goes_back_to_its_last_stage_alone() -> None:
     play = works.play
     plan = counting(persistence={"enabled": False})
     play.do(Launch(id="R", plan=plan, input={"list": [1]}))
+    play.now += timedelta(seconds=1)
     works.do()
 
     assert play.retry("R") is None
     assert "keeps no checkpoints" in play.refused
+
+
+def test_runs_below_that_wait_to_go_on_stay_when_another_run_is_brought_back() -> None:
+    works = Works()
+    play = works.play
+    for key in ("R", "S"):
+        play.do(Launch(id=key, plan=PLAN, input={"numbers": [1, 2, 3]}))
+        works.do()
+    works.fails.clear()
+
+    play.retry("R")
+    play.retry("S")
+    works.do()
+
+    assert [play.run(key).state for key in ("R", "S")] == ["done", "done"]
+    assert works.begun == {"first": 6, "second": 12}
+
+
+def test_no_run_goes_on_while_parts_of_it_are_called_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    play = Works().play
+    play.do(Launch(id="R", plan=NESTED, input={}))
+    monkeypatch.setattr(turns, "SPARE", 1)
+    play.do(CancelRun(id="R"))
+    assert (play.run("R").active, play.run("R.1").active) == (0, 3)
+    read = at_once(recall(play.disk, play.swarm, ResumeRun(id="R")))
+    play.do(Tick())
+
+    if read is not None:
+        play.swarm.recall(read)
+    with pytest.raises(Conflict, match="try again in a moment"):
+        carry_out(play.swarm, ResumeRun(id="R"), play.now)
+
+    play.settle_down()
+    assert play.run("R.1").active == 0
+    assert play.do(ResumeRun(id="R"))
+
+
+def test_what_failed_is_still_there_when_a_run_could_not_enter_a_stage_twice() -> None:
+    works = Works()
+    play = works.play
+    play.do(Launch(id="R", plan=counting(), input={"list": "nothing to go through"}))
+    works.do()
+    play.do(ResumeRun(id="R"))
+    assert play.outcome("R")[0] == "ExpressionError"
+
+    assert begun(play.retry("R")) == [0, 1, 2]
+
+
+def test_a_stage_that_once_had_more_items_is_done_again_with_those_it_has_now() -> None:
+    states = {
+        "one": {
+            "type": "initial",
+            "agent": "first",
+            "foreach": "[1]",
+            "output_to_context": {"list": "{{ output[0].list | default([1, 2, 3]) }}"},
+            "transitions": [{"to": "two"}],
+        },
+        "two": {"agent": "second", "foreach": "context.list", **AHEAD},
+        **END,
+    }
+    plan = {"name": "p", "main": "main", "machines": {"main": {"states": states}}}
+    works = Works()
+    play = works.play
+    works.fails = {"first"}
+    play.do(Launch(id="R", plan=plan, input={}))
+    works.do()
+    assert works.begun == {"first": 1, "second": 3}
+    works.fails, works.leads = {"second"}, {"list": [1]}
+    play.now += timedelta(seconds=1)
+    play.retry("R")
+    works.do()
+    works.fails.clear()
+
+    assert begun(play.retry("R")) == [0]
+    works.do()
+
+    assert works.begun == {"first": 2, "second": 5}
+    assert play.run("R").state == "done"
