@@ -341,6 +341,11 @@ class Settings:
         return chosen(self.alerts, self.alerts_file)
 
     @property
+    def alerted(self) -> tuple[str, ...]:
+        """What alerts are about."""
+        return self.alerts_about or ABOUT
+
+    @property
     def quiet(self) -> Quiet | None:
         """The quiet hours, if there are any."""
         return Quiet.read(self.alerts_quiet) if self.alerts_quiet else None

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Final
 
 from agentkit.protocol import Event
-from server.alerts.facts import ABOUT, SETTLES, TOLD, alert_of, settled_by
+from server.alerts.facts import SETTLES, TOLD, alert_of, settled_by
 from server.alerts.gate import Gate
 from server.alerts.message import compose
 from server.alerts.post import Post
@@ -35,7 +35,7 @@ class Desk:
 
     def __init__(self, office: Office, found: list[Target]) -> None:
         settings, self._hub, self._tally = office.settings, office.hub, office.alerts
-        self._about = frozenset(settings.alerts_about or ABOUT)
+        self._about = frozenset(settings.alerted)
         self._gate = Gate(settings.alerts_per_hour, settings.quiet)
         now = self._hub.now
         self._posts = [Post(target, self._tally, now) for target in found]

@@ -1,6 +1,6 @@
 """``swarmtui serve``: the hub alone. The only module of this package that knows it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
@@ -13,10 +13,12 @@ from server.settings import Settings
 from swarmtui.limits import lift_file_limit
 
 if TYPE_CHECKING:
+    from server.alerts.targets import Target
     from server.store.copies import Restoration
 
 __all__ = [
     "Settings",
+    "alert_targets",
     "check_key",
     "check_results",
     "check_store",
@@ -26,6 +28,7 @@ __all__ = [
     "save_store",
     "serve",
     "store_here",
+    "try_targets",
 ]
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -71,6 +74,23 @@ def serve(**flags: Any) -> int:
     lift_file_limit()
 
     return main(flags)
+
+
+# --- alerts --------------------------------------------------------------------------
+
+
+def alert_targets(urls: Sequence[str]) -> "list[Target]":
+    """Return where alerts go; see `server.alerts.targets.targets`."""
+    from server.alerts.targets import targets
+
+    return targets(urls)
+
+
+def try_targets(targets: "Sequence[Target]") -> list[str]:
+    """Send a test alert to each; say why it did not arrive, or nothing."""
+    from server.alerts.targets import try_out
+
+    return try_out(targets)
 
 
 # --- the store while no hub runs -----------------------------------------------------
