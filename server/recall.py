@@ -80,11 +80,15 @@ async def _run(store: Store, known: Run | None, command: Command) -> Tables | No
     row = known or (await store.run(command.id) if command.id else None)
     if row is None:
         return None
+    tree = Tables()
     match command:
         case ResumeRun() if row.state != "done":
-            return await store.run_tree(row.root)
+            tree = await store.run_tree(row.root)
         case RetryRun():
-            return await _at_visit(store, row, command.visit)
+            tree = await _at_visit(store, row, command.visit)
+    # What is still being called off below it changes before it is taken in.
+    if tree and not any(run.is_settled and run.active for run in tree.runs.values()):
+        return tree
     return Tables(runs={row.id: row}) if known is None else None
 
 
@@ -95,16 +99,17 @@ async def _at_visit(store: Store, run: Run, visit: int) -> Tables:
         return tables
     for key in [key for key in tables.items if key[0] == run.id]:
         del tables.items[key]
-    tables.items.update(
-        ((run.id, visit, item.index), item)
-        for item in await items_of(store, run.id, visit)
-    )
     for number in [pair for pair in tables.checkpoints if pair[0] == run.id]:
         if number[1]:
             del tables.checkpoints[number]
     then = await store.checkpoint(run.id, visit - 1)
-    if then is not None:
-        tables.checkpoints[run.id, then.number] = then
+    if then is None:
+        return tables
+    tables.checkpoints[run.id, then.number] = then
+    for item in await items_of(store, run.id, visit):
+        # Others are of a time before a retry: it led here once more.
+        if (item.began or then.at) >= then.at:
+            tables.items[run.id, visit, item.index] = item
     return tables
 
 
