@@ -175,6 +175,7 @@ def _task(
     at: Moment, agent: AgentStep, index: int, scope: Mapping[str, Any], ref: str
 ) -> TaskEnqueued:
     run, rules, template = at.run, at.swarm.rules, at.stage.input
+    _check_free(at, ref)
     body = {
         "id": ref,
         "run": run.id,
@@ -203,6 +204,17 @@ def _task(
         run=run.id,
         item=index,
     )
+
+
+def _check_free(at: Moment, ref: str) -> None:
+    """Refuse to take the place of a task that somebody else has named so."""
+    known = at.swarm.tasks.get(ref)
+    if known is not None and not known.is_settled:
+        raise StageError(
+            f"there is a task {ref!r} already that is not of this run: cancel that, or "
+            "launch the plan under another id",
+            "Conflict",
+        )
 
 
 def evolve_started(swarm: Swarm, event: ItemStarted) -> None:

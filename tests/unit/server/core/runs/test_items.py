@@ -10,6 +10,7 @@ from agentkit.protocol import (
     Cancel,
     Claim,
     Complete,
+    Enqueue,
     ItemStarted,
     Nack,
     Requeue,
@@ -387,3 +388,11 @@ def test_only_items_whose_time_has_come_are_tried_again(runs: Runs) -> None:
     tried = [item.index for item in runs.items(key).values() if item.attempt == 2]
     assert tried == [earlier.index]
     assert not any(runs.swarm.runs.ripe.values())
+
+
+def test_an_item_takes_no_task_of_a_person_that_has_its_id(runs: Runs) -> None:
+    runs.do(Enqueue(id="R.1", title="mine", needs=("worker",)))
+    key = runs.launch(plan(GIVEN), {"tasks": ["a", "b"]}, id="R")
+
+    assert runs.swarm.tasks["R.1"].title == "mine"
+    assert {item["_error_type"] for item in runs.run(key).output["got"]} == {"Conflict"}
