@@ -171,14 +171,20 @@ class Gate:
                 "allowed_origins if it should",
             )
 
-    def who(self, head: Head) -> Principal:
+    def who(self, head: Head, also: bytes = b"") -> Principal:
         """Return who asks.
+
+        Args:
+            head: the headers of the request.
+            also: one that the token may stand in by itself.
 
         Raises:
             RequestError: 401, there is no token or it lets nobody in.
         """
         if self._anyone:
             return OPERATOR
+        if also and (alone := head.get(also).strip()):
+            return self._identify(alone)
         scheme, _, token = head.get(b"authorization").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise RequestError(

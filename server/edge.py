@@ -129,17 +129,17 @@ class Edge:
         if door == "webhook" and webhook_for == "open":
             call.principal = WEBHOOK
         elif route.roles:
-            call.principal = self._who(call, client)
+            call.principal = self._who(call, client, route.token_in)
             client = call.principal.token
             allow(call.principal, *route.roles)
         if route.counts_for == "client":
             self._office.slow_client(client)
         return route
 
-    def _who(self, call: Call, address: str) -> Principal:
+    def _who(self, call: Call, address: str, also: bytes) -> Principal:
         """Return who asks; whoever guesses may not guess without end."""
         try:
-            return self._office.gate.who(call.head)
+            return self._office.gate.who(call.head, also)
         except RequestError:
             self._office.slow_client(address)
             raise

@@ -15,6 +15,7 @@ from server import (
     webhook,
     wire,
 )
+from server.a2a import push as a2a
 from server.asgi import Reply, dumps
 from server.follow import events_or_stream
 from server.mcp import edge as mcp
@@ -365,5 +366,6 @@ ROUTES: Final = (
     *results_api.ROUTES,
     *backup.ROUTES,
     *mcp.ROUTES,
+    *a2a.ROUTES,
     *HEALTH,
 )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from time import monotonic
 
+from server.a2a.order import Order
 from server.alerts.post import Tally
 from server.announcement import Announcement
 from server.asgi import RequestError
@@ -54,6 +55,8 @@ class Office:
     """Whoever follows the log over HTTP."""
     under_way: UnderWay = field(default_factory=UnderWay)
     """Calls over MCP that can be called off."""
+    a2a: Order = field(default_factory=Order)
+    """What A2A agents told last."""
     alerts: Tally = field(default_factory=Tally)
     """What became of alerts."""
     stopping: bool = False

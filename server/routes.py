@@ -104,6 +104,8 @@ class Route:
     summary: str
     roles: Roles = WATCH
     """Who may use it; empty is everybody, without a token."""
+    token_in: bytes = b""
+    """The header that a token may stand in by itself, in place of Authorization."""
     door: Door = "api"
     shape: TypeAdapter[Any] | None = None
     """The fields it takes: from the path, then the body (POST) or the query."""

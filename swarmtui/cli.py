@@ -53,6 +53,7 @@ WORDS = {
     "tap": Word("tap:tap", "Print what goes over the wire, on every link."),
     "record": Word("recording:record", "Write down all that the hub tells watchers."),
     "replay": Word("recording:replay", "Play a recording in the dashboard."),
+    "a2a": Word("a2a:a2a", "Add agents that speak A2A, and carry their work."),
     "alerts": Word("alerts:alerts", "Tell where alerts go, and try that out."),
     "token": Word("token:token", "Make, list and revoke tokens."),
     "backup": Word("backup:backup", "Copy the whole store, while the hub works on."),

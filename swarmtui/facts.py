@@ -6,13 +6,14 @@ from datetime import datetime
 from textual.content import Content
 
 from agentkit.protocol import AgentReported, Logged
-from agentkit.rows import Agent, Delivery, HelpRequest, Task, presence
+from agentkit.rows import Agent, Delivery, HelpRequest, Task, presence, spent_today
 from swarmtui.model import Model
-from swarmtui.orders import why_present
+from swarmtui.orders import why_poor, why_present
 from swarmtui.telling import tell, words_of
 from swarmtui.text import (
     AT_MOST_ONCE,
     GLYPHS,
+    OVER,
     ago,
     clip,
     clock,
@@ -20,6 +21,7 @@ from swarmtui.text import (
     money,
     plural,
     safe,
+    short,
 )
 from swarmtui.work import lease_bar, progress_bar
 
@@ -32,6 +34,7 @@ _VIA = {
     "ws": "said over its WebSocket",
     "cli": "said with agentkit notify",
     "mcp": "said over MCP",
+    "a2a": "pushed over A2A",
 }
 
 
@@ -44,11 +47,32 @@ def agent_facts(agent: Agent, now: datetime, width: int) -> Content:
         fact("task", agent.task or "none", room),
         *([fact("says", f"“{agent.message}”", room)] if agent.message else []),
         fact("can", " ".join(agent.capabilities) or "not said", room),
-        fact("done", plural(agent.completed, "task") + f", {money(agent.cost)}", room),
+        fact("done", plural(agent.completed, "task"), room),
+        _cost(agent, now, room),
+        *([fact("tokens", _tokens(agent), room)] if _has_meter(agent) else []),
         fact("link", _link(agent, now), room),
         *([fact("mail", _ONCE, room)] if agent.guarantee == "at-most-once" else []),
     ]
     return stack(lines)
+
+
+def _cost(agent: Agent, now: datetime, room: int) -> Content:
+    """Return what it cost, and that it spent its budget of the day."""
+    today = spent_today(agent, now)
+    words = money(agent.cost) + (f", {money(today)} today" if today else "")
+    if not agent.over_budget:
+        return fact("cost", words, room)
+    mark = f"■ {OVER}"
+    line = fact("cost", words, room - len(mark) - 2)
+    return Content.assemble(line, "  ", (mark, "$st-blocked"))
+
+
+def _has_meter(agent: Agent) -> bool:
+    return bool(agent.tokens_in or agent.tokens_out)
+
+
+def _tokens(agent: Agent) -> str:
+    return f"{short(agent.tokens_in)} in, {short(agent.tokens_out)} out"
 
 
 def leases(held: Sequence[Task], now: datetime, width: int) -> Content:
@@ -143,6 +167,7 @@ def why(agent: Agent, events: Sequence[Logged], now: datetime, width: int) -> Co
         Content(""),
         *_cause(agent, cause, now, room),
         fact("presence", why_present(agent, now), room),
+        *([fact("budget", why_poor(agent), room)] if agent.over_budget else []),
         Content(""),
         rule("before", width),
         *(_event_line(logged, width) for logged in before if logged is not cause),

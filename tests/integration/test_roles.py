@@ -32,6 +32,7 @@ AGENTS = {
     "POST /v1/claims", "POST /v1/tasks/{task}/extend",
     "POST /v1/tasks/{task}/complete", "POST /v1/tasks/{task}/fail",
     "POST /v1/tasks/{task}/nack", "POST /v1/messages", "POST /mcp",
+    "POST /a2a/push/{agent}",
     "GET /v1/runs/{id}",
     "PUT /v1/results/{run}/{name}", "GET /v1/results/{run}/{name}",
     "HEAD /v1/results/{run}/{name}", "DELETE /v1/results/{run}/{name}",

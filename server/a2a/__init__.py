@@ -1,0 +1,1 @@
+"""Agents that speak A2A and tell by push notifications how their tasks go."""
