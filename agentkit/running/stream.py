@@ -175,7 +175,8 @@ class _Kitty:
 
 def _unpacked(payload: str) -> str:
     try:
-        return b64decode(payload + "=" * (-len(payload) % 4)).decode(errors="ignore")
+        padded = payload + "=" * (-len(payload) % 4)
+        return b64decode(padded, validate=True).decode(errors="ignore")
     except ValueError:
         return ""
 

@@ -39,8 +39,10 @@ class Tail:
         self._wrote = self._until = 0.0
         self._drawing = False
 
-    def typed(self, part: bytes, now: float) -> None:
+    def typed(self, part: bytes, now: float, *, drawing: bool = False) -> None:
         """Note that something was typed: only how many lines it is, and when."""
+        if drawing:  # what is made of it is drawn, and so not kept
+            return
         head, _, _ = self._kept.rpartition(b"\n")
         self._kept = head + b"\n" if head else b""
         ends = part.count(b"\r") + part.count(b"\n")

@@ -199,7 +199,7 @@ class Copy:
         with suppress(OSError):
             part = os.read(0, PIECE)
         if part:
-            self._watch.typed(part, now)
+            self._watch.typed(part, now, drawing=self._inside.is_drawing())
             self._pending += part
         else:
             self._typing = False

@@ -39,12 +39,12 @@ class Watch:
             self._mood.take(signal, now)
         self._tail.wrote(part, now, drawing=drawing)
 
-    def typed(self, part: bytes, now: float) -> None:
+    def typed(self, part: bytes, now: float, *, drawing: bool) -> None:
         """Note that something was typed, unless the terminal itself said it."""
         if is_answer(part):
             return
         self._mood.typed(now)
-        self._tail.typed(part, now)
+        self._tail.typed(part, now, drawing=drawing)
         if any(key in part for key in INTERRUPTS):
             self._interrupted = now
 
