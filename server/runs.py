@@ -131,8 +131,6 @@ class Runs:
             )
         address = given.pop("resume_from", "")
         if not address:
-            if there is not None:
-                await self._check_input(there, given.get("input", {}))
             return Launch(**given)
         saved = await self.checkpoint(address)
         row = await self.find(saved.run)
@@ -147,14 +145,6 @@ class Runs:
             context=saved.context,
             **given,
         )
-
-    async def _check_input(self, there: Run, given: Mapping[str, Any]) -> None:
-        first = await self._hub.store.checkpoint(there.id, 0)
-        if first is not None and first.input != given:
-            raise Conflict(
-                f"run {there.id!r} is there already, with another input: leave the id "
-                "out, or choose another"
-            )
 
     async def _failed_visit(self, row: Run) -> int:
         visit = await self._hub.store.latest_failed_visit(row.id)
@@ -181,12 +171,27 @@ class Runs:
         outcome = await self._hub.submit(command, read=read, key=key, size=size)
         assert outcome.value is not None  # noqa: S101 - `read` was called
         named, row = outcome.value
+        if isinstance(command, Launch) and not outcome.events:
+            await self._require_same(command)
         own = [
             logged
             for logged in outcome.events
             if isinstance(logged.event, OWN) and logged.event.run == named
         ]
         return Granted(row or await self.find(named), own)
+
+    async def _require_same(self, wish: Launch) -> None:
+        """Refuse a launch of a run that is there already and was given another input.
+
+        Raises:
+            Conflict: it was.
+        """
+        first = await self._hub.store.checkpoint(wish.id, 0)
+        if first is not None and first.input != wish.input and not wish.resumed_from:
+            raise Conflict(
+                f"run {wish.id!r} is there already, with another input: leave the id "
+                "out, or choose another"
+            )
 
     # --- single rows ---
 

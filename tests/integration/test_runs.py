@@ -207,6 +207,17 @@ async def test_another_launch_with_the_same_id_is_refused(
         await swarm.launch(plans.read(FAN, "concurrency: 1"), items(0), run=me)
 
 
+async def test_of_two_launches_at_once_with_one_id_one_is_refused(
+    swarm: Coordinator, plans: Plans, me: str
+) -> None:
+    document = plans.read(FAN)
+    launches = [swarm.launch(document, items(n), run=me) for n in range(10)]
+    told = await asyncio.gather(*launches, return_exceptions=True)
+
+    assert told.count(me) == 1
+    assert [type(other) for other in told if other != me] == [Conflict] * 9
+
+
 async def test_a_plan_that_is_too_large_is_refused_and_ends_no_connection(
     swarm: Coordinator, plans: Plans
 ) -> None:

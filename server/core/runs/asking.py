@@ -1,6 +1,7 @@
 """What a person asks of runs: launch, call off, go on, do again what failed."""
 
 from datetime import datetime
+from itertools import count
 from typing import Final
 
 from agentkit.errors import Conflict, Invalid, SwarmError
@@ -31,18 +32,19 @@ LONGEST: Final = 128
 
 def decide_launch(swarm: Swarm, wish: Launch, now: datetime) -> list[Event]:
     """Open a run; asked again under the same id it is the same run."""
-    key = wish.id or f"r{swarm.cursor + 1}"
+    key = wish.id or _unused(swarm)
     _check_key(swarm, key)
     flow = compile_plan(wish.plan)
     plan = digest_of(wish.plan)
     known = swarm.runs.rows.get(key)
+    machine = _machine(flow, wish)
     if known is not None:
-        return _same(known, plan, wish)
+        return _same(known, plan, machine, wish)
     first = RunLaunched(
         at=now,
         run=key,
         plan=plan,
-        machine=_machine(flow, wish),
+        machine=machine,
         stage=wish.stage,
         input=wish.input,
         context=wish.context,
@@ -54,6 +56,12 @@ def decide_launch(swarm: Swarm, wish: Launch, now: datetime) -> list[Event]:
         return [launched]
     kept = PlanKept(at=now, plan=plan, name=flow.name, document=wish.plan, by=wish.by)
     return [kept, launched]
+
+
+def _unused(swarm: Swarm) -> str:
+    """Return an id that no run has: somebody may have called one as we do."""
+    names = (f"r{number}" for number in count(swarm.cursor + 1))
+    return next(name for name in names if name not in swarm.runs.rows)
 
 
 def _check_key(swarm: Swarm, key: str) -> None:
@@ -71,8 +79,9 @@ def _check_key(swarm: Swarm, key: str) -> None:
             )
 
 
-def _same(known: Run, plan: str, wish: Launch) -> list[Event]:
-    if (known.plan, known.resumed_from) == (plan, wish.resumed_from):
+def _same(known: Run, plan: str, machine: str, wish: Launch) -> list[Event]:
+    there = known.plan, known.machine, known.resumed_from
+    if there == (plan, machine, wish.resumed_from):
         return []
     raise Conflict(
         f"run {known.id!r} is there already and is {known.state}: leave the id out, or "

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agentkit.errors import Conflict, Invalid
-from agentkit.protocol import Launch, RunEntered, RunMoved, Tick
+from agentkit.protocol import Launch, Notify, RunEntered, RunMoved, Tick
 from server.core import Rules
 from server.core.turns import SPARE
 from tests.unit.server.core.runs.conftest import DONE, Runs, document, plan
@@ -421,6 +421,17 @@ def test_a_run_is_launched_once_under_its_id(runs: Runs) -> None:
     assert runs.do(Launch(id="mine", plan=plan(GIVEN), input={"tasks": []})) == []
     with pytest.raises(Conflict, match="there already"):
         runs.do(Launch(id="mine", plan=plan({**GIVEN, "timeout": 5})))
+    with pytest.raises(Conflict, match="there already"):
+        runs.do(Launch(id="mine", plan=plan(GIVEN, one=ONE), machine="one"))
+
+
+def test_a_run_without_a_name_is_none_that_somebody_has_named(runs: Runs) -> None:
+    taken = f"r{runs.swarm.cursor + 50}"
+    runs.launch(plan(GIVEN), id=taken)
+    while runs.swarm.cursor + 1 < int(taken[1:]):
+        runs.do(Notify(agent="x", report="busy", message=str(runs.swarm.cursor)))
+
+    assert runs.launch(plan(GIVEN)) != taken
 
 
 @pytest.mark.parametrize("key", ["a.b", "a/b", "a b", "a?b", "a\nb", "x" * 300])
