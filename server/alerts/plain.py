@@ -27,8 +27,9 @@ def plain(text: str, limit: int = SAID) -> str:
     direction. A mention (``@everyone``, ``<!channel>``) names nobody
     any more, and a link no longer hides where it leads.
     """
-    words = " ".join(_SEQUENCE.sub("", text).split())
-    line = "".join(sign for sign in words if sign.isprintable())
+    kept = _SEQUENCE.sub("", text)
+    drawn = (x for x in kept if x.isprintable() or x.isspace())
+    line = " ".join("".join(drawn).split())
     cut = line if len(line) <= limit else f"{line[: limit - 1]}…"
     return _MARKUP.sub(lambda found: _DEFUSED[found[0]], cut)
 

@@ -189,7 +189,7 @@ def masked(service: Any) -> str:
     hosted = any("{host}" in template for template in service.templates)
     if not (hosted and (port or host == "localhost" or re.search(r"[.:]", host))):
         return f"{scheme}://…"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}{f':{port}' * bool(port)}"
+    return f"{scheme}://{host}{f':{port}' if port else ''}"
 
 
 def _misread(number: int, url: str) -> str:
