@@ -50,6 +50,10 @@ SPARE: Final = 1000
 DRAIN: Final = 5
 """Seconds that open requests may take to end when the hub stops."""
 
+IDLE: Final = 20
+"""Seconds that a connection stays open between two requests: longer than clients keep
+theirs, most of them 5, or one would send into a connection that is being closed."""
+
 log = logging.getLogger("swarmtui.hub")
 
 
@@ -193,6 +197,7 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 timeout_graceful_shutdown=DRAIN,
+                timeout_keep_alive=IDLE,
             )
         )
 

@@ -13,7 +13,7 @@ ABOUT = "Serve the hub's tools over MCP, on standard input and output. For MCP c
 EXAMPLES = """\
   claude mcp add swarm -- agentkit mcp
   codex mcp add swarm -- agentkit mcp
-  SWARMTUI_AGENT=builder-1 agentkit mcp     who calls; else the folder and the host
+  agentkit mcp --agent builder-1     who calls; else the folder and the host
 """
 
 OUT: Final = 1

@@ -540,7 +540,7 @@ def test_the_primer_is_short_and_its_commands_exist(alone: Shell) -> None:
 
     assert done.stdout == TEXT
     assert len(TEXT) / 4 < 700
-    for command in COMMANDS.keys() - {"run", "primer", "hook", "hooks"}:
+    for command in COMMANDS.keys() - {"run", "primer", "hook", "hooks", "mcp"}:
         assert f"agentkit {command}" in TEXT
 
 

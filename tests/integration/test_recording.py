@@ -86,6 +86,13 @@ async def recording(path: Path) -> AsyncIterator[Recorder]:
     await asyncio.wait_for(task, 20)
 
 
+async def has_heard_more(recorder: Recorder, than: int) -> None:
+    """Wait until a recorder is connected, and was told of later events."""
+    async with asyncio.timeout(20):
+        while recorder.cursor <= than or recorder.link.state != "live":
+            await asyncio.sleep(0.02)
+
+
 async def test_a_hub_that_is_killed_is_recorded_to_the_end(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,9 +100,12 @@ async def test_a_hub_that_is_killed_is_recorded_to_the_end(
     path = tmp_path / "a.rec.gz"
     hub = start()
     async with Agent("a1") as agent, recording(path) as recorder:
+        known = 0
         for number in range(45):
             if number in (15, 30):
                 await agent.flush(10)
+                await has_heard_more(recorder, known)
+                known = recorder.cursor
                 hub.process.kill()
                 hub = start()
                 hub.report("a2", "busy", task=f"away-{number}")

@@ -41,7 +41,7 @@ RULES: Final = Rules(
 )
 STORM: Final = 20.0
 """Seconds in which everything breaks."""
-CALM: Final = 150.0
+CALM: Final = 400.0
 """Seconds after which everything must have come to its end."""
 TAIL: Final = 60
 """Lines of a history that are shown when it is not as it should be."""

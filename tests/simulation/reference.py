@@ -41,6 +41,8 @@ class Told:
     output: Any = None
     wrong: str = ""
     """The type of the error that it failed with."""
+    been: int = 0
+    """How many states it had been in before."""
     checkpoints: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """The stages that it went to next, with what it knew; the launch is the first."""
 
@@ -92,10 +94,16 @@ class Reference:
         return self._run(machine, given, (), 0)
 
     def fork(
-        self, machine: str, given: dict[str, Any], stage: str, knows: dict[str, Any]
+        self,
+        machine: str,
+        given: dict[str, Any],
+        stage: str,
+        knows: dict[str, Any],
+        *,
+        been: int = 0,
     ) -> Told:
-        """Run a machine from a checkpoint on."""
-        told = Told(machine, checkpoints=[(stage, knows)])
+        """Run a machine from a checkpoint on, after it has been in so many states."""
+        told = Told(machine, been=been, checkpoints=[(stage, knows)])
         return self._go(told, given, (), 0)
 
     def _take(self) -> None:
@@ -120,7 +128,7 @@ class Reference:
     def _walk(self, told: Told, given: dict[str, Any], path: Path, depth: int) -> None:
         machine = self._machines[told.machine]
         most = machine.get("settings", {}).get("max_steps", 1000)
-        for visit in range(1, most + 1):
+        for visit in range(told.been + 1, most + 1):
             self._take()
             name, knows = told.checkpoints[-1]
             stage = machine["states"][name]

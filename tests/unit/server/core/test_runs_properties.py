@@ -258,7 +258,8 @@ def test_a_retry_does_what_failed_and_then_as_the_plan_says(case: Case) -> None:
         if any(item.kind == "machine" for item in items):
             return  # what went on below is not begun anew
         stage, knew = case.told.checkpoints[visit - 1]
-        rest = case.with_salt(0).fork("main", case.given, stage, knew)
+        been = visit - 1
+        rest = case.with_salt(0).fork("main", case.given, stage, knew, been=been)
         assert play.outcome("R") == rest.outcome
 
 
