@@ -29,7 +29,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, overload
 
-from agentkit import places
+from agentkit import jobs, places
 from agentkit.boxes import Box
 from agentkit.conversation import Conversation
 from agentkit.endpoints import Endpoints, FileEndpoints
@@ -444,7 +444,11 @@ class Agent(Reporter):
     def on_work(self, handler: WorkHandler) -> WorkHandler: ...
     @overload
     def on_work(
-        self, *, slots: int = 1, lease: float | None = None
+        self,
+        *,
+        slots: int = 1,
+        lease: float | None = None,
+        ready: jobs.Ready = jobs.always_ready,
     ) -> Callable[[WorkHandler], WorkHandler]: ...
     def on_work(
         self,
@@ -452,6 +456,7 @@ class Agent(Reporter):
         *,
         slots: int = 1,
         lease: float | None = None,
+        ready: jobs.Ready = jobs.always_ready,
     ) -> WorkHandler | Callable[[WorkHandler], WorkHandler]:
         """Have work done that is for this agent, or that it is able to do.
 
@@ -460,17 +465,19 @@ class Agent(Reporter):
             slots: how many jobs it does at the same time.
             lease: seconds that a job is ours from each sign of life, 1 to 86,400; else
                 the hub decides.
+            ready: is awaited by each slot before it claims a job; a slot for which it
+                returns False claims no more.
 
         Raises:
             Conflict: there is a handler for work or for tasks already.
             Invalid: the hub would not give so many slots, or such a lease.
         """
         if handler is None:
-            return lambda given: self._hire(given, slots, lease)
-        return self._hire(handler, slots, lease)
+            return lambda given: self._hire(given, slots, lease, ready)
+        return self._hire(handler, slots, lease, ready)
 
     def _hire(
-        self, handler: WorkHandler, slots: int, lease: float | None
+        self, handler: WorkHandler, slots: int, lease: float | None, ready: jobs.Ready
     ) -> WorkHandler:
         tasks = self._talk.inbox.desks["task"]
         if self._talk.worker is not None or tasks.is_staffed:
@@ -483,6 +490,7 @@ class Agent(Reporter):
             said=self._talk.said,
             push=self._push,
             results=self.results,
+            ready=ready,
         )
         tasks.register(_leave)
         if self._task is not None:

@@ -7,8 +7,9 @@
 
 One claim waits at the hub for each free slot, so that there is no polling. While a
 handler runs its lease is extended. What the handler returns completes the task; what it
-raises fails the attempt, `Reject` the task, `Later` gives it back. How a job ended goes
-through the outbox: it outlives an outage of the hub, and with a durable agent a crash.
+raises fails the attempt, `Failed` in its own words, `Reject` the task, `Later` gives it
+back. How a job ended goes through the outbox: it outlives an outage of the hub, and
+with a durable agent a crash.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ from agentkit.outbox import Outbox
 from agentkit.results import ResultBackend, reference
 from agentkit.rows import Task
 
-__all__ = ["Job", "Later", "Reject", "WorkHandler"]
+__all__ = ["Failed", "Job", "Later", "Ready", "Reject", "WorkHandler"]
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,10 @@ Result: TypeAlias = Mapping[str, Any] | None
 
 Push: TypeAlias = Callable[[str, Mapping[str, Any], str, str], Awaitable[int]]
 """Sends a task's endpoints a body, a text and a key; returns how many there are."""
+
+
+class Failed(Exception):
+    """Raised by a handler: the attempt failed, and the text is all there is to say."""
 
 
 class Reject(Exception):
@@ -205,6 +210,14 @@ class Job:
 
 WorkHandler: TypeAlias = Callable[[Job], Coroutine[Any, Any, Result]]
 
+Ready: TypeAlias = Callable[[], Awaitable[bool]]
+"""Returns True when another job may come, False when none may; it raises nothing."""
+
+
+async def always_ready() -> bool:
+    """Let the next job come."""
+    return True
+
 
 @dataclass(slots=True)
 class _Run:
@@ -235,6 +248,7 @@ class Worker:
         said: is called when something was put into the outbox.
         push: sends what a job has to say to the endpoints of its task.
         results: reads and writes what is large.
+        ready: is awaited before each claim; a slot that it refuses claims no more.
 
     Raises:
         Invalid: the hub would not give so many slots, or such a lease.
@@ -250,6 +264,7 @@ class Worker:
         said: Callable[[], None],
         push: Push,
         results: ResultBackend,
+        ready: Ready = always_ready,
     ) -> None:
         if slots not in SLOTS:
             raise Invalid(f"{slots} slots are asked for: choose 1 to {SLOTS[-1]}")
@@ -265,6 +280,7 @@ class Worker:
         self._said = said
         self._push = push
         self._results = results
+        self._ready = ready
         self._outbox = Outbox()
         self._slots: list[asyncio.Task[None]] = []
         self._runs: dict[str, _Run] = {}
@@ -307,13 +323,16 @@ class Worker:
 
     async def _serve(self) -> None:
         waits = delays()
-        while not self._closing:
+        while await self._may_claim():
             tasks = await self._claim()
             for task in tasks:
                 waits = delays()
                 await self._do(task)
             if not tasks:
                 await asyncio.sleep(next(waits))
+
+    async def _may_claim(self) -> bool:
+        return not self._closing and await self._ready() and not self._closing
 
     async def _claim(self) -> list[Task]:
         """Wait for work; nothing when the hub cannot give any just now."""
@@ -380,6 +399,8 @@ class Worker:
             result = await run.handler
             told = check("the result", {} if result is None else result, LARGEST_RESULT)
             ending: Frame = {"type": "complete", "result": told}
+        except Failed as error:
+            ending = {"type": "fail", "reason": _cut(str(error))}
         except Reject as error:
             ending = {"type": "fail", "reason": _cut(str(error)), "final": True}
         except Later as error:

@@ -26,6 +26,7 @@ from agentkit.commands import (
     send,
     supervise,
     wait,
+    worker,
 )
 from agentkit.commands.output import words_to
 from agentkit.errors import AgentkitError
@@ -39,6 +40,7 @@ COMMANDS: dict[str, ModuleType] = {
     "done": done,
     "fail": fail,
     "run": supervise,
+    "worker": worker,
     "ask": ask,
     "send": send,
     "call": call,

@@ -26,6 +26,10 @@ PULSE = 60.0
 """Seconds after which the use of a tool is told again, as a sign of life."""
 
 
+WORKER = "SWARMTUI_WORKER"
+"""Is set for programs that ``agentkit worker`` drives, which reports for them."""
+
+
 class Words:
     """What the command line says."""
 
@@ -72,6 +76,8 @@ def main(words: "list[str]") -> int | None:
         return 1
     try:
         payload = plain.read_object(said.payload or sys.stdin.read())
+        if os.environ.get(WORKER):
+            return 0
         if said.wait:
             from agentkit.integrations.doorbell import wait
 

@@ -53,12 +53,13 @@ def claim(
     return told(task, session.agent)
 
 
-def told(task: "dict[str, Any]", agent: str) -> str:
+def told(task: "dict[str, Any]", agent: str, limit: int = LIMIT) -> str:
     """Return a task in words.
 
     Args:
         task: as the hub has it.
         agent: whose it is.
+        limit: characters that it may have.
     """
     key, title, by = task["id"], task.get("title") or "", task.get("by") or ""
     giver = f" by {by}" if by else ""
@@ -69,7 +70,7 @@ def told(task: "dict[str, Any]", agent: str) -> str:
         "It counts as done when this turn ends. If it cannot be done, this says so: "
         f"{failing}"
     )
-    room = max(LIMIT - len(first) - len(last) - 8, 0)
+    room = max(limit - len(first) - len(last) - 8, 0)
     return "\n\n".join(filter(None, (first, _details(task)[:room], last)))
 
 
