@@ -21,7 +21,7 @@ from operator import eq, ge, gt, le, lt
 from typing import Any, TypeAlias, get_args
 
 from agentkit.errors import BadFilter
-from agentkit.rows import Agent, Presence, Status, presence
+from agentkit.rows import Agent, Presence, Status, presence, spent_today
 
 Test: TypeAlias = Callable[[Agent, datetime], bool]
 
@@ -40,18 +40,27 @@ TEXTS: dict[str, Callable[[Agent], tuple[str, ...]]] = {
 WORDS: dict[str, tuple[tuple[str, ...], Callable[[Agent, datetime], str]]] = {
     "state": (STATES, lambda agent, _now: agent.state),
     "presence": (PRESENCES, presence),
+    "budget": (
+        ("within", "over"),
+        lambda agent, _now: "over" if agent.over_budget else "within",
+    ),
 }
 """Keys whose values are among a few words, the words, and what they look at."""
 
 NUMBERS: dict[str, Callable[[Agent, datetime], Any]] = {
     "cost": lambda agent, _now: agent.cost,
+    "spent": spent_today,
+    "tokens": lambda agent, _now: agent.tokens_in + agent.tokens_out,
     "done": lambda agent, _now: agent.completed,
     "age": lambda agent, now: now - agent.since,
     "heard": lambda agent, now: now - agent.heard,
 }
 """Keys that are compared with a number, and what they look at."""
 
-TIMED = frozenset({"age", "heard", "presence"})
+SPANS = frozenset({"age", "heard"})
+"""Keys of those that are compared with a span of time."""
+
+TIMED = SPANS | {"presence", "spent"}
 """Keys whose terms may come to hold, or cease to, by the passing of time alone."""
 
 KEYS = (*WORDS, *TEXTS, *NUMBERS)
@@ -68,11 +77,15 @@ LONGEST = 4096
 """Characters in a filter; each agent is asked about each of its terms."""
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+"""Seconds in a span of time."""
+
+MULTIPLES = {"": 1, "k": 1_000, "m": 1_000_000}
+"""What a number of tokens may be told in."""
 
 _TERM = re.compile(r'(?:"[^"]*(?:"|$)|[^\s"])+')
 _KEYED = re.compile(r"([A-Za-z_-]+)(:|[<>=]=?)(.*)", re.DOTALL)
 _ITEM = re.compile(r'"([^"]*)"|([^",]+)')
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)([a-z]?)", re.IGNORECASE)
 
 
 class BadTerm(BadFilter):
@@ -251,17 +264,25 @@ def _number(term: Term) -> Test:
 
 
 def _limit(term: Term) -> float | timedelta:
-    found = _DURATION.fullmatch(term.value)
-    timed = term.key in TIMED
-    if found is None or (found[2] and not timed):
-        what = "a time" if timed else "a number"
-        example = f"{term.key}>10m, with s, m, h or d" if timed else f"{term.key}>5"
-        raise _bad(term, f"{term.value!r} is not {what}", f"write {example}")
-    number = float(found[1])
-    if not timed:
-        return number
+    found = _AMOUNT.fullmatch(term.value)
+    number, unit = (float(found[1]), found[2]) if found else (0.0, "?")
+    if term.key in SPANS:
+        return _span(term, number, unit)
+    multiple = MULTIPLES.get(unit.lower()) if term.key == "tokens" or not unit else None
+    if multiple is None:
+        example = "1.5m, with k or m" if term.key == "tokens" else "5"
+        remedy = f"write {term.key}>{example}"
+        raise _bad(term, f"{term.value!r} is not a number", remedy)
+    return number * multiple
+
+
+def _span(term: Term, number: float, unit: str) -> timedelta:
+    seconds = UNITS.get(unit or "s")
+    if seconds is None:
+        example = f"{term.key}>10m, with s, m, h or d"
+        raise _bad(term, f"{term.value!r} is not a time", f"write {example}")
     try:
-        return timedelta(seconds=number * UNITS[found[2] or "s"])
+        return timedelta(seconds=number * seconds)
     except OverflowError:
         raise _bad(term, f"{term.value} is too long", f"write {term.key}>10m") from None
 

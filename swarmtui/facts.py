@@ -48,7 +48,8 @@ def agent_facts(agent: Agent, now: datetime, width: int) -> Content:
         *([fact("says", f"“{agent.message}”", room)] if agent.message else []),
         fact("can", " ".join(agent.capabilities) or "not said", room),
         fact("done", plural(agent.completed, "task"), room),
-        _cost(agent, now, room),
+        fact("cost", _cost(agent, now), room),
+        *([_poor()] if agent.over_budget else []),
         *([fact("tokens", _tokens(agent), room)] if _has_meter(agent) else []),
         fact("link", _link(agent, now), room),
         *([fact("mail", _ONCE, room)] if agent.guarantee == "at-most-once" else []),
@@ -56,15 +57,17 @@ def agent_facts(agent: Agent, now: datetime, width: int) -> Content:
     return stack(lines)
 
 
-def _cost(agent: Agent, now: datetime, room: int) -> Content:
-    """Return what it cost, and that it spent its budget of the day."""
+def _cost(agent: Agent, now: datetime) -> str:
     today = spent_today(agent, now)
-    words = money(agent.cost) + (f", {money(today)} today" if today else "")
-    if not agent.over_budget:
-        return fact("cost", words, room)
-    mark = f"■ {OVER}"
-    line = fact("cost", words, room - len(mark) - 2)
-    return Content.assemble(line, "  ", (mark, "$st-blocked"))
+    return money(agent.cost) + (f", {money(today)} today" if today else "")
+
+
+def _poor() -> Content:
+    return Content.assemble(
+        (fit("budget", LABEL), "$ink-dim"),
+        (f"{GLYPHS['blocked']} {OVER}", "$st-blocked"),
+        ", no new work",
+    )
 
 
 def _has_meter(agent: Agent) -> bool:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from agentkit.filters import compile_filter, quote
 from agentkit.rows import Agent, Broadcast, Delivery, Task, presence
 from swarmtui.model import Model
+from swarmtui.text import OVER, money
 
 CONFIRM_ABOVE = 50
 """An order to more recipients than this is confirmed by typing how many they are."""
@@ -160,6 +161,12 @@ def typed_time(text: str, now: datetime) -> datetime | None:
     local = now.astimezone()
     at = local.replace(hour=int(hours), minute=int(minutes), second=0, microsecond=0)
     return (at if at > local else at + timedelta(days=1)).astimezone(UTC)
+
+
+def why_poor(agent: Agent) -> str:
+    """Say in one sentence what it means that an agent has spent its budget."""
+    spent = f"{money(agent.spent)} on {agent.spent_on} (UTC)"
+    return f"{OVER}: {spent}, no new work that day"
 
 
 def why_present(agent: Agent, now: datetime) -> str:

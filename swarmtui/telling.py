@@ -7,7 +7,10 @@ from agentkit.protocol import (
     AgentConnected,
     AgentDisconnected,
     AgentLost,
+    AgentOverspent,
     AgentReported,
+    AgentSolvent,
+    AgentSpent,
     BroadcastSent,
     DeliveryAcked,
     DeliveryDead,
@@ -60,10 +63,11 @@ from agentkit.protocol import (
     TokenCreated,
     TokenRevoked,
 )
-from swarmtui.text import clock, plural, safe
+from swarmtui.text import clock, money, plural, safe
 
 STEPS = frozenset(
     {
+        "agent.spent",
         "delivery.sent",
         "delivery.acked",
         "delivery.done",
@@ -239,8 +243,24 @@ def _linked(event: Event) -> Told:
             return Told("lost", "lost", "its WebSocket did not come back")
         case ReportRefused():
             return Told("blocked", "refused", event.reason)
+        case AgentSpent() | AgentOverspent() | AgentSolvent():
+            return _paid(event)
         case _:
             return _delivered(event)
+
+
+def _paid(event: AgentSpent | AgentOverspent | AgentSolvent) -> Told:
+    match event:
+        case AgentSpent():
+            return Told(
+                "", "spent", f"{money(event.added)}, {money(event.spent)} today"
+            )
+        case AgentOverspent():
+            spent, budget = money(event.spent), money(event.budget)
+            text = f"{spent} of {budget} today: no new work until tomorrow (UTC)"
+            return Told("blocked", "overspent", text)
+        case AgentSolvent():
+            return Told("idle", "solvent", "gets work again")
 
 
 def _let_in(event: Event) -> Told:

@@ -20,6 +20,9 @@ GLYPHS = {
 }
 """The sign of each state; never the only mark of it: a word and a colour go with it."""
 
+OVER = "over budget"
+"""Marks an agent that gets no new work today."""
+
 AT_MOST_ONCE = "¹"
 """Marks an agent that does not handle mail again after a crash."""
 

@@ -8,13 +8,13 @@ import click
 from agentkit.codec import encode
 from agentkit.coordinator import Coordinator
 from agentkit.errors import NotFound
-from agentkit.rows import Agent, Delivery, HelpRequest, presence
+from agentkit.rows import Agent, Delivery, HelpRequest, presence, spent_today
 from swarmtui import output
 from swarmtui.asking import ask, dead_deliveries, hub_options, look, utc_now
 from swarmtui.model import Model
 from swarmtui.orders import audience
 from swarmtui.output import Column, Form
-from swarmtui.text import STATES, ago, money, plural, safe, state
+from swarmtui.text import OVER, STATES, ago, money, plural, safe, short, state
 
 ACT = 6
 """The exit code that says: a person must act."""
@@ -26,6 +26,8 @@ AGENTS = (
     Column("task", flexible=True),
     Column("done", right=True, spare=3),
     Column("cost", right=True, spare=4),
+    Column("today", right=True, spare=6),
+    Column("tokens", right=True, spare=7),
     Column("presence", spare=2),
     Column("can", flexible=True, spare=5),
     Column("says", flexible=True, spare=1),
@@ -111,6 +113,7 @@ def agents(*, where: tuple[str, ...], form: Form) -> None:
     \b
     state:busy,blocked   cap:video      task:P0.*    agent:web-*
     presence:silent      cost>5         age>10m      !lost      any text
+    budget:over          spent>5        tokens>1m    done>3
     """  # noqa: D301 - \b is meant: click leaves these lines as they are
     now = utc_now()
     model = ask(look)
@@ -141,10 +144,17 @@ def _agent_cells(agent: Agent, now: datetime) -> list[str]:
         agent.task,
         str(agent.completed),
         money(agent.cost),
+        _today(agent, now),
+        short(agent.tokens_in + agent.tokens_out),
         presence(agent, now),
         ",".join(agent.capabilities),
         agent.message,
     ]
+
+
+def _today(agent: Agent, now: datetime) -> str:
+    spent = money(spent_today(agent, now))
+    return f"{OVER} {spent}" if agent.over_budget else spent
 
 
 @click.command("help-desk")

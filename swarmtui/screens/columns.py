@@ -1,10 +1,11 @@
 """The columns of the tables: what is shown of a row, and what it is sorted by."""
 
+from collections.abc import Callable
 from datetime import datetime
 
-from agentkit.rows import Agent, HelpRequest, presence
+from agentkit.rows import Agent, HelpRequest, presence, spent_today
 from swarmtui.model import urgency
-from swarmtui.text import AT_MOST_ONCE, ago, money, safe, state
+from swarmtui.text import AT_MOST_ONCE, OVER, ago, money, safe, short, state
 from swarmtui.widgets.columns import age, number, words
 from swarmtui.widgets.line_table import Column
 from swarmtui.widgets.lines import Line, Span
@@ -13,15 +14,23 @@ _CALM = {"help": 0, "blocked": 1, "busy": 2, "idle": 3, "lost": 4}
 
 
 def doing(agent: Agent, _now: datetime) -> str:
-    """Return the question of who waits for a person, else the task and its message."""
+    """Return the question of who waits for a person, else the task and its message.
+
+    Before it stands that the agent gets no new work.
+    """
+    mark = f"{OVER}  " if agent.over_budget else ""
     if agent.status in ("blocked", "help") and agent.message:
-        return safe(f"“{agent.message}”")
+        return safe(f"{mark}“{agent.message}”")
     said = agent.message if agent.status == "busy" else ""
-    return safe(f"{agent.task} {said}".strip())
+    return safe(f"{mark}{agent.task} {said}".strip())
 
 
 def _said(agent: Agent) -> str:
     return "" if agent.state in ("busy", "blocked", "help") else "dim"
+
+
+def _paid(agent: Agent) -> str:
+    return "blocked" if agent.over_budget else ""
 
 
 AGENT: Column[Agent] = words("agent", "AGENT", lambda agent: agent.id, width=16, flex=1)
@@ -50,6 +59,28 @@ COST: Column[Agent] = number(
     lambda agent: agent.cost,
     width=7,
     text=lambda agent: money(agent.cost),
+    style=_paid,
+)
+TODAY: Column[Agent] = Column(
+    key="today",
+    title="TODAY",
+    width=7,
+    text=lambda agent, now: money(spent_today(agent, now)),
+    sort=lambda agent: (agent.spent_on, agent.spent),
+    falling=True,
+    style=_paid,
+    right=True,
+    timed=True,
+    min_width=116,
+)
+TOKENS: Column[Agent] = number(
+    "tokens",
+    "TOKENS",
+    lambda agent: agent.tokens_in + agent.tokens_out,
+    width=6,
+    text=lambda agent: short(agent.tokens_in + agent.tokens_out),
+    style=lambda _: "dim",
+    min_width=100,
 )
 
 
@@ -71,11 +102,17 @@ LINK: Column[Agent] = Column(
 )
 
 
-def _can(*, width: int, flex: int, min_width: int) -> Column[Agent]:
+def _able(agent: Agent) -> str:
+    return " ".join(agent.capabilities)
+
+
+def _can(
+    *, width: int, flex: int, min_width: int, of: Callable[[Agent], str] = _able
+) -> Column[Agent]:
     return words(
         "can",
         "CAPABILITIES",
-        lambda agent: " ".join(agent.capabilities),
+        of,
         width=width,
         flex=flex,
         sorts=False,
@@ -86,7 +123,16 @@ def _can(*, width: int, flex: int, min_width: int) -> Column[Agent]:
 
 CAN = _can(width=18, flex=2, min_width=100)
 
-FLEET: tuple[Column[Agent], ...] = (AGENT, STATE, FOR, DOING, DONE, COST, LINK, CAN)
+FLEET: tuple[Column[Agent], ...] = (
+    *(AGENT, STATE, FOR, DOING, DONE, COST),
+    *(TODAY, TOKENS, LINK, CAN),
+)
+
+
+def _waits_in_vain(agent: Agent) -> str:
+    """Return what it can do, after the mark of one that gets no work today."""
+    return f"{OVER}  {_able(agent)}" if agent.over_budget else _able(agent)
+
 
 WAITING: tuple[Column[Agent], ...] = (
     age(
@@ -97,7 +143,7 @@ WAITING: tuple[Column[Agent], ...] = (
         sort=lambda agent: agent.ticket,
     ),
     AGENT,
-    _can(width=12, flex=3, min_width=46),
+    _can(width=12, flex=3, min_width=46, of=_waits_in_vain),
 )
 
 

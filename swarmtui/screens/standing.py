@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from agentkit.coordinator import Link
+from agentkit.rows import day_of
 from swarmtui.actions import Need
 from swarmtui.console import Console
-from swarmtui.text import clock, safe, uptime
+from swarmtui.text import clock, money, safe, uptime
 from swarmtui.widgets.topbar import Standing
 from swarmtui.work import Group
 
@@ -36,12 +37,21 @@ def standing(console: Console) -> Standing:
         hub=safe(_hub(console)),
         live=live,
         word=console.live_word,
+        spent=_spent(console, now) if live else "",
         uptime=uptime(now - console.started) if live and console.started else "",
         badge=_badge(console),
         clock=clock(now),
         trouble="" if live else _trouble(console, link, now),
         connecting=not console.model.loaded and (link is None or not link.error),
     )
+
+
+def _spent(console: Console, now: datetime) -> str:
+    """Return what everybody spent today; empty as long as that is nothing."""
+    today = day_of(now)
+    agents = console.model.agents.values()
+    spent = sum(agent.spent for agent in agents if agent.spent_on == today)
+    return f"{money(spent)} today" if spent else ""
 
 
 def _hub(console: Console) -> str:

@@ -20,6 +20,8 @@ class Standing:
     """What a hub that answers is called."""
     uptime: str = ""
     """For how long the hub runs."""
+    spent: str = ""
+    """What everybody cost today."""
     badge: str = ""
     """What is out of the ordinary and meant to be: paused, a lower rate, a demo."""
     clock: str = ""
@@ -65,7 +67,13 @@ class TopBar(LineWidget):
         )
         hub = Span(f"  {standing.hub}  ", "dim")
         up = Span(f"  up {standing.uptime}" if standing.uptime else "", "dim")
-        return (name, hub, link, up), (name, hub, link), (name, Span("  "), link)
+        spent = Span(f"  {standing.spent}" if standing.spent else "", "dim")
+        return (
+            (name, hub, link, up, spent),
+            (name, hub, link, up),
+            (name, hub, link),
+            (name, Span("  "), link),
+        )
 
     def _right(self) -> Line:
         standing = self._standing

@@ -23,6 +23,10 @@ AGENT = Agent(
     message="Waiting for the Codec",
     capabilities=("video", "ndi"),
     cost=5.5,
+    tokens_in=1_200_000,
+    tokens_out=48_000,
+    spent_on="2026-01-01",
+    spent=2.5,
     completed=3,
     via="ws",
 )
@@ -56,6 +60,14 @@ AGENT = Agent(
         "cost<=5.5",
         "cost=5.5",
         "!cost>6",
+        "spent>2",
+        "spent=2.5",
+        "tokens>1m",
+        "tokens<1.3M",
+        "tokens>1200k",
+        "tokens=1248000",
+        "budget:within",
+        "!budget:over",
         "done>2",
         "done<4",
         "age>10m",
@@ -115,12 +127,19 @@ def test_a_lost_agent_is_lost_whatever_it_said_last() -> None:
     assert not compile_filter("!lost")(lost, NOW)
 
 
+def test_a_new_day_begins_with_nothing_spent() -> None:
+    tomorrow = NOW + timedelta(days=1)
+
+    assert compile_filter("spent=0 cost>5")(AGENT, tomorrow)
+    assert compile_filter("budget:over")(replace(AGENT, over_budget=True), NOW)
+
+
 @pytest.mark.parametrize(
     ("text", "span", "says"),
     [
         ("stat:busy", (0, 9), "no key 'stat'; did you mean state?"),
         ("lost caps:video", (5, 15), "no key 'caps'; did you mean cap?"),
-        ("zzz:1", (0, 5), "the keys are state, presence, cap"),
+        ("zzz:1", (0, 5), "the keys are state, presence, budget, cap"),
         ("state:bussy", (0, 11), "'bussy' is not a state; use busy"),
         ("state:xx", (0, 8), "use idle, busy, blocked, help or lost"),
         ("presence:here", (0, 13), "'here' is not a presence"),
@@ -131,6 +150,8 @@ def test_a_lost_agent_is_lost_whatever_it_said_last() -> None:
         ("cost==5", (0, 7), "cost is compared with a number"),
         ("cost>much", (0, 9), "'much' is not a number; write cost>5"),
         ("cost>5m", (0, 7), "'5m' is not a number"),
+        ("tokens>1g", (0, 9), "'1g' is not a number; write tokens>1.5m, with k or m"),
+        ("budget:none", (0, 11), "'none' is not a budget; use within or over"),
         ("age>10y", (0, 7), "'10y' is not a time; write age>10m, with s, m, h or d"),
         ("age>-1", (0, 6), "'-1' is not a time"),
         ("age>" + "9" * 400, (0, 404), "is too long; write age>10m"),
@@ -174,6 +195,7 @@ def test_terms_know_where_they_stand() -> None:
 def test_only_filters_on_time_change_with_time() -> None:
     assert compile_filter("age>5m").timed
     assert compile_filter("!presence:late").timed
+    assert compile_filter("spent>2").timed
     assert not compile_filter("state:busy cost>5 text").timed
 
 

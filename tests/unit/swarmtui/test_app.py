@@ -314,6 +314,21 @@ async def test_a_call_is_said_once_however_many_come() -> None:
         assert notice.message == "▲ 2 agents need you"
 
 
+async def test_the_first_line_has_what_was_spent_today() -> None:
+    day: dict[str, Any] = {"spent_on": "2026-01-01"}
+    swarm = StillSwarm(
+        agent("a", spent=1.25, **day), agent("b", spent=3, **day), agent("c", spent=9)
+    )
+    async with shown(swarm) as (app, _):
+        bar = view(app).query_one(TopBar)
+        wide, narrow = (
+            "".join(span.text for span in bar.line(0, cells)) for cells in (120, 48)
+        )
+
+        assert "$4.25 today" in wide
+        assert "today" not in narrow
+
+
 async def test_silence_is_shown_as_long_as_it_lasts() -> None:
     def badge() -> str:
         bar = view(app).query_one(TopBar)

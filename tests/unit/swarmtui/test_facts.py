@@ -8,9 +8,9 @@ from typing import Any
 from agentkit.coordinator import Heard
 from agentkit.protocol import MessageSent
 from agentkit.rows import Delivery
-from swarmtui.facts import agent_facts, leases, mailbox
+from swarmtui.facts import agent_facts, leases, mailbox, why
 from swarmtui.model import Batch, Model
-from swarmtui.screens.columns import LINK
+from swarmtui.screens.columns import FLEET, LINK, WAITING
 from swarmtui.work_facts import letter_facts, recipients, story, task_facts
 from tests.unit.swarmtui.conftest import NOW, STORY, agent, ledger, task
 
@@ -32,6 +32,35 @@ def test_an_agent_that_promises_at_most_once_says_so() -> None:
     assert "at most once" in agent_facts(risky, NOW, 60).plain
     assert "at most once" not in agent_facts(safe, NOW, 60).plain
     assert (LINK.text(risky, NOW), LINK.text(safe, NOW)) == ("live¹", "live")
+
+
+def test_an_agent_is_told_with_what_it_costs() -> None:
+    used: dict[str, Any] = {"tokens_in": 1_240_000, "tokens_out": 48_000}
+    spent: dict[str, Any] = {"cost": 19.55, "spent": 4.2, "spent_on": "2026-01-01"}
+    paid = agent_facts(agent("a", **used, **spent), NOW, 39).plain
+    tomorrow = agent_facts(agent("a", **spent), NOW + timedelta(days=1), 39).plain
+
+    assert "cost     $19.55, $4.20 today\ntokens   1.2M in, 48k out\n" in paid
+    assert "cost     $19.55\nlink" in tomorrow
+
+
+def test_an_agent_over_budget_is_marked_in_words_wherever_it_is_listed() -> None:
+    spent: dict[str, Any] = {
+        "over_budget": True,
+        "spent": 5.02,
+        "spent_on": "2026-01-01",
+    }
+    poor = agent("a", task="T1", capabilities=("sql",), **spent)
+    row = {column.key: column.text(poor, NOW) for column in FLEET}
+    waits = [column.text(poor, NOW) for column in WAITING]
+
+    assert "■ over budget, no new work" in agent_facts(poor, NOW, 39).plain
+    assert row["doing"] == "over budget  T1"
+    assert row["today"] == "$5.02"
+    assert waits[-1] == "over budget  sql"
+    assert "over budget: $5.02 on 2026-01-01 (UTC), no new work that day" in (
+        why(poor, [], NOW, 72).plain
+    )
 
 
 def test_the_leases_of_an_agent_are_told_with_what_is_left() -> None:

@@ -5,14 +5,23 @@ from typing import Any, get_args
 import pytest
 
 from agentkit.codec import EVENTS, decode
-from agentkit.protocol import AgentReported, Event, HelpAsked, MessageSent
+from agentkit.protocol import (
+    AgentOverspent,
+    AgentReported,
+    Event,
+    HelpAsked,
+    MessageSent,
+)
 from swarmtui.telling import is_news, is_of_note, tell, whom, why_failed
 from swarmtui.text import GLYPHS
 from tests.unit.swarmtui.conftest import NOW
 
 FIELDS: dict[str, Any] = {
     "at": NOW.isoformat(),
-    "until": NOW.isoformat(),
+    "cost": 1.0,
+    "added": 0.5,
+    "spent": 5.0,
+    "budget": 4.0,
     "agent": "a1",
     "report": "busy",
     "capabilities": [],
@@ -110,6 +119,17 @@ def test_what_an_agent_writes_cannot_act_on_the_terminal() -> None:
 
     assert "\x1b" not in tell(hostile).text
     assert whom(hostile) == "a"
+
+
+def test_a_budget_that_is_spent_is_told_with_its_sums() -> None:
+    event = AgentOverspent(at=NOW, agent="a1", spent=5.02, budget=5)
+
+    assert is_news(event.subject)
+    assert tell(event) == (
+        "blocked",
+        "overspent",
+        "$5.02 of $5.00 today: no new work until tomorrow (UTC)",
+    )
 
 
 @pytest.mark.parametrize(
