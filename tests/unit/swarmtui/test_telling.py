@@ -19,6 +19,7 @@ from tests.unit.swarmtui.conftest import NOW
 FIELDS: dict[str, Any] = {
     "at": NOW.isoformat(),
     "cost": 1.0,
+    "until": NOW.isoformat(),
     "added": 0.5,
     "spent": 5.0,
     "budget": 4.0,
@@ -32,7 +33,6 @@ FIELDS: dict[str, Any] = {
     "body": {},
     "kind": "help",
     "severity": "normal",
-    "cost": 1.0,
     "completed": 2,
     "upto": 3,
     "seq": 3,
