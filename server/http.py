@@ -22,6 +22,7 @@ from server.mcp import edge as mcp
 from server.metrics import metrics
 from server.office import Office
 from server.openapi import Description
+from server.otlp import edge as otlp
 from server.questions import QUESTIONS
 from server.routes import ALL, ANYBODY, OPERATOR, OWN, WATCH, Call, Route
 
@@ -366,6 +367,7 @@ ROUTES: Final = (
     *results_api.ROUTES,
     *backup.ROUTES,
     *mcp.ROUTES,
+    *otlp.ROUTES,
     *a2a.ROUTES,
     *HEALTH,
 )

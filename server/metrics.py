@@ -76,6 +76,24 @@ METRICS: Final = (
         lambda o: o.hub.stats.trimmed_bytes,
     ),
     Metric(
+        COUNTER,
+        "telemetry",
+        "Numbers of telemetry that were counted.",
+        lambda o: o.telemetry.tally.counted,
+    ),
+    Metric(
+        COUNTER,
+        "telemetry_other",
+        "Points and records of telemetry that tell of something else.",
+        lambda o: o.telemetry.tally.other,
+    ),
+    Metric(
+        COUNTER,
+        "telemetry_dropped",
+        "Numbers of telemetry that no agent was found for, or that are none.",
+        lambda o: o.telemetry.tally.dropped,
+    ),
+    Metric(
         GAUGE,
         "commit_seconds",
         "How long the latest COMMIT took.",

@@ -20,6 +20,7 @@ from server.limits import Crowd, Rates
 from server.links import Links
 from server.mailroom import Mailroom
 from server.mcp.sessions import UnderWay
+from server.otlp.telemetry import Telemetry
 from server.refusals import Refusals
 from server.results import Results
 from server.revocations import Revocations
@@ -68,6 +69,7 @@ class Office:
     revocations: Revocations = field(init=False)
     shelf: Shelf = field(init=False)
     results: Results = field(init=False)
+    telemetry: Telemetry = field(init=False)
     runs: Runs = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,6 +82,7 @@ class Office:
         self.revocations = Revocations(self.hub, self.mailroom)
         self.shelf = Shelf(self.hub)
         self.results = Results(self.hub)
+        self.telemetry = Telemetry(self.hub)
         self.runs = Runs(self.hub)
 
     async def open(self) -> None:
@@ -90,6 +93,7 @@ class Office:
         await self.shelf.open()
         await self.dead_letters.open()
         await self.results.open()
+        await self.telemetry.open()
         self.hub.subscribe(self.runs)
         self.hub.subscribe(self.bells)
 

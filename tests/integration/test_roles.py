@@ -32,7 +32,8 @@ AGENTS = {
     "POST /v1/claims", "POST /v1/tasks/{task}/extend",
     "POST /v1/tasks/{task}/complete", "POST /v1/tasks/{task}/fail",
     "POST /v1/tasks/{task}/nack", "POST /v1/messages", "POST /mcp",
-    "POST /a2a/push/{agent}",
+    "POST /a2a/push/{agent}", "POST /otlp/v1/metrics", "POST /otlp/v1/logs",
+    "POST /otlp/v1/traces",
     "GET /v1/runs/{id}",
     "PUT /v1/results/{run}/{name}", "GET /v1/results/{run}/{name}",
     "HEAD /v1/results/{run}/{name}", "DELETE /v1/results/{run}/{name}",
@@ -41,6 +42,9 @@ AGENTS = {
 
 BY_WORK = {
     "POST /mcp",
+    "POST /otlp/v1/metrics",
+    "POST /otlp/v1/logs",
+    "POST /otlp/v1/traces",
     "GET /v1/runs/{id}",
     *(f"{word} /v1/results/{{run}}/{{name}}" for word in ("GET", "HEAD")),
 }

@@ -16,6 +16,7 @@ from agentkit.protocol import (
     AgentSpent,
     Assign,
     Claim,
+    Command,
     Complete,
     Enqueue,
     Event,
@@ -142,7 +143,7 @@ def test_the_cost_of_a_task_that_is_done_counts_too(thrifty: World) -> None:
 def test_of_two_counts_of_the_same_the_larger_counts_and_never_the_sum(
     thrifty: World, told: float, metered: float, expected: float, first: str
 ) -> None:
-    wishes = {
+    wishes: dict[str, Command] = {
         "told": Notify(agent="a", report="busy", cost=told),
         "metered": Spend(agent="a", cost=metered),
     }
