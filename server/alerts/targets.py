@@ -119,7 +119,8 @@ class Target:
     def __init__(self, number: int, sender: Any, url: str) -> None:
         self.number = number
         self._sender = sender
-        self._thread: Thread | None = None
+        self._busy = False
+        """Whether a message is on its way, waited for or not."""
         if not sender.add([url]):
             raise Invalid(_misread(number, url))
         service = sender[0]
@@ -133,23 +134,28 @@ class Target:
         It is sent in a thread that nobody waits for: a target that hangs holds up
         nothing but what else is for it, neither the loop nor the end of the process.
         """
-        if self._thread and self._thread.is_alive():
+        if self._busy:
             return HANGS
+        self._busy = True
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[str] = loop.create_future()
 
         def run() -> None:
             said = self._notify(message)
             with suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(_answer, answer, said)
+                loop.call_soon_threadsafe(self._end, answer, said)
 
-        self._thread = Thread(target=run, name="alert", daemon=True)
-        self._thread.start()
+        Thread(target=run, name="alert", daemon=True).start()
         try:
             async with asyncio.timeout(within):
                 return await answer
         except TimeoutError:
             return f"it did not answer within {within:g} s"
+
+    def _end(self, answer: asyncio.Future[str], said: str) -> None:
+        self._busy = False
+        if not answer.done():
+            answer.set_result(said)
 
     def _notify(self, message: Message) -> str:
         try:
@@ -207,11 +213,6 @@ def _misread(number: int, url: str) -> str:
         f"{which}, {scheme[0]}://…, is not as Apprise has it: compare it with what "
         "Apprise says of that service"
     )
-
-
-def _answer(future: asyncio.Future[str], said: str) -> None:
-    if not future.done():
-        future.set_result(said)
 
 
 def _hush() -> None:

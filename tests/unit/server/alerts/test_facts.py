@@ -109,9 +109,9 @@ async def test_daily_work_is_no_alert(world: World) -> None:
 
 
 async def test_who_asks_for_help_is_told_with_the_question(world: World) -> None:
-    asked = {"message": "Blue or green?", "choices": ("blue", "green"), "task": "T1"}
-
-    key = await world.ask(**asked)
+    key = await world.ask(
+        message="Blue or green?", choices=("blue", "green"), task="T1"
+    )
 
     assert world.alert.key == ("help", key)
     assert world.alert.about == "help"
@@ -230,8 +230,8 @@ async def test_of_a_run_its_items_are_one_alert(world: World) -> None:
     for _ in range(2):
         events = await world.do(p.Claim(agent="a1", capabilities=("first",)))
         leased = next(e for _, e in events if isinstance(e, p.TaskLeased))
-        wish = {"task": leased.task, "fence": leased.fence, "reason": "no"}
-        await world.do(p.Fail(agent="a1", final=True, **wish))
+        task, fence = leased.task, leased.fence
+        await world.do(p.Fail(agent="a1", task=task, fence=fence, final=True))
 
     assert {alert.key for alert in world.alerts} == {("run", "R")}
     assert len(world.alerts) == 2
