@@ -17,6 +17,7 @@ from agentkit.protocol import (
 )
 from agentkit.rows import Agent, Report
 from server.asgi import Reply, RequestError, dumps
+from server.cloud_events import hear
 from server.core import Swarm
 from server.hub import USED, Outcome
 from server.office import Office
@@ -91,8 +92,8 @@ def _notified(report: Report) -> Run:
     answer = ANSWERS[report]
 
     async def run(office: Office, call: Call) -> Reply:
-        body = await call.body()
-        said = _notification(body)
+        heard = await hear(call)
+        said = _notification(heard.payload)
         if call.principal.role == "agent":
             office.gate.require(call.principal, said.session_id)
         office.slow_down(said.session_id)
@@ -100,8 +101,8 @@ def _notified(report: Report) -> Run:
         outcome = await office.hub.submit(
             wish,
             read=lambda swarm, _: answer(swarm, wish),
-            key=call.key(),
-            size=len(body),
+            key=heard.key,
+            size=heard.size,
         )
         return Reply(outcome.value or b"")
 
@@ -125,8 +126,8 @@ async def _status(office: Office, _call: Call) -> Reply:
 
 
 async def _assign(office: Office, call: Call) -> Reply:
-    body = await call.body()
-    session, task = _assignment(call.query(), body)
+    heard = await hear(call)
+    session, task = _assignment(heard.query(call.query()), heard.body)
     wish = Assign(
         agent=session,
         id=str(task.get("id") or ""),
@@ -135,7 +136,7 @@ async def _assign(office: Office, call: Call) -> Reply:
         by=call.principal.name,
     )
     try:
-        outcome = await office.hub.submit(wish, key=call.key(), size=len(body))
+        outcome = await office.hub.submit(wish, key=heard.key, size=heard.size)
     except NotFound:
         return Reply(b'{"error":"Agent not found"}')
     assigned = _first(outcome, TaskAssigned)
@@ -145,12 +146,12 @@ async def _assign(office: Office, call: Call) -> Reply:
 
 
 async def _broadcast(office: Office, call: Call) -> Reply:
-    body = await call.body()
+    heard = await hear(call)
     message = call.query().get("message")
     if message is None:
-        message = _message(body)
+        message = _message(heard.body)
     wish = SendBroadcast(id="", text=message, by=call.principal.name)
-    outcome = await office.hub.submit(wish, key=call.key(), size=len(body))
+    outcome = await office.hub.submit(wish, key=heard.key, size=heard.size)
     sent = _first(outcome, BroadcastSent)
     return Reply(dumps({"status": "broadcast", "recipients": len(sent.recipients)}))
 
