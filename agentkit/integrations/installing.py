@@ -103,8 +103,13 @@ class Change:
         return "".join(line if line[-1:] == "\n" else f"{line}\n" for line in told)
 
 
-def parts(product: str, scope: Scope) -> list[Part]:
+def parts(product: str, scope: Scope, call: str = "") -> list[Part]:
     """Return what a product needs, and where.
+
+    Args:
+        product: its word.
+        scope: whose settings.
+        call: how we are called, as a shell reads it; empty: as is best here.
 
     Raises:
         Invalid: it has nothing in that scope.
@@ -116,7 +121,7 @@ def parts(product: str, scope: Scope) -> list[Part]:
             "those of the user"
         )
     base = Path.home() if scope == "user" else Path.cwd()
-    return wiring.parts(command(scope), base, scope)
+    return wiring.parts(call or command(scope), base, scope)
 
 
 def fresh(part: Part) -> str:
@@ -127,14 +132,14 @@ def fresh(part: Part) -> str:
 # --- install -------------------------------------------------------------------------
 
 
-def plan(product: str, scope: Scope) -> list[Change]:
-    """Return what installing would change; nothing is written.
+def plan(product: str, scope: Scope, call: str = "") -> list[Change]:
+    """Return what installing would change; nothing is written. See `parts`.
 
     Raises:
         Invalid: a file is not ours to change, or cannot be read as what it should be.
         OSError: a file cannot be read.
     """
-    return [_planned(product, part) for part in parts(product, scope)]
+    return [_planned(product, part) for part in parts(product, scope, call)]
 
 
 def _planned(product: str, part: Part) -> Change:

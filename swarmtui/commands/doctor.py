@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, NamedTuple, TypeAlias
 
 import click
 
@@ -34,10 +33,10 @@ from swarmtui.commands.serve import (
     made_by_hub,
     store_here,
 )
+from swarmtui.commands.wiring import agents
+from swarmtui.finding import Finding
 from swarmtui.limits import lift_file_limit
 from swarmtui.output import Column, Form
-
-Verdict: TypeAlias = Literal["ok", "warn", "fail"]
 
 COLUMNS = (
     Column("result", coloured=True),
@@ -54,14 +53,6 @@ PATIENCE_FOR_STORE = 600.0
 DAMAGED = "stop the hub, then swarmtui restore FILE with your newest backup"
 FOREIGN = "move it away, or name another folder: data_dir under [hub]"
 LOCKED = "set storage_master_key_file to the key that the hub has"
-
-
-class Finding(NamedTuple):
-    """What a check found, and what to do when it is not well."""
-
-    result: Verdict
-    found: str
-    remedy: str = ""
 
 
 def python() -> Finding:
@@ -339,9 +330,10 @@ CHECKS: tuple[tuple[str, Callable[[], Finding]], ...] = (
 def doctor(*, form: Form) -> int:
     """Check the set-up, and say what to do.
 
-    Exits with 1 when something fails.
+    Tells which agents of this machine are wired as well, and runs one hook of each of
+    them against a hub of its own. Exits with 1 when something fails.
     """
-    findings = [(name, check()) for name, check in CHECKS]
+    findings = [*((name, check()) for name, check in CHECKS), *agents()]
     told = [{"check": name, **found._asdict()} for name, found in findings]
     output.rows(
         form,

@@ -20,7 +20,7 @@ def examined(home: Path, *args: str, **env: str) -> tuple[int, dict[str, Any]]:
     done = subprocess.run(
         [sys.executable, "-m", "swarmtui", "doctor", "--json", *args],
         check=False,
-        env={**plain, "SWARMTUI_HOME": str(home), **env},
+        env={**plain, "SWARMTUI_HOME": str(home), "HOME": str(home), **env},
         capture_output=True,
         text=True,
         timeout=60,
