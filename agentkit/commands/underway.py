@@ -54,6 +54,8 @@ class Work:
         self._said = Said("busy")
         self._delivered = True
         """Whether the hub has what we said."""
+        self._help = ""
+        """What the hub calls what we asked."""
         self._words: deque[str] | None = None
         """What is said later: a terminal is shown, and not for us to write on."""
         if task is not None:
@@ -116,7 +118,10 @@ class Work:
         """
         if self._claim is not None:
             self._extend(self._claim)
-        elif not self._settings.disable and self._is_as_we_said():
+            return
+        if self._settings.disable or not self._is_as_we_said():
+            return
+        if self._said.report != "help" or self._is_asked():
             self._notify(*self._said)
 
     def end(self, ended: Ended) -> None:
@@ -178,23 +183,22 @@ class Work:
                 self.show_life()
 
     def _is_as_we_said(self) -> bool:
-        """Whether the hub still shows what we said.
-
-        If not, the command has reported by itself, and knows better; or a person has
-        seen to what it asked, and need not be asked again.
-        """
+        """Whether the hub still shows what we said: a command may report by itself."""
         self._catch_up()
         with Caller(endpoint(self._settings), PATIENCE) as caller:
             try:
                 row = caller.get("agents", self.agent)["agent"]
-                if self._said.report == "help":
-                    request = caller.get("help", row["help"])["help"]
-                    if request["state"] in ("answered", "resolved"):
-                        return False
             except NotFound:
                 return True
+        self._help = row["help"]
         said = (self._said.report, self._task, False)
         return (row["status"], row["task"], row["linked"]) == said
+
+    def _is_asked(self) -> bool:
+        """Whether nobody has seen to what was asked: who has is not asked again."""
+        with Caller(endpoint(self._settings), PATIENCE) as caller:
+            request = caller.get("help", self._help)["help"]
+        return request["state"] not in ("answered", "resolved")
 
     def _catch_up(self) -> None:
         """See to it that the hub has what waits on disk; only then it can be asked."""

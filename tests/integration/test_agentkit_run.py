@@ -14,6 +14,7 @@ import pytest
 
 from agentkit.commands import underway
 from agentkit.commands.underway import Work
+from agentkit.running.mood import Said
 from agentkit.settings import KitSettings
 from tests.integration.shell import MAIN, Shell
 
@@ -342,6 +343,22 @@ def test_what_a_command_reports_by_itself_is_not_overruled(
         work.show_life()
 
     assert row(hub, me)["status"] == "idle"
+
+
+def test_who_was_answered_is_not_asked_again_by_a_sign_of_life(
+    work: Work, hub: Any, me: str
+) -> None:
+    with work.under_way(""):
+        work.tell(Said("help", "rang the bell"))
+        asked = row(hub, me)["help"]
+        work.show_life()
+        again = reports(hub, me)
+        hub.post(f"/v1/help/{asked}/resolve", {}).raise_for_status()
+        work.show_life()
+
+    assert again[1:] == [("help", "rang the bell")] * 2
+    assert reports(hub, me) == again
+    assert row(hub, me)["help"] == asked
 
 
 def test_while_a_command_runs_its_lease_is_extended(
