@@ -22,7 +22,7 @@ from agentkit.settings import KitSettings, endpoint
 BEAT = 20.0
 """Seconds between two signs of life: the hub calls an agent late after 30."""
 
-PATIENCE = 5.0
+PATIENCE = 2.0
 """Seconds that the hub may take to answer a sign of life."""
 
 LABEL = 200

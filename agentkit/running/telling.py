@@ -4,7 +4,7 @@ import threading
 from types import TracebackType
 from typing import Final, Protocol, Self
 
-from agentkit.errors import AgentkitError, SwarmError
+from agentkit.errors import SwarmError
 from agentkit.running.mood import Said
 
 AGAIN: Final = 5.0
@@ -81,7 +81,7 @@ class Teller:
                     self._voice.show_life()
             except SwarmError:  # it has heard, and will not have it
                 continue
-            except (AgentkitError, OSError):
+            except Exception:  # noqa: BLE001 - the terminal is no place to tell of it
                 self._keep(said)
 
     def _take(self) -> Said | None:

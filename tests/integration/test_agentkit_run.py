@@ -16,6 +16,7 @@ from agentkit.commands import underway
 from agentkit.commands.underway import Work
 from agentkit.running.mood import Said
 from agentkit.settings import KitSettings
+from agentkit.spool import Letter, Spool
 from tests.integration.shell import MAIN, Shell
 
 Start = Callable[..., Any]
@@ -133,8 +134,9 @@ def test_what_a_command_writes_arrives_byte_by_byte(
     assert done.stderr == noise
 
 
+@pytest.mark.parametrize("flags", [["--pty"], ["--no-pty"]])
 def test_on_a_terminal_standard_error_stays_the_terminal(
-    alone: Shell, tmp_path: Path
+    alone: Shell, tmp_path: Path, flags: list[str]
 ) -> None:
     words = script(
         tmp_path,
@@ -143,7 +145,7 @@ def test_on_a_terminal_standard_error_stays_the_terminal(
     inside, outside = pty.openpty()
     alone.environ["SWARMTUI_DISABLE"] = "1"
     process = subprocess.Popen(
-        [sys.executable, "-c", MAIN, "run", "--", *words],
+        [sys.executable, "-c", MAIN, "run", *flags, "--", *words],
         cwd=tmp_path,
         env=alone.environ,
         stdin=outside,
@@ -345,6 +347,22 @@ def test_what_a_command_reports_by_itself_is_not_overruled(
     assert row(hub, me)["status"] == "idle"
 
 
+def test_what_a_hub_was_away_for_comes_first_when_it_is_back(
+    run: Shell, hub: Any, me: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWARMTUI_HOME", str(run.cwd))
+    kit = KitSettings(url=hub.url, token=hub.token)
+    work = Work(kit, me, None, "make all")
+    hub.report(me, "idle", task="what it did before")
+    Spool.of(kit).put(Letter(me, me, {"report": "busy", "task": "make all"}))
+    work._delivered = False
+
+    work.tell(Said("idle"))
+
+    assert reports(hub, me) == [("idle", ""), ("busy", ""), ("idle", "")]
+    assert row(hub, me)["task"] == "make all"
+
+
 def test_who_was_answered_is_not_asked_again_by_a_sign_of_life(
     work: Work, hub: Any, me: str
 ) -> None:
@@ -385,6 +403,8 @@ def test_while_a_command_runs_its_lease_is_extended(
         (["run"], "required: CMD"),
         (["run", "--restart=often", "--", "true"], "invalid choice: 'often'"),
         (["run", "--max-restarts", "-1", "--", "true"], "it cannot be negative"),
+        (["run", "--quiet-after", "-1", "--", "true"], "give seconds, 0 is never"),
+        (["run", "--quiet-after", "nan", "--", "true"], "give seconds, 0 is never"),
     ],
 )
 def test_wrong_use_is_told(alone: Shell, words: list[str], says: str) -> None:
@@ -394,12 +414,15 @@ def test_wrong_use_is_told(alone: Shell, words: list[str], says: str) -> None:
     assert says in done.stderr
 
 
-def test_what_is_typed_reaches_the_command_once(alone: Shell, tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [["--pty"], ["--no-pty"]])
+def test_what_is_typed_reaches_the_command_once(
+    alone: Shell, tmp_path: Path, flags: list[str]
+) -> None:
     words = script(tmp_path, WAITING)
     alone.environ["SWARMTUI_DISABLE"] = "1"
     inside, outside = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", LOGIN + MAIN, "run", "--", *words],
+        [sys.executable, "-c", LOGIN + MAIN, "run", *flags, "--", *words],
         cwd=tmp_path,
         env=alone.environ,
         stdin=outside,
