@@ -6,6 +6,7 @@ there are in each state.
 """
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from agentkit.changes import Change, Heard
@@ -30,6 +31,9 @@ SLACK = 1000
 RECENT = 500
 """Tasks that were settled last: they are kept before those that wait."""
 
+RUNS = 1000
+"""How many settled runs a mirror keeps, about: as many as a snapshot has."""
+
 SHORT = 500
 """When fewer tasks wait here, and more at the hub, a new snapshot is worth having."""
 
@@ -44,7 +48,8 @@ class Mirror:
     `tasks` holds what somebody works on, what is dead, what was settled last and what
     is claimed next; `task_counts` tells how many tasks the hub has in each state. A
     task leaves when `TASKS` and some more are there and others tell more, which
-    `Change.gone` says; nothing else ever leaves but by a snapshot.
+    `Change.gone` says; of the settled runs those leave that changed longest ago, when
+    `RUNS` and some more are there. Nothing else ever leaves but by a snapshot.
     """
 
     def __init__(self) -> None:
@@ -104,6 +109,8 @@ class Mirror:
         self.cursor = frame["cursor"]
         events = tuple(map(heard, frame["events"]))
         gone = self._let_go()
+        for key in outdated(self.runs):
+            del self.runs[key]
         return Change(kind="turn", cursor=self.cursor, events=events, gone=gone, **rows)
 
     @property
@@ -147,6 +154,18 @@ class Mirror:
             broadcasts=tuple(self.broadcasts.values()),
             runs=tuple(self.runs.values()),
         )
+
+
+def outdated(runs: Mapping[str, Run]) -> list[str]:
+    """Return the ids of the settled runs that are not worth keeping; mostly none is.
+
+    When there are `RUNS` and some more, those go that changed longest ago.
+    """
+    if len(runs) <= RUNS + SLACK:
+        return []
+    settled = [run for run in runs.values() if run.is_settled]
+    settled.sort(key=attrgetter("version"))
+    return [run.id for run in settled[:-RUNS]]
 
 
 def telling(tasks: Iterable[Task]) -> list[Task]:

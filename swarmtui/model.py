@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from agentkit.coordinator import Heard, Link, Stats
+from agentkit.mirror import outdated
 from agentkit.protocol import MessageSent
 from agentkit.rows import (
     Agent,
@@ -188,7 +189,7 @@ class Model:
             self._put_help(request)
         self._put_tasks(batch)
         self.broadcasts.update(batch.broadcasts)
-        self._put_runs(batch.runs.values())
+        gone = self._put_runs(batch.runs.values())
         self.traffic.extend(batch.events)
         self._listen(batch.events)
         self._put_passed(batch)
@@ -201,7 +202,7 @@ class Model:
             helps=frozenset(batch.helps),
             tasks=frozenset(batch.tasks).union(batch.gone),
             broadcasts=frozenset(batch.broadcasts),
-            runs=frozenset(batch.runs),
+            runs=frozenset(batch.runs).union(gone),
             events=tuple(batch.events),
             stats=bool(batch.beats),
             link=batch.link is not None,
@@ -339,10 +340,15 @@ class Model:
             self.tasks.pop(key, None)
         self.task_counts = Counter(batch.task_counts)
 
-    def _put_runs(self, runs: Iterable[Run]) -> None:
+    def _put_runs(self, runs: Iterable[Run]) -> list[str]:
+        """Store runs; return the ids of those that are not kept any more."""
         for run in runs:
             self.runs[run.id] = run
             self.tempo.note(run)
+        gone = outdated(self.runs)
+        for key in gone:
+            del self.runs[key]
+        return gone
 
     def _put_passed(self, batch: Batch) -> None:
         self.passed.extend(batch.passed)

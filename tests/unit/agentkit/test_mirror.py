@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agentkit.codec import encode
-from agentkit.mirror import RECENT, SLACK, TASKS, Mirror, telling
-from agentkit.rows import Task, TaskState
+from agentkit.mirror import RECENT, RUNS, SLACK, TASKS, Mirror, telling
+from agentkit.rows import Run, RunState, Task, TaskState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NOTHING: dict[str, Any] = {"agents": [], "helps": [], "tasks": [], "broadcasts": []}
@@ -14,6 +14,16 @@ NOTHING: dict[str, Any] = {"agents": [], "helps": [], "tasks": [], "broadcasts":
 def task(number: int, state: TaskState = "queued", **fields: Any) -> Task:
     given = {"version": number, "place": number, **fields}
     return Task(id=f"T{number}", state=state, created=NOON, **given)
+
+
+def run(number: int, state: RunState) -> Run:
+    given: dict[str, Any] = {
+        "plan": "p",
+        "machine": "main",
+        "stage": "work",
+        "version": number,
+    }
+    return Run(id=f"R{number}", state=state, created=NOON, **given)
 
 
 def snapshot(mirror: Mirror, *tasks: Task, **counts: int) -> None:
@@ -74,6 +84,19 @@ def test_a_mirror_does_not_grow_with_what_is_done() -> None:
 
     assert len(mirror.tasks) <= TASKS + SLACK
     assert "T0" in mirror.tasks
+
+
+def test_a_mirror_does_not_grow_with_runs_that_have_ended() -> None:
+    mirror = Mirror()
+    snapshot(mirror)
+
+    for number in range(RUNS + 2 * SLACK):
+        rows = [run(number, "running"), run(number, "done" if number else "running")]
+        frame = {"cursor": 2, "events": [], "runs": [encode(row) for row in rows]}
+        mirror.turn(frame)
+
+    assert len(mirror.runs) <= RUNS + SLACK
+    assert {"R0", f"R{number}"} <= mirror.runs.keys()
 
 
 def test_what_leaves_is_told() -> None:

@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 from agentkit.coordinator import Heard
+from agentkit.mirror import RUNS, SLACK
 from agentkit.protocol import TaskDone
-from agentkit.rows import Agent, HelpRequest
+from agentkit.rows import Agent, HelpRequest, Run
 from swarmtui.model import TRAFFIC, Batch, Model, first_names
 from tests.unit.swarmtui.conftest import NOW, agent, request, task
 
@@ -70,6 +71,28 @@ def test_a_delta_names_what_changed_and_whether_anybody_joined() -> None:
     assert changed.agents == {"a"}
     assert not changed.joined
     assert joined.joined
+
+
+def test_a_model_does_not_grow_with_runs_that_have_ended() -> None:
+    model = loaded()
+    runs = {
+        f"r{number}": Run(
+            id=f"r{number}",
+            plan="p",
+            machine="main",
+            state="done" if number else "running",
+            created=NOW,
+            stage="end",
+            version=number,
+        )
+        for number in range(RUNS + SLACK + 2)
+    }
+
+    delta = model.apply(Batch(runs=runs))
+
+    assert len(model.runs) == RUNS + 1
+    assert {"r0", [*runs][-1]} <= model.runs.keys()
+    assert runs.keys() == delta.runs
 
 
 def test_only_a_request_nobody_has_taken_calls() -> None:
