@@ -193,15 +193,15 @@ def launch(
     form: Form,
 ) -> int:
     """Run a plan."""
-    if plan is None and resume_from is None:
+    if plan is None and not resume_from:
         raise click.UsageError("say which PLAN, or --resume-from ADDRESS")
-    if resume_from is not None and (source or pairs or machine):
+    if resume_from and (source or pairs or machine):
         raise click.UsageError("--resume-from has its own input and machine")
     document = None if plan is None else _document(Path(plan))
     given = run_input(source, pairs)
 
     async def order(swarm: Coordinator) -> str:
-        if resume_from is not None:
+        if resume_from:
             return await swarm.launch_from(resume_from, plan=document, run=name)
         assert document is not None  # noqa: S101 - else there is a checkpoint
         begun = await swarm.launch(document, given, machine=machine, run=name)

@@ -121,6 +121,7 @@ def test_input_comes_from_a_file_and_what_is_set_wins(
     ("args", "told"),
     [
         ((), "say which PLAN, or --resume-from ADDRESS"),
+        (("--resume-from", ""), "say which PLAN, or --resume-from ADDRESS"),
         (("--resume-from", "r", "--set", "a=1"), "has its own input and machine"),
         (("PLAN", "--set", "a"), "'a' sets nothing; write KEY=VALUE"),
         (("PLAN", "--input", "PLAN.json"), "PLAN.json is not an object of JSON; write"),
