@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from agentkit.commands import COMMANDS
-from agentkit.commands.primer import TEXT
 from agentkit.places import default_agent
 from tests.integration.shell import Shell
 
@@ -533,15 +532,6 @@ def test_ping_tells_that_nobody_is_there(alone: Shell) -> None:
 
     assert done.returncode == 1
     assert "no hub answers at http://127.0.0.1:8765" in done.stderr
-
-
-def test_the_primer_is_short_and_its_commands_exist(alone: Shell) -> None:
-    done = alone("primer")
-
-    assert done.stdout == TEXT
-    assert len(TEXT) / 4 < 700
-    for command in COMMANDS.keys() - {"run", "primer", "hook", "hooks", "mcp"}:
-        assert f"agentkit {command}" in TEXT
 
 
 @pytest.mark.parametrize("command", COMMANDS)
