@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from agentkit.a2a.book import Entry
-from agentkit.a2a.errors import PeerError, PeerUnreachable
+from agentkit.a2a.errors import PeerError, PeerUnreachable, TaskFailed
 from agentkit.a2a.peer import Peer
 from agentkit.a2a.telling import derived, follow, push_of, tell
 from agentkit.a2a.words import LONGEST, WAITS, Row, Told, text_of
@@ -59,6 +59,8 @@ class Carrier:
         self._stir = asyncio.Event()
         self._told: Told | None = None
         """What is known of the task that it works on; None between tasks."""
+        self._is_known = asyncio.Event()
+        self._is_known.set()
 
     async def run(self) -> None:
         """Carry work until it is cancelled; an agent that is away is waited for.
@@ -81,7 +83,7 @@ class Carrier:
         able = peer.card.capabilities
         agent = Agent(self.entry.id, capabilities=able, hub=self._hub, durable=False)
         agent.on_work(lambda job: self._work(agent, peer, job))
-        agent.on_answer(lambda mail: self._answer(peer, mail))
+        agent.on_answer(lambda mail: self._answer(agent, peer, mail))
         async with agent:
             await agent.run_forever()
 
@@ -89,45 +91,56 @@ class Carrier:
 
     async def _work(self, agent: Agent, peer: Peer, job: Job) -> dict[str, Any]:
         """Have the agent do a task; return what it led to."""
-
-        async def ask(question: Callable[[], Awaitable[Told]]) -> Told:
-            return await _patiently(agent, job.id, question)
-
+        self._is_known.clear()
         push = push_of(self.entry, self._hub, self._token, job.id)
         text, key = text_of_job(job), f"{job.id}-{job.fence}"
-        told = await ask(lambda: peer.send(text, key=key, push=push))
-        if told.state is None:
-            return {"text": told.text}
         try:
-            last = await follow(
-                told,
-                lambda: ask(lambda: peer.look(told.task)),
-                lambda news: self._tell(news, job.id),
-                self._stir,
+            told = await _patiently(
+                agent, job.id, lambda: peer.send(text, key=key, push=push)
+            )
+            if told.state is None:
+                return {"text": told.text}
+            return await outcome(await self._follow(agent, peer, job.id, told), job)
+        finally:
+            self._told = None
+            self._is_known.set()
+
+    async def _follow(self, agent: Agent, peer: Peer, task: str, told: Told) -> Told:
+        """Stay with a task until it is over; call it off if it is ours no more."""
+
+        async def look() -> Told:
+            return await _patiently(agent, task, lambda: peer.look(told.task))
+
+        try:
+            return await follow(
+                told, look, lambda news: self._tell(news, task), self._stir
             )
         except asyncio.CancelledError:
             await _call_off(peer, told.task)
             raise
-        finally:
-            self._told = None
-        return await outcome(last, job)
 
     async def _tell(self, told: Told, task: str) -> None:
         """Tell the hub a status; one that it cannot take is made up for by the next."""
         self._told = told
+        self._is_known.set()
         try:
             await tell(self._hub, self.entry.id, told, task)
         except AgentkitError as error:
             log.warning("the hub was not told how task %s goes: %s", task, error)
 
-    async def _answer(self, peer: Peer, mail: Mail) -> None:
+    async def _answer(self, agent: Agent, peer: Peer, mail: Mail) -> None:
         """Give the agent the answer that its task waits for."""
+        await self._is_known.wait()
         told = self._told
         if told is None:
             who = self.entry.id
             log.warning("%s waits for no answer: that to %s is left", who, mail.ref)
             return
-        await peer.send(mail.text, key=f"answer-{mail.ref}", to=told)
+        try:
+            key = f"answer-{mail.ref}"
+            await _until_there(lambda: peer.send(mail.text, key=key, to=told))
+        except PeerError as error:
+            await agent.blocked(f"the answer was not taken: {error}")
         self._stir.set()
 
 
@@ -135,21 +148,24 @@ async def _patiently(
     agent: Agent, task: str, question: Callable[[], Awaitable[Told]]
 ) -> Told:
     """Ask until there is an answer; people see when there is none."""
-    waits, away = delays(), ""
-    while True:
-        try:
-            told = await question()
-        except PeerUnreachable as error:
-            if not away:
-                away = str(error)
-                await agent.blocked(away, task=task)
-            await asyncio.sleep(next(waits))
-        else:
-            break
-    if away:
-        report: Report = "blocked" if told.state in WAITS else "busy"
-        await agent.report(report, task=task, message=told.words)
+    try:
+        return await question()
+    except PeerUnreachable as error:
+        await agent.blocked(str(error), task=task)
+    told = await _until_there(question)
+    report: Report = "blocked" if told.state in WAITS else "busy"
+    await agent.report(report, task=task, message=told.words)
     return told
+
+
+async def _until_there(question: Callable[[], Awaitable[Told]]) -> Told:
+    """Ask until there is an answer."""
+    for wait in delays():
+        try:
+            return await question()
+        except PeerUnreachable:
+            await asyncio.sleep(wait)
+    raise AssertionError
 
 
 async def _call_off(peer: Peer, task: str) -> None:
@@ -173,12 +189,12 @@ async def outcome(told: Told, job: Job) -> dict[str, Any]:
 
     Raises:
         Reject: the agent will not do it, however often it is asked.
-        PeerError: it failed; another attempt may do better.
+        TaskFailed: another attempt may do better.
     """
     if told.state in ("canceled", "rejected"):
         raise Reject(told.words)
     if told.state == "failed":
-        raise PeerError(told.words)
+        raise TaskFailed(told.words)
     texts = [told.text, *(text_of(row.get("parts")) for row in told.artifacts)]
     text = "\n\n".join(filter(None, texts))[:LONGEST]
     artifacts = [_plain(row) for row in told.artifacts]

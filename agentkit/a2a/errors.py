@@ -3,6 +3,7 @@
     AgentkitError
       PeerError                 it could not be asked, or refused
         PeerUnreachable         nothing answers, or it hung up
+        TaskFailed              it said that it could not do a task
 
 Every text gives the value, the reason and the remedy, in one sentence.
 """
@@ -31,3 +32,9 @@ class PeerUnreachable(PeerError):
     """Nothing answers at an agent's address, or it hung up."""
 
     code = "peer_unreachable"
+
+
+class TaskFailed(PeerError):
+    """An agent said that it could not do a task; it may, when it is asked again."""
+
+    code = "task_failed"

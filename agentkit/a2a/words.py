@@ -154,9 +154,9 @@ def _unwrapped(body: Row) -> tuple[str, Row]:
         raise Invalid(f"{' and '.join(around)} are told at once: send one at a time")
     if around:
         return _WRAPPED[around[0]], body[around[0]]
-    kind = body.get("kind")
+    kind = _word(body, "kind")
     if kind in _READERS:
-        return str(kind), body
+        return kind, body
     if isinstance(body.get("status"), Mapping):
         return ("status-update" if "taskId" in body else "task"), body
     for key, way in (("artifact", "artifact-update"), ("parts", "message")):

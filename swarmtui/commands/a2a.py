@@ -1,6 +1,7 @@
 """``swarmtui a2a``: agents that speak A2A, added to the swarm and given its work."""
 
 import asyncio
+import logging
 import os
 import re
 import signal
@@ -237,8 +238,19 @@ def run(*, ids: tuple[str, ...]) -> None:
     hub = answering(hub_meant())
     named = ", ".join(entry.id for entry in entries)
     count = plural(len(entries), "agent")
+    logging.basicConfig(level=logging.WARNING, handlers=[_Aloud()])
     words.say(f"carrying the work of {count} ({safe(named)}); Ctrl-C ends it")
     asyncio.run(_carry([Carrier(entry, hub) for entry in entries]))
+
+
+class _Aloud(logging.Handler):
+    """Says what happens in a sentence, without where in the code it did."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say a record."""
+        error = record.exc_info[1] if record.exc_info else None
+        told = (record.getMessage(), str(error) if error else "")
+        words.say(safe(": ".join(filter(None, told))))
 
 
 async def _carry(carriers: Sequence[Carrier]) -> None:

@@ -1,10 +1,10 @@
 """An agent made with the official SDK, as a process: it does what it is told by a word.
 
-It prints its address, and serves until its standard input ends.
+It prints where each agent is, as JSON, and serves them until it is killed.
 """
 
-import argparse
 import asyncio
+import json
 import socket
 import sys
 from typing import Any
@@ -120,16 +120,10 @@ def old_card(url: str, *, pushes: bool) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--protocol", default="1.0")
-    parser.add_argument("--no-push", action="store_true")
-    parser.add_argument("--port", type=int, default=0)
-    said = parser.parse_args()
-    listening = socket.create_server(("127.0.0.1", said.port))
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    pushes = not said.no_push
-    card = card_of(url, pushes=pushes, version=said.protocol)
+def app_of(url: str, kind: str) -> Starlette:
+    """Return an agent: ``new`` or ``old``, and with ``-pushes`` it tells by itself."""
+    pushes, is_old = kind.endswith("-pushes"), kind.startswith("old")
+    card = card_of(url, pushes=pushes, version="0.3" if is_old else "1.0")
     configs = InMemoryPushNotificationConfigStore()
     sender = BasePushNotificationSender(httpx.AsyncClient(trust_env=False), configs)
     handler = DefaultRequestHandler(
@@ -143,26 +137,32 @@ def main() -> None:
     async def before(_: Request) -> JSONResponse:
         return JSONResponse(old_card(url, pushes=pushes))
 
-    is_old = said.protocol == "0.3"
-    cards = (
-        [Route("/.well-known/agent.json", before)]
-        if is_old
-        else create_agent_card_routes(card)
+    cards = [Route("/.well-known/agent.json", before)]
+    return Starlette(
+        routes=[
+            *(cards if is_old else create_agent_card_routes(card)),
+            *create_jsonrpc_routes(handler, "/", enable_v0_3_compat=is_old),
+        ]
     )
-    calls = create_jsonrpc_routes(handler, "/", enable_v0_3_compat=is_old)
-    server = uvicorn.Server(
-        uvicorn.Config(Starlette(routes=[*cards, *calls]), log_level="warning")
-    )
-    print(url.rstrip("/"), flush=True)
-    asyncio.run(_serve(server, listening))
 
 
-async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
-    serving = asyncio.create_task(server.serve([listening]))
-    await asyncio.to_thread(sys.stdin.read)
-    server.should_exit = server.force_exit = True
-    await serving
+async def serve(kinds: dict[str, int]) -> None:
+    """Serve agents, each at its port, and tell where."""
+    sockets = {
+        kind: socket.create_server(("127.0.0.1", port)) for kind, port in kinds.items()
+    }
+    urls = {
+        kind: f"http://127.0.0.1:{listening.getsockname()[1]}"
+        for kind, listening in sockets.items()
+    }
+    print(json.dumps(urls), flush=True)
+    async with asyncio.TaskGroup() as serving:
+        for kind, listening in sockets.items():
+            app = app_of(f"{urls[kind]}/", kind)
+            config = uvicorn.Config(app, log_level="warning")
+            serving.create_task(uvicorn.Server(config).serve([listening]))
 
 
 if __name__ == "__main__":
-    main()
+    words = [word.partition("=") for word in sys.argv[1:]]
+    asyncio.run(serve({kind: int(port or 0) for kind, _, port in words}))
