@@ -11,12 +11,13 @@ from typing import Any, Final, Literal, TypeAlias
 
 import orjson
 
+from agentkit.errors import HubUnavailable, SwarmError
 from agentkit.outbox import Outbox
-from agentkit.protocol import Complete, Extend, Fail, Nack
+from agentkit.protocol import Complete, Extend, Fail, Nack, Spend
 from tests.simulation.laws import Witness
 from tests.simulation.network import Network
 from tests.simulation.plans import fate
-from tests.simulation.world import Process, World
+from tests.simulation.world import BEGINNING, Process, World
 
 Ending: TypeAlias = Complete | Fail | Nack
 LEASE: Final = 4.0
@@ -52,6 +53,8 @@ class Disk:
     got: int = 0
     key: int = 0
     """How many idempotency keys it has used."""
+    spent: int = 0
+    """How often it told what it used."""
     heard: dict[str, int] = field(default_factory=dict)
     """The newest thing that each other agent said to it, by its number."""
 
@@ -83,6 +86,7 @@ class Agent:
         self.live()
         self.process.start(self._read())
         self.process.start(self._chat())
+        self.process.start(self._use())
 
     def live(self) -> None:
         """Start what this kind of agent does."""
@@ -122,6 +126,34 @@ class Agent:
             report = self.dice.choice(("idle", "busy", "blocked", "help"))
             said = self._words()
             await self.say({"type": "notify", "report": report, "message": said})
+
+    async def _use(self) -> None:
+        """Use up money and tokens; most of it on the first day."""
+        purse = self.world.dice(f"{self.name} spends {self.disk.spent}")
+        while self.world.stormy:
+            await asyncio.sleep(purse.uniform(0.5, 4.0))
+            cost = 1.0 if self.world.now().year == BEGINNING.year else 0.01
+            await self._spend(Spend(agent=self.name, cost=cost, tokens_in=1))
+
+    async def _spend(self, wish: Spend) -> None:
+        """Tell what was used, until the hub has stored it."""
+        self.disk.spent += 1
+        key = f"{self.name} spends {self.disk.spent}"
+        self.witness.wallets.told[self.name] += wish.tokens_in
+        while True:
+            try:
+                reply = await self.network.request(
+                    self.name, lambda hub: hub.submit(wish, key)
+                )
+            except TimeoutError:
+                continue
+            if isinstance(reply, HubUnavailable):
+                await asyncio.sleep(0.3)
+                continue
+            if not isinstance(reply, SwarmError):
+                self.witness.answered(reply)
+                self.witness.wallets.stored[self.name] += wish.tokens_in
+            return
 
     def _words(self) -> str:
         """Return what it says next: its number tells the order."""

@@ -17,6 +17,7 @@ from agentkit.rows import Checkpoint, Delivery, Plan, Run, Task
 from server.core import Rules, Swarm
 from server.core.mailbox import EXPIRED
 from tests.simulation.agents import BEGUN, Agent
+from tests.simulation.budget_laws import Budgets
 from tests.simulation.coordinators import Coordinator
 from tests.simulation.laws import Talk, Trial, Witness, check_indexes, check_replay
 from tests.simulation.machine import Machine
@@ -38,6 +39,7 @@ RULES: Final = Rules(
     escalate_after=timedelta(seconds=10),
     retry_first=timedelta(seconds=0.5),
     retry_most=timedelta(seconds=4),
+    budget=4.0,
 )
 STORM: Final = 20.0
 """Seconds in which everything breaks."""
@@ -181,6 +183,9 @@ class History:
         self.witness.check_streams(log)
         self._judge_talk(log)
         self._judge_runs(log)
+        budgets = Budgets(self.world)
+        budgets.walk(log)
+        budgets.check(self.witness.wallets, self.disk.rows().agents)
         for boss in self.bosses:
             if boss.over.done() and (error := boss.over.exception()):
                 self.world.accuse("defect", f"{boss.name} ended: {error!r}")

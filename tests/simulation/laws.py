@@ -19,6 +19,8 @@ I14 as many items go on at once as the plan allows, and no more
 I15 a run leads to what its plan says, in the order of the input, whoever did what when
 I16 nothing goes on in a run that has ended, nor below it
 I17 a run counts its items right, and has something to do until it has ended
+I18 what an agent uses is counted once, and nobody gets new work beyond the budget of
+    the day
 """
 
 from collections import Counter, defaultdict
@@ -33,6 +35,7 @@ from agentkit.protocol import Event, Logged
 from server.core import Rules, Swarm, Tables, Turn, evolve
 from server.core.runs.following import follow_up
 from server.recall import recall
+from tests.simulation.budget_laws import Wallets
 from tests.simulation.storage import Disk, MemoryDisk, at_once
 from tests.simulation.world import World
 
@@ -42,6 +45,7 @@ class Witness:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self.wallets = Wallets()
         self.agents: dict[str, Outbox] = {}
         self._events: dict[int, Event] = {}
         """What the hub answered with."""
@@ -360,6 +364,7 @@ def facts(swarm: Swarm) -> dict[str, object]:
         "blocked": swarm.blocked,
         "away": swarm.away,
         "snoozed": swarm.snoozed,
+        "overspent": {key: swarm.overspent.get(key) for key in swarm.overspent},
         "deadline": swarm.deadline,
         "dead deliveries": swarm.dead_deliveries,
         "able": {word: set(agents) for word, agents in swarm.able.items()},

@@ -12,6 +12,8 @@ import pytest
 
 from agentkit.plans import Stage
 from agentkit.protocol import (
+    AgentOverspent,
+    AgentSolvent,
     Event,
     Extend,
     ItemDone,
@@ -307,6 +309,20 @@ def an_item_that_failed_is_not_tried_again(patch: Patch) -> None:
     patch.setattr(items, "_again", lambda at, item: None)
 
 
+def the_budget_is_for_show(patch: Patch) -> None:
+    patch.setitem(EVOLVE, AgentOverspent, lambda swarm, event: None)
+
+
+def the_day_never_ends(patch: Patch) -> None:
+    def solvent(swarm: Swarm, event: AgentSolvent) -> None:
+        original(swarm, event)
+        agent = swarm.agents[event.agent]
+        swarm.put_agent(replace(agent, over_budget=True, spent_on="2026-12-31"))
+
+    original = EVOLVE[AgentSolvent]
+    patch.setitem(EVOLVE, AgentSolvent, solvent)
+
+
 MUTANTS: Final[dict[Callable[[Patch], None], str]] = {
     any_fence: "I3",
     a_fence_outlives_its_lease: "I3",
@@ -339,6 +355,8 @@ MUTANTS: Final[dict[Callable[[Patch], None], str]] = {
     results_come_as_they_are_done: "I15",
     what_is_called_off_goes_on: "I16",
     an_item_that_failed_is_not_tried_again: "I15",
+    the_budget_is_for_show: "I18",
+    the_day_never_ends: "I6",
 }
 """What is taken out, and the law that catches it."""
 

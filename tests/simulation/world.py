@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from agentkit.errors import AgentkitError
 
-BEGINNING: Final = datetime(2026, 1, 1, tzinfo=UTC)
+BEGINNING: Final = datetime(2025, 12, 31, 23, 59, 45, tzinfo=UTC)
 STANDSTILL: Final = 5_000
 """Rounds of the loop at one moment after which time stands still for good."""
 
