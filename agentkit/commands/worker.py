@@ -27,8 +27,11 @@ EXAMPLES = """\
 PRODUCTS = ("claude", "codex", "acp")
 
 
-class Behind(Action):
-    """Takes what stands behind ``--``; flags before that may follow the product."""
+class Words(Action):
+    """Takes the product, flags that follow it, and what stands behind ``--``.
+
+    By itself `argparse` gives the first ``--`` behind a word away with it.
+    """
 
     def __call__(
         self,
@@ -37,16 +40,27 @@ class Behind(Action):
         values: str | Sequence[Any] | None,
         _option: str | None = None,
     ) -> None:
-        """Split the words at ``--``, and read the flags in front of it."""
-        words = [str(value) for value in values or ()]
+        """Split the words, and read the flags among them."""
+        product, *words = [str(value) for value in values or ("",)]
+        if product not in PRODUCTS:
+            parser.error(f"{product!r} is no product: name {', '.join(PRODUCTS)}")
         end = words.index("--") if "--" in words else len(words)
-        if words[:end]:
-            parser.parse_args([namespace.product, *words[:end]], namespace)
-        setattr(namespace, self.dest, words[end + 1 :])
+        flags = type(parser)(prog=parser.prog, allow_abbrev=False)
+        _flags(flags)
+        flags.add_argument("--json", action="store_true")
+        flags.parse_args(words[:end], namespace)
+        namespace.product, namespace.words = product, words[end + 1 :]
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the command's flags."""
+    _flags(parser)
+    about = f"{', '.join(PRODUCTS)}; behind --: further arguments, for acp the program"
+    parser.add_argument("product", nargs="...", action=Words, help=about)
+
+
+def _flags(parser: ArgumentParser) -> None:
+    """Declare what may stand in front of the product, and behind it."""
     add = parser.add_argument
     add("--name", "--agent", dest="agent", metavar="ID", help="who the agent is")
     add("--url", metavar="URL", help="the hub's address")
@@ -70,14 +84,6 @@ def arguments(parser: ArgumentParser) -> None:
         dest="keep_session",
         action="store_false",
         help="a fresh one for each task (the default)",
-    )
-    add("product", choices=PRODUCTS, metavar="PRODUCT", help=", ".join(PRODUCTS))
-    add(
-        "words",
-        nargs="...",
-        action=Behind,
-        metavar="-- ARG",
-        help="further arguments of the program; for acp the program itself",
     )
 
 

@@ -172,7 +172,7 @@ class Acp:
         except ProgramError as error:
             self._updates.put(error)
         else:
-            self._updates.put(_bill(said.get("usage") or {}))
+            self._updates.put(_bill(said))
             stop = str(said.get("stopReason"))
             why = "" if stop == "end_turn" else STOPS.get(stop, f"it stopped: {stop}")
             self._updates.put(Outcome(self._last_words(), why))
@@ -192,9 +192,8 @@ class Acp:
         match update["sessionUpdate"]:
             case "agent_message_chunk" if update["content"]["type"] == "text":
                 self._take_words(update["content"]["text"])
-            case "tool_call":
-                self._is_fresh = True
-                self._updates.put(Doing(words.line(str(update.get("title") or "tool"))))
+            case "tool_call" | "tool_call_update":
+                self._take_tool(update)
             case "plan":
                 self._updates.put(_plan(update["entries"]))
             case "usage_update":
@@ -206,6 +205,11 @@ class Acp:
             self._texts.clear()
             self._is_fresh = False
         self._texts.append(text)
+
+    def _take_tool(self, call: Params) -> None:
+        self._is_fresh = True
+        if call.get("title"):
+            self._updates.put(Doing(words.line(str(call["title"]))))
 
     def _take_cost(self, cost: Params) -> None:
         """Tell what it cost since the last time; the session tells totals."""
@@ -225,6 +229,7 @@ class Acp:
         )
         choices = tuple(_choice(option) for option in params["options"])
         self._wishes[str(number)] = number
+        self._take_tool(call)
         self._updates.put(Asked(str(number), asks, choices))
 
 
@@ -251,7 +256,14 @@ def _choice(option: Params) -> Choice:
     )
 
 
-def _bill(usage: Params) -> Used:
+def _bill(said: Params) -> Used:
+    """Return what a prompt used; Gemini CLI tells it in a way of its own."""
+    quota = (said.get("_meta") or {}).get("quota") or {}
+    own = quota.get("token_count") or {}
+    usage = said.get("usage") or {
+        "inputTokens": own.get("input_tokens"),
+        "outputTokens": own.get("output_tokens"),
+    }
     cached = int(usage.get("cachedReadTokens") or 0)
     tokens_in = int(usage.get("inputTokens") or 0) + cached
     return Used(0.0, tokens_in, int(usage.get("outputTokens") or 0))

@@ -167,6 +167,7 @@ class Claude:
         """Tell what it does, and remember what it says for itself."""
         for part in message["message"]["content"]:
             if part["type"] == "tool_use":
+                self._last = ""
                 self._updates.put(_doing(part["name"], part["input"]))
             elif part["type"] == "text" and not message.get("parent_tool_use_id"):
                 self._last = part["text"]

@@ -171,6 +171,7 @@ class Codex:
             case "thread/tokenUsage/updated":
                 self._updates.put(self._bill(params["tokenUsage"]["total"]))
             case "serverRequest/resolved":
+                self._wishes.pop(str(params["requestId"]), None)
                 self._updates.put(Withdrawn(str(params["requestId"])))
             case "turn/completed":
                 self._updates.put(self._outcome(params["turn"]))
@@ -215,7 +216,9 @@ class Codex:
             for name in ("message", "additionalDetails")
             if error.get(name)
         )
-        return Outcome(text, words.line(said or f"its turn {status}", words.QUESTION))
+        return Outcome(
+            text, words.line(said or f"its turn ended as {status}", words.QUESTION)
+        )
 
 
 def _plan(steps: list[Params]) -> Doing:

@@ -114,16 +114,18 @@ class Program:
         """
         process = self._process
         self.put(message)
-        if process is None or process.stdin is None or not self.runs:
-            raise self._ended()
         try:
-            async with asyncio.timeout(STUFFED):
-                await process.stdin.drain()
+            if process is not None and process.stdin is not None and self.runs:
+                async with asyncio.timeout(STUFFED):
+                    await process.stdin.drain()
+                return
         except TimeoutError:
             self._break(f"{self._launch.name} did not read for {STUFFED:g} s")
-            raise self._ended() from None
         except ConnectionError:
-            raise self._ended() from None
+            pass
+        if self._chores:  # until its last words are read
+            await asyncio.wait(self._chores, timeout=LINGER)
+        raise self._ended()
 
     def put(self, message: Message) -> None:
         """Send it a short message, without waiting; nothing when it has gone."""

@@ -72,6 +72,7 @@ class Turn:
         self._questions: dict[str, asyncio.Task[None]] = {}
         self._turn_to_ask = asyncio.Lock()
         self._is_asking = False
+        self._rejected = ""
         self._news: Doing | None = None
         self._is_news = asyncio.Event()
 
@@ -125,8 +126,17 @@ class Turn:
                     case Withdrawn(key) if key in self._questions:
                         self._questions[key].cancel()
                     case Outcome():
-                        return update
+                        return self._judged(update)
         raise ProgramError(f"{self._driver.title} did not say how it ended")
+
+    def _judged(self, outcome: Outcome) -> Outcome:
+        """Take a program for failed that fell silent when it was not allowed to go on.
+
+        Some end their prompt then as if all was well.
+        """
+        if outcome.text or outcome.error or not self._rejected:
+            return outcome
+        return Outcome("", f"it gave up when this was rejected: {self._rejected}")
 
     async def _tell(self) -> None:
         """Tell how far it is: the newest, and not too often."""
@@ -150,6 +160,8 @@ class Turn:
             choice, said = await self._put(asked)
         else:
             choice, said = ruled(self._rule, asked), ""
+        if choice is None or not choice.allows:
+            self._rejected = asked.question
         with suppress(ProgramError):  # whoever follows it hears of its end
             await self._driver.answer(asked, choice, said)
 
