@@ -26,6 +26,7 @@ from agentkit.rows import Agent as AgentRow
 from agentkit.rows import HelpRequest
 from agentkit.settings import Endpoint, endpoint
 from swarmtui.demo.cast import LOST, MISHAPS, ODDS, QUEUED
+from swarmtui.demo.meter import Meter
 from swarmtui.demo.programs import converse
 from swarmtui.demo.script import Act, Errand, Part, errands, life, parts
 from swarmtui.limits import lift_file_limit
@@ -54,13 +55,20 @@ class Player:
         acts: what it does if nobody interferes.
         seed: of how it reacts.
         hub: where it reports; looked up once for all.
+        meter: counts what it spends.
     """
 
     def __init__(
-        self, part: Part, acts: Iterator[Act], seed: int, hub: Endpoint
+        self,
+        part: Part,
+        acts: Iterator[Act],
+        seed: int,
+        hub: Endpoint,
+        meter: Meter,
     ) -> None:
         self.part = part
         self._hub = hub
+        self._meter = meter
         self._acts = acts
         self._rng = Random(f"{seed} {part.id} reacts")  # noqa: S311  # a play
         self._cues: asyncio.Queue[Mail] = asyncio.Queue()
@@ -84,6 +92,7 @@ class Player:
         agent.on_broadcast(self._listen)
         async with door:
             await agent.__aenter__()
+        self._meter.count(self.part.id, self.part.cost)
         try:
             if self.part.is_hand:
                 await agent.run_forever()
@@ -150,6 +159,7 @@ class Player:
         self._rests = False
         self._task = act.task or self._task
         self._cost = round(self._cost + act.earns, 2)
+        self._meter.count(self.part.id, act.earns)
         figures = {"cost": self._cost, "completed": self._completed}
         match act.report:
             case "idle":
@@ -251,7 +261,8 @@ class Director:
 
     def _longest_idle(self, skill: str) -> AgentRow | None:
         """Return who waits longest among those with the skill, else of all."""
-        idle = [agent for agent in self.swarm.agents.values() if agent.ticket]
+        agents = self.swarm.agents.values()
+        idle = [one for one in agents if one.ticket and not one.over_budget]
         fit = [agent for agent in idle if skill in agent.capabilities]
         return min(fit or idle, key=lambda agent: agent.ticket, default=None)
 
@@ -271,12 +282,14 @@ async def perform(agents: int, seed: int) -> None:
     await asyncio.get_running_loop().connect_read_pipe(Curtain, sys.stdin)
     door = asyncio.Semaphore(AT_ONCE)
     hub = endpoint()
+    meter = Meter()
     async with Coordinator(hub) as swarm, asyncio.TaskGroup() as group:
         for part in parts(agents, seed):
-            player = Player(part, life(part, agents, seed), seed, hub)
+            player = Player(part, life(part, agents, seed), seed, hub, meter)
             group.create_task(player.play(door))
         group.create_task(Director(swarm, seed).direct())
         group.create_task(converse(hub, seed))
+        group.create_task(meter.tell(hub))
 
 
 class Curtain(asyncio.Protocol):

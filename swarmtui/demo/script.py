@@ -43,6 +43,9 @@ ESCALATE_AFTER = 3.0
 LEASE = 1.5
 """Seconds, short, so that escalation and loss can be seen."""
 
+BUDGET = 90.0
+"""US dollars a day: one agent is about to have spent them, the others are far off."""
+
 Lot: TypeAlias = Literal["lost", "stuck", "blocked", "asks", "busy", "idle"]
 """How an agent begins; `stuck` is blocked from the start, and therefore escalated."""
 
@@ -125,11 +128,16 @@ def parts(agents: int, seed: int) -> tuple[Part, ...]:
                 role=role,
                 lot=lot,
                 number=number,
-                cost=round(rng.lognormvariate(0.6, 0.9), 2),
+                cost=_cost(lot, number, rng),
                 completed=rng.randrange(25),
             )
         )
     return tuple(cast)
+
+
+def _cost(lot: Lot, number: int, rng: Random) -> float:
+    usual = round(rng.lognormvariate(0.6, 0.9), 2)
+    return BUDGET - 0.01 if (lot, number) == ("busy", 0) else usual
 
 
 def _dice(seed: int, whose: str) -> Random:

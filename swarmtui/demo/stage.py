@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from agentkit.settings import Endpoint
-from swarmtui.demo.script import ESCALATE_AFTER, LEASE
+from swarmtui.demo.script import BUDGET, ESCALATE_AFTER, LEASE
 from swarmtui.embedded import Companion, announced
 
 HUB = (
@@ -24,6 +24,7 @@ HUB = (
     f"--escalate-after={ESCALATE_AFTER}",
     f"--lease={LEASE}",
     "--grace=0",
+    f"--budget={BUDGET:g}",
 )
 OURS = ("SWARMTUI_", "IFNOTIFY_")
 """Variables that begin like this are the user's settings."""

@@ -55,6 +55,7 @@ def test_it_ends_well(play: tuple[Path, int, str, str]) -> None:
         r"● \S+ +busy",
         r"■ \S+ +blocked",
         r"■ \S+ +escalated",
+        r"■ \S+ +overspent",
         r"▲ \S+ +help",
         r"× \S+ +lost",  # noqa: RUF001  # the sign of the lost
         r"✓ \S+ +done",

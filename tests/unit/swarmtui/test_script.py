@@ -9,6 +9,7 @@ from agentkit.plans import compile_plan, read_plan
 from swarmtui.demo.cast import LOST, ODDS, PLANS
 from swarmtui.demo.play import PLANS as FOLDER
 from swarmtui.demo.script import (
+    BUDGET,
     ESCALATE_AFTER,
     FEWEST,
     MOST,
@@ -99,6 +100,17 @@ def test_no_two_errands_hand_out_the_same_task() -> None:
     ids = [errand.task for errand in sent if errand.do in ("assign", "enqueue")]
 
     assert len(set(ids)) == len(ids)
+
+
+def test_one_agent_is_about_to_have_spent_its_budget() -> None:
+    cast = parts(24, 7)
+    costs = sorted(part.cost for part in cast)
+    (poor,) = [part for part in cast if part.cost == costs[-1]]
+    spent = sum(act.earns for act in islice(life(poor, 24, 7), 1))
+
+    assert poor.lot == "busy"
+    assert BUDGET - 1 < poor.cost < BUDGET <= round(poor.cost + spent, 2)
+    assert costs[-2] < BUDGET / 3
 
 
 @pytest.mark.parametrize("agents", [FEWEST, 24, 500])
