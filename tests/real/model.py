@@ -1,0 +1,134 @@
+"""A model on loopback: it answers what a test told it to, in whatever way it is asked.
+
+A rule is a phrase and replies. The phrase stands in what the user says; the first reply
+is to that, the next to the outcome of the tool that the first one called, and so on. It
+keeps no state: a request that is repeated gets the same reply.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.real.dialects import DIALECTS, Asked, Call, Reply
+
+USUAL = "noted"
+"""What it says without a rule, and when the replies of one are used up."""
+
+
+class Model:
+    """What the model says.
+
+    Attributes:
+        asked: every request so far, in order.
+        url: where it listens, when it does.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self.url = ""
+        self._rules: dict[str, tuple[Reply, ...]] = {}
+
+    def when(self, phrase: str, *replies: Reply) -> None:
+        """Reply so to what has a phrase in it."""
+        self._rules[phrase] = replies
+
+    def reply(self, asked: Asked) -> Reply:
+        """Return what it says to a request.
+
+        A tool is called only for those who have it: products ask on the side as well,
+        for a title and the like, and then the words of the last reply do.
+        """
+        self.asked.append(asked)
+        replies, step = self._rule(asked)
+        said: Reply = replies[step] if step < len(replies) else USUAL
+        if isinstance(said, Call) and said.tool not in asked.tools:
+            return next((r for r in reversed(replies) if isinstance(r, str)), USUAL)
+        return said
+
+    def heard(self, phrase: str) -> bool:
+        """Say whether a user, or the one who speaks for it, said this."""
+        return any(
+            phrase in turn.text
+            for asked in list(self.asked)
+            for turn in asked.turns
+            if turn.who == "user"
+        )
+
+    def _rule(self, asked: Asked) -> tuple[tuple[Reply, ...], int]:
+        """Return the replies to what was said last, and how many of them were given."""
+        given = 0
+        for turn in reversed(asked.turns):
+            if turn.who == "model":
+                given += 1
+            for phrase, replies in self._rules.items():
+                if turn.who == "user" and phrase in turn.text:
+                    return replies, given
+        return (), 0
+
+    @contextmanager
+    def listening(self, port: int = 0) -> Iterator["Model"]:
+        """Listen on loopback."""
+        server = _Server(("127.0.0.1", port), _Request)
+        server.model = self
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        self.url = f"http://127.0.0.1:{server.server_address[1]}"
+        try:
+            yield self
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    model: Model
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that went away: products end in mid-sentence."""
+
+
+class _Request(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Keep quiet: what was asked is in the model."""
+
+    def do_HEAD(self) -> None:
+        self._send("application/json", b"")
+
+    def do_GET(self) -> None:
+        self._send("application/json", b'{"data": [], "models": []}')
+
+    def do_POST(self) -> None:
+        body = json.loads(self._body() or b"{}")
+        path = self.path.partition("?")[0]
+        for ending, dialect in DIALECTS.items():
+            if path.endswith(ending):
+                asked = dialect.read(body, path)
+                self._send(*dialect.write(self.server.model.reply(asked), asked))
+                return
+        self._send("application/json", b'{"input_tokens": 10, "totalTokens": 10}')
+
+    def _body(self) -> bytes:
+        if self.headers.get("transfer-encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length") or 0))
+        parts = []
+        while size := int(self.rfile.readline().strip() or b"0", 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    def _send(self, kind: str, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)

@@ -1,0 +1,80 @@
+"""A session of each product, with somebody in front of it."""
+
+import pytest
+
+from agentkit import Coordinator
+from agentkit.settings import Endpoint
+from tests.real.bench import Bench
+from tests.real.tmux import Terminal, until
+
+pytestmark = pytest.mark.timeout(400)
+
+TITLE = "paint the door"
+
+
+async def assigned(bench: Bench) -> str:
+    """Assign a task to the session, as the dashboard does; return its id."""
+    async with Coordinator(Endpoint(bench.hub.url, bench.hub.token)) as boss:
+        order = await boss.assign(bench.agent["id"], title=TITLE)
+    return order.task
+
+
+def starts(bench: Bench, terminal: Terminal) -> None:
+    """See the session appear; opencode has none before the first prompt."""
+    if bench.program.word == "opencode":
+        terminal.type("good morning")
+    bench.becomes(status="idle")
+
+
+def test_a_session_is_seen_from_its_start_to_its_end(bench: Bench) -> None:
+    before = bench.settings()
+    bench.agentkit("hooks", "install", bench.program.word)
+    assert bench.settings() != before
+    with bench.session() as terminal:
+        starts(bench, terminal)
+        terminal.type("what is there to do?")
+        bench.becomes(status="busy", task="what is there to do?")
+        agent = bench.becomes(status="idle", task="what is there to do?")
+        assert agent["id"].startswith(f"{bench.program.word}-")
+        assert agent["capabilities"] == [bench.program.word]
+        terminal.press(*bench.program.leave)
+        if bench.program.tells_end:
+            until(
+                lambda: "its session has ended" in bench.agent["message"],
+                f"{bench.agent} has ended",
+            )
+    bench.agentkit("hooks", "uninstall", bench.program.word)
+
+    assert bench.settings() == before
+    assert bench.model.heard("what is there to do?")
+
+
+async def test_a_task_that_is_assigned_is_done(bench: Bench) -> None:
+    bench.model.when(TITLE, "It is red.")
+    bench.agentkit("hooks", "install", bench.program.word)
+    with bench.session() as terminal:
+        starts(bench, terminal)
+        key = await assigned(bench)
+        if not bench.program.wakes:  # it asks for work at the end of a turn
+            terminal.type("what is there to do?")
+        done = bench.ends(key)
+        agent = bench.becomes(status="idle")
+
+    assert done["agent"] == agent["id"]
+    words = {"text": "It is red."} if bench.program.tells_words else {}
+    assert (done["attempts"], done["result"]) == (1, words)
+    assert agent["completed"] == 1
+
+
+def test_a_permission_is_asked_for_in_the_hub(bench: Bench) -> None:
+    bench.model.when(TITLE, bench.program.shell("touch red"), "It is red.")
+    bench.agentkit("hooks", "install", bench.program.word)
+    with bench.session() as terminal:
+        terminal.type(f"please {TITLE}")
+        question = bench.becomes(status="help")["message"]
+        assert not (bench.cwd / "red").exists()
+        terminal.press(*bench.program.allow)
+        bench.becomes(status="idle")
+
+    assert "touch red" in question
+    assert (bench.cwd / "red").exists()

@@ -1,0 +1,108 @@
+"""A terminal in which a program runs, as somebody sits in front of it."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+PATIENCE = 90.0
+"""Seconds that a program may take for what a person would see at once."""
+
+
+def until(holds: Callable[[], object], what: str) -> None:
+    """Wait until something holds.
+
+    Raises:
+        AssertionError: it did not come about; the text says what.
+    """
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > end:
+            raise AssertionError(f"it did not come about that {what}")
+        time.sleep(0.1)
+
+
+class Terminal:
+    """A terminal of its own server of tmux.
+
+    Args:
+        socket: of that server.
+        environ: what the server is started with.
+    """
+
+    def __init__(self, socket: Path, environ: Mapping[str, str]) -> None:
+        self._socket = socket
+        self._environ = environ
+
+    def open(self, words: Sequence[str], cwd: Path, columns: int, rows: int) -> None:
+        """Run a program in it."""
+        size = ("-x", str(columns), "-y", str(rows))
+        self._tmux("new-session", "-d", *size, "-c", str(cwd), *words)
+        self._tmux("set", "-w", "remain-on-exit", "on")
+
+    def type(self, text: str) -> None:
+        """Type text, and press enter when the program has shown it."""
+        self._tmux("send-keys", "-l", text)
+        end = text[-20:]
+        until(lambda: end in self.screen, f"{end!r} is on the screen:\n{self.screen}")
+        self.press("Enter")
+
+    def press(self, *keys: str) -> None:
+        """Press keys, by the names that tmux has for them."""
+        self._tmux("send-keys", *keys)
+
+    @property
+    def screen(self) -> str:
+        """What stands on the screen, without empty lines."""
+        lines = self._tmux("capture-pane", "-p").splitlines()
+        return "\n".join(line.rstrip() for line in lines if line.strip())
+
+    def shows(self, text: str) -> None:
+        """Wait until the screen has a text."""
+        try:
+            until(lambda: text in self.screen, "")
+        except AssertionError:
+            raise AssertionError(f"{text!r} is not on:\n{self.screen}") from None
+
+    def close(self) -> None:
+        """End the server and what runs in it."""
+        with suppress(subprocess.CalledProcessError):
+            self._tmux("kill-server")
+
+    def _tmux(self, *words: str) -> str:
+        command = ["tmux", "-S", str(self._socket), "-f", "/dev/null", *words]
+        done = subprocess.run(
+            command, env=self._environ, check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+
+@contextmanager
+def terminal(
+    words: Sequence[str],
+    environ: Mapping[str, str],
+    cwd: Path,
+    columns: int = 120,
+    rows: int = 40,
+) -> Iterator[Terminal]:
+    """Run a program in a terminal."""
+    with TemporaryDirectory() as short:  # the name of a socket has to be
+        opened = Terminal(Path(short) / "tmux", environ)
+        opened.open(words, cwd, columns, rows)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+def end_all(home: Path) -> None:
+    """End every program that was started with a home folder: some leave daemons."""
+    mark = f"HOME={home}".encode()
+    for found in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if mark in found.read_bytes().split(b"\0"):
+                os.kill(int(found.parent.name), signal.SIGKILL)
