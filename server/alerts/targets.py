@@ -145,7 +145,11 @@ class Target:
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(self._end, answer, said)
 
-        Thread(target=run, name="alert", daemon=True).start()
+        try:
+            Thread(target=run, name="alert", daemon=True).start()
+        except RuntimeError:
+            self._busy = False
+            return "this machine has no thread left for it"
         try:
             async with asyncio.timeout(within):
                 return await answer

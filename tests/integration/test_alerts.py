@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from agentkit import Agent
 from agentkit.agent import Job
 from agentkit.settings import Endpoint
+from swarmtui.embedded import Companion, announced
 from tests.integration.conftest import RunningHub, Start, launch
 from tests.integration.receivers import Hooks, MailServer, Post, hooks, mail_server
 from tests.integration.test_commands import Done, run
@@ -250,6 +252,26 @@ def test_what_was_open_before_the_start_is_not_told_again(
     hub.report("web-2", "help", message="?")
 
     assert title(receiver.next()) == "web-2 needs help"
+
+
+def test_the_hub_beside_a_dashboard_tells_too(
+    tmp_path: Path, receiver: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWARMTUI_HOME", str(tmp_path))
+    monkeypatch.setenv("SWARMTUI_ALERTS", f"json://{receiver.place}/hook")
+    words = ["swarmtui", "serve", "--embedded", "--port=0"]
+
+    with Companion("the hub", words, tmp_path / "hub.log") as hub:
+        found = hub.until(lambda: announced(hub.pid))
+        said = {
+            "session_id": "web-1",
+            "status": "help",
+            "timestamp": "2026-01-01T12:00",
+        }
+        httpx.post(f"{found.url}/agent/help", json=said, trust_env=False)
+        post = receiver.next()
+
+    assert title(post) == "web-1 needs help"
 
 
 # --- receivers that are no good -------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 
 from agentkit.errors import Invalid
 from server.alerts.message import Message
+from server.alerts.plain import plain
 from server.alerts.targets import (
     FAILED,
     HANGS,
@@ -168,6 +169,27 @@ async def test_a_message_arrives_as_it_is(receiver: Hooks) -> None:
         "attachments": [],
         "type": "warning",
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "field"),
+    [
+        ("ntfy://{}/topic", "message"),
+        ("gotify://{}/tokenAAAAAAAAAAA", "message"),
+        ("mmost://{}/abcdefghijklmnopqrstuvwxyz", "text"),
+        ("rocket://" + "a" * 32 + "/" + "b" * 32 + "@{}/%23ops", "text"),
+    ],
+)
+async def test_no_service_makes_markup_of_what_agents_say(
+    receiver: Hooks, url: str, field: str
+) -> None:
+    (target,) = targets([url.format(receiver.place)])
+    said = plain("ask @all <!channel> or [me](https://elsewhere.example)")
+
+    assert await target.send(Message("title", said, "warning", MESSAGE.at)) == ""
+    told = receiver.next().body[field]
+    assert "elsewhere" in told
+    assert not any(sign in told for sign in ("@all", "<!", "]("))
 
 
 async def test_the_code_of_a_refusal_is_told_and_nothing_else(
