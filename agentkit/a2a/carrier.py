@@ -23,7 +23,7 @@ from agentkit.a2a.telling import derived, follow, push_of, tell
 from agentkit.a2a.words import LONGEST, WAITS, Row, Told, text_of
 from agentkit.agent import Agent
 from agentkit.backoff import delays
-from agentkit.errors import AgentkitError
+from agentkit.errors import AgentkitError, HubError
 from agentkit.inbox import Mail
 from agentkit.jobs import Job, Reject
 from agentkit.rows import Report
@@ -66,17 +66,19 @@ class Carrier:
         """Carry work until it is cancelled; an agent that is away is waited for.
 
         Raises:
-            PeerError: the agent is none that work can be carried to.
+            Invalid: its credentials cannot be read, or are for another address.
             HubError: the hub cannot be asked for the agent's token, or refused us.
         """
-        waits = delays()
-        while True:
+        said = ""
+        for wait in delays():
             try:
                 async with Peer.found(self.entry.address()) as peer:
                     await self._carry(peer)
-            except PeerUnreachable as error:
-                log.warning("%s is waited for: %s", self.entry.id, error)
-                await asyncio.sleep(next(waits))
+            except PeerError as error:
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("%s is waited for: %s", self.entry.id, said)
+            await asyncio.sleep(wait)
 
     async def _carry(self, peer: Peer) -> None:
         self._token = await asyncio.to_thread(derived, self._hub, self.entry.id)
@@ -120,13 +122,19 @@ class Carrier:
             raise
 
     async def _tell(self, told: Told, task: str) -> None:
-        """Tell the hub a status; one that it cannot take is made up for by the next."""
+        """Tell the hub a status; one that is away is waited for."""
         self._told = told
         self._is_known.set()
-        try:
-            await tell(self._hub, self.entry.id, told, task)
-        except AgentkitError as error:
-            log.warning("the hub was not told how task %s goes: %s", task, error)
+        for wait in delays():
+            try:
+                await tell(self._hub, self.entry.id, told, task)
+            except HubError:
+                await asyncio.sleep(wait)
+            except AgentkitError as error:
+                log.warning("the hub will not be told how %s goes: %s", task, error)
+                return
+            else:
+                return
 
     async def _answer(self, agent: Agent, peer: Peer, mail: Mail) -> None:
         """Give the agent the answer that its task waits for."""

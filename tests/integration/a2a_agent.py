@@ -39,6 +39,8 @@ from starlette.routing import Route
 class Works(AgentExecutor):
     """Does what the first word of a message says."""
 
+    cancelled = 0
+
     async def execute(self, context: RequestContext, queue: EventQueue) -> None:
         text = context.get_user_input()
         word = text.split()[0]
@@ -64,7 +66,11 @@ class Works(AgentExecutor):
         assert context.task_id is not None
         assert context.context_id is not None
         updater = TaskUpdater(queue, context.task_id, context.context_id)
+        self.cancelled += 1
         await updater.cancel(_says(updater, "stopped"))
+
+    async def _tell(self, updater: TaskUpdater) -> None:
+        await updater.complete(_says(updater, f"{self.cancelled} cancelled"))
 
     async def _count(self, updater: TaskUpdater) -> None:
         await updater.add_artifact([new_text_part("42")], name="sum")

@@ -203,7 +203,7 @@ def test_completion_is_printed_for_each_shell(
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("swarmtui a", ["attach", "agents", "assign", "answer"]),
+        ("swarmtui re", ["requeue", "retry", "record", "replay", "restore", "rekey"]),
         ("swarmtui agents --js", ["--json", "--jsonl"]),
         ("swarmtui completion f", ["fish"]),
         ("swarmtui run --in", ["--input"]),
