@@ -36,7 +36,11 @@ class Tried:
 @output.form_options
 @click.pass_context
 def alerts(ctx: click.Context, *, form: Form) -> None:
-    """Tell where a hub started here sends alerts, what they are about, and when."""
+    """Tell where alerts go, and try that out.
+
+    Told is what a hub started here would do: where it sends them, without what is
+    secret in an address, what they are about, and when it is quiet.
+    """
     if ctx.invoked_subcommand is None:
         _list(form)
 
@@ -44,7 +48,7 @@ def alerts(ctx: click.Context, *, form: Form) -> None:
 @alerts.command("list")
 @output.form_options
 def list_(*, form: Form) -> None:
-    """Tell where a hub started here sends alerts, what they are about, and when."""
+    """Tell where alerts go, what they are about, and when it is quiet."""
     _list(form)
 
 
