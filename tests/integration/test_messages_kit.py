@@ -23,6 +23,7 @@ from agentkit.errors import (
     NotFound,
 )
 from agentkit.inbox import CALLS
+from agentkit.jobs import WorkHandler
 from agentkit.remote import current_call
 
 Join = Callable[..., Awaitable[Agent]]
@@ -490,6 +491,28 @@ async def test_notifications_go_to_the_endpoints_of_their_task_alone(
         bodies = [message.body for message in listener.heard]
         assert [body["n"] for body in bodies] == [1, 2, 3]
         assert {body["task_id"].split("-")[-2] for body in bodies} == {name}
+
+
+async def test_two_agents_do_not_keep_each_other_at_work(join: Join) -> None:
+    one, two = await join("a"), await join("b")
+    refused: list[str] = []
+
+    def passing_on(agent: Agent, other: Agent) -> WorkHandler:
+        async def pass_on(_: Job) -> None:
+            try:
+                await Tasks(agent, other.id).run()
+            except CallFailed as failure:
+                refused.append(str(failure))
+
+        return pass_on
+
+    Background(one, passing_on(one, two), slots=2)
+    Background(two, passing_on(two, one), slots=2)
+
+    await Tasks(one, two.id).run()
+    await until(lambda: bool(refused))
+
+    assert "a person has to give this task" in refused[0]
 
 
 async def test_an_agent_registers_itself_and_nobody_else(join: Join, me: str) -> None:

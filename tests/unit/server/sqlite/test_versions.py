@@ -77,6 +77,8 @@ async def test_a_store_of_version_3_opens_with_all_it_had(path: Path) -> None:
     assert cursor == 13
     assert [logged.cursor for logged in await store.events()] == list(range(1, 15))
     assert sorted(rows.agents) == ["a1", "a2"]
+    assert {(row.spent, row.tokens_in) for row in rows.agents.values()} == {(0, 0)}
+    assert {row.hops for row in rows.tasks.values()} == {0}
     assert sorted(rows.tasks) == ["task-1", "task-2", "task-3"]
     assert rows.tasks["task-1"].body["n"] == 2**70
     assert (rows.tasks["task-1"].run, rows.tasks["task-1"].item) == ("", 0)
