@@ -11,6 +11,7 @@ import pytest
 from agentkit import Agent, Coordinator
 from agentkit.agent import Job, Later, Mail, Reject
 from agentkit.errors import Conflict, Invalid
+from agentkit.jobs import Failed
 from agentkit.protocol import TaskExtended
 from agentkit.rows import Task
 
@@ -167,6 +168,51 @@ async def test_what_is_rejected_is_dead_at_once(swarm: Coordinator, me: str) -> 
         task = await ended(swarm, f"{me}-T", "dead")
 
     assert (task.reason, task.attempts) == ("no file is named", 1)
+
+
+async def test_a_failure_may_have_words_of_its_own(
+    swarm: Coordinator, me: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Agent(me, capabilities=[me]) as agent:
+
+        @agent.on_work
+        async def work(_: Job) -> None:
+            raise Failed("there is no credit")
+
+        await swarm.enqueue(task=f"{me}-T", needs=[me], max_attempts=1)
+        task = await ended(swarm, f"{me}-T", "dead")
+
+    assert task.reason == "there is no credit"
+    assert "Traceback" not in caplog.text
+
+
+async def test_no_job_comes_to_whoever_is_not_ready(
+    swarm: Coordinator, me: str
+) -> None:
+    done: list[str] = []
+    asked, permit = 0, asyncio.Event()
+
+    async def ready() -> bool:
+        nonlocal asked
+        asked += 1
+        await permit.wait()
+        return len(done) < 2
+
+    async with Agent(me, capabilities=[me]) as agent:
+
+        @agent.on_work(ready=ready)
+        async def work(job: Job) -> None:
+            done.append(job.id)
+
+        for number in range(3):
+            await swarm.enqueue(task=f"{me}-{number}", needs=[me])
+        await until(lambda: bool(asked))
+        assert not done
+        permit.set()
+        await until(lambda: asked == 3)
+
+        await swarm.assign(me, f"{me}-3")
+        assert done == [f"{me}-0", f"{me}-1"]
 
 
 async def test_what_is_put_off_is_given_back_uncounted(
