@@ -193,6 +193,13 @@ class RunBook:
             f"{new.run}{APART}{new.index}", new.not_before if retrying else None
         )
 
+    def line_up(self, run: str) -> None:
+        """Let items that wait be begun by index, whichever began to wait first.
+
+        So does a hub that starts in between.
+        """
+        self.waiting[run] = dict.fromkeys(sorted(self.waiting.get(run, ())))
+
     def put_checkpoint(self, new: Checkpoint) -> None:
         """Store what a run knows from now on."""
         self.contexts[new.run] = new

@@ -109,6 +109,7 @@ def _go_on(
     for item in tuple(swarm.runs.items.get(run.id, {}).values()):
         if item.is_settled and item.state != "done":
             swarm.put_item(_anew(item, swarm.cursor))
+    swarm.runs.line_up(run.id)
 
 
 def _anew(item: Item, version: int) -> Item:

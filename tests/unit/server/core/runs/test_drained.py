@@ -69,13 +69,13 @@ class Meddled(Play):
 
     def _recall(self, command: Command) -> None:
         """Do something else between reading what a command needs and taking it in."""
-        found = at_once(recall(self.disk, self.swarm, command))
-        if found is None:
-            return
-        if self.dice.random() < 0.5 and not self.is_quiet:
+        swarms = [swarm for swarm in (self.swarm, self._twin) if swarm is not None]
+        found = [at_once(recall(self.disk, swarm, command)) for swarm in swarms]
+        if any(found) and self.dice.random() < 0.5 and not self.is_quiet:
             self.do(Tick())
-        for swarm in filter(None, (self.swarm, self._twin)):
-            swarm.recall(found)
+        for swarm, rows in zip(swarms, found, strict=True):
+            if rows is not None:
+                swarm.recall(rows)
 
     def _finish(self, task: Task, lease: dict[str, Any]) -> None:
         if task.run:
