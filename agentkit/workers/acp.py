@@ -129,6 +129,7 @@ class Acp:
 
     async def _launch_it(self) -> None:
         await self.close()
+        self._session = ""
         self._rpc = Rpc(
             self._launch,
             told=self._hear,

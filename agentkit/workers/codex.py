@@ -131,6 +131,7 @@ class Codex:
 
     async def _launch_it(self) -> None:
         await self.close()
+        self._thread = ""
         self._rpc = Rpc(
             self._launch,
             told=self._hear,
@@ -187,7 +188,7 @@ class Codex:
             self._updates.put(Doing(words.line(f"{name}: {item.get(telling) or ''}")))
 
     def _take_wish(self, number: Id, method: str, params: Params) -> None:
-        if method not in ASKS or params.get("threadId") != self._thread:
+        if method not in ASKS:
             self._running.refuse(number, method)
             return
         self._wishes[str(number)] = number

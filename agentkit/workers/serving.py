@@ -37,8 +37,8 @@ PAUSES: Final = (1.0, 5.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 TOO_MANY: Final = 3
 """Failures in a row after which a person is told."""
 
-LONGEST_PROMPT: Final = 200_000
-"""Characters of a task that a program is told: the hub takes no more in any."""
+LONGEST_PROMPT: Final = 1 << 20
+"""Characters of a task that a program is told: the hub takes no more at once."""
 
 LONGEST_TEXT: Final = LARGEST_RESULT - 1024
 """Bytes of JSON that last words may have within a result; longer ones lie beside it."""
