@@ -43,10 +43,12 @@ class Event:
         context: how what the hub has to say is given to the session with the answer;
             empty: not at all.
         faint: it says less than another event of the same moment, and comes later.
+        later: it is of a session only if another event told of that before: products
+            have conversations on the side as well.
         says: the words, when there are none in it.
     """
 
-    __slots__ = ("context", "faint", "moment", "never", "only", "says", "text")
+    __slots__ = ("context", "faint", "later", "moment", "never", "only", "says", "text")
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class Event:
         never: tuple[str, tuple[str, ...]] | None = None,
         context: "Form" = "",
         faint: bool = False,
+        later: bool = False,
         says: str = "",
     ) -> None:
         self.moment = moment
@@ -65,6 +68,7 @@ class Event:
         self.never = never
         self.context = context
         self.faint = faint
+        self.later = later
 
     def holds(self, payload: "Mapping[str, Any]") -> bool:
         """Say whether a payload is the case that this tells of."""
@@ -206,7 +210,7 @@ PRODUCTS = {
             "Stop": (Event("turn", "last_assistant_message"),),
             "Interrupt": (Event("interrupt"),),
             "SessionEnd": (Event("end", "reason"),),
-            "agent-turn-complete": (Event("rest"),),
+            "agent-turn-complete": (Event("rest", later=True),),
         },
         session=("session_id", "thread-id"),
         again="stop_hook_active",

@@ -31,6 +31,7 @@ class Happening:
         "cwd",
         "event",
         "faint",
+        "later",
         "moment",
         "pending",
         "session",
@@ -44,6 +45,7 @@ class Happening:
         self.moment: Moment = means.moment
         self.context: Form = means.context
         self.faint = means.faint
+        self.later = means.later
         self.session = session_of(product, payload)
         """What the product calls the session."""
         self.text = _words(product, means, payload)

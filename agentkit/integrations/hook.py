@@ -118,6 +118,8 @@ def report(
     if setup.disabled:
         return {}
     session = Session.load(said.product, what.session, environ)
+    if what.later and not session.known:
+        return {}
     session.agent = (
         said.agent or setup.agent or session.agent or _name(said.product, what, environ)
     )

@@ -164,6 +164,17 @@ def test_what_was_captured_is_seen_in_the_hub(
     assert all(agent["id"].startswith(f"{product}-") for agent in agents)
 
 
+def test_what_codex_says_to_its_model_on_the_side_is_no_agent(
+    fresh: Any, tmp_path: Path
+) -> None:
+    shell = Shell(tmp_path, SWARMTUI_HOME=str(fresh.home))
+    said = captured("codex-notify-0.169.0")[1]  # it asks for a title
+    done = shell("hook", "codex", "agent-turn-complete", json.dumps(said))
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert fresh.get("/v1/agents").json()["agents"] == []
+
+
 def test_a_name_of_ones_own_is_heeded(run: Shell, hub: Any, me: str) -> None:
     run.environ["SWARMTUI_AGENT"] = me
     run.environ["SWARMTUI_CAPABILITIES"] = "python, sql"

@@ -72,8 +72,7 @@ class Bench:
         command = [self.program.path, *self.program.words, *words]
         with terminal(command, self.environ, self.cwd) as opened:
             for text, keys in self.program.begins:
-                opened.shows(text)
-                opened.press(*keys)
+                opened.answers(text, keys)
             opened.shows(self.program.ready)
             yield opened
 

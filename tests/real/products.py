@@ -33,6 +33,7 @@ class Program:
         wakes: whether a session that waits is woken for work.
         tells_words: whether it says with what words a turn ended.
         tells_end: whether it says that a session ended.
+        begins_idle: whether there is a session before the first prompt.
     """
 
     word: str
@@ -48,6 +49,7 @@ class Program:
     wakes: bool = False
     tells_words: bool = True
     tells_end: bool = True
+    begins_idle: bool = True
 
     @property
     def path(self) -> str | None:
@@ -141,12 +143,18 @@ PROGRAMS: Final = {
             (),
             lambda _url: {},
             _codex_shell,
-            ready="? for shortcuts",
-            places=(
-                ".codex/hooks.json*",
-                ".codex/config.toml*",
+            ready="Ask Codex to do anything",
+            places=(".codex/hooks.json*", ".codex/config.toml*"),
+            begins=(
+                ("Trust all and continue", ("Enter",)),
+                ("t trust all", ("t",)),
+                ("enter details", ("Escape",)),
             ),
             files=_codex_files,
+            allow=("y",),
+            leave=("C-c", "C-c"),
+            tells_end=False,
+            begins_idle=False,
         ),
         Program(
             "gemini",
@@ -191,6 +199,7 @@ PROGRAMS: Final = {
             wakes=True,
             tells_words=False,
             tells_end=False,
+            begins_idle=False,
         ),
     )
 }

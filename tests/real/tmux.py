@@ -68,6 +68,17 @@ class Terminal:
         except AssertionError:
             raise AssertionError(f"{text!r} is not on:\n{self.screen}") from None
 
+    def answers(self, asked: str, keys: Sequence[str]) -> None:
+        """Press keys until what is asked is off the screen: early ones get lost."""
+        self.shows(asked)
+
+        def is_gone() -> bool:
+            self.press(*keys)
+            time.sleep(1)
+            return asked not in self.screen
+
+        until(is_gone, f"{asked!r} is answered")
+
     def close(self) -> None:
         """End the server and what runs in it."""
         with suppress(subprocess.CalledProcessError):

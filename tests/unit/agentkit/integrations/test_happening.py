@@ -68,7 +68,7 @@ COPILOT: list[Seen | None] = [
 TOLD = [
     ("claude", "claude-2.1.329", CLAUDE),
     ("codex", "codex-0.169.0", CODEX),
-    ("codex", "codex-notify-0.169.0", [("rest", "idle", {})]),
+    ("codex", "codex-notify-0.169.0", [("rest", "idle", {})] * 2),
     ("gemini", "gemini-0.61.0", GEMINI),
     ("copilot", "copilot-1.0.102", COPILOT),
 ]
