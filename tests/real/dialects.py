@@ -96,7 +96,7 @@ class Messages:
 
     def write(self, reply: Reply, asked: Asked) -> tuple[str, bytes]:
         why = "tool_use" if isinstance(reply, Call) else "end_turn"
-        message = {
+        message: dict[str, Any] = {
             "id": f"msg_{id(asked):x}",
             "type": "message",
             "role": "assistant",

@@ -52,8 +52,8 @@ def test_a_task_is_claimed_and_done_over_mcp(bench: Bench) -> None:
     said = bench.headless(*ALONE[word], "do what is next")
 
     assert "It is red." in said
-    task = bench.task("T1")
-    assert (task["state"], task["result"]) == ("done", {"colour": "red"})
+    row = bench.task("T1")
+    assert (row["state"], row["result"]) == ("done", {"colour": "red"})
 
 
 @pytest.mark.parametrize("word", ["claude"])
