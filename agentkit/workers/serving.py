@@ -100,7 +100,9 @@ async def serve(
     """
     service = Service(agent, driver, terms, stop, told)
     try:
-        await driver.start()
+        await _first(driver.start(), stop.wait())
+        if stop.is_set():
+            return
         agent.on_work(ready=service.ready)(service.work)
         agent.on_answer(service.heed)
         async with agent:
