@@ -123,6 +123,9 @@ def _question(product: Product, text: str, payload: "Mapping[str, Any]") -> str:
     """Return what a person is asked: what is to be allowed, and on what."""
     asked = payload.get("tool_input")
     patterns = _list(payload.get("patterns"))
+    command = pick(payload, "details.command")
+    if isinstance(command, str):
+        return _clean(f"needs approval: {command}")[:DETAIL]
     if "tool_input" in payload:
         given = asked if isinstance(asked, dict) else {}
         named = (given.get(name) for name in ASKED)

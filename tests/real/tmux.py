@@ -45,10 +45,18 @@ class Terminal:
         self._tmux("set", "-w", "remain-on-exit", "on")
 
     def type(self, text: str) -> None:
-        """Type text, and press enter when the program has shown it."""
-        self._tmux("send-keys", "-l", text)
-        end = text[-20:]
-        until(lambda: end in self.screen, f"{end!r} is on the screen:\n{self.screen}")
+        """Type text until it is on the screen, then press enter.
+
+        What is typed while a program still begins gets lost.
+        """
+
+        def is_there() -> bool:
+            self.press("C-u")
+            self._tmux("send-keys", "-l", text)
+            time.sleep(1)
+            return text[-20:] in self.screen
+
+        until(is_there, f"{text!r} is on the screen:\n{self.screen}")
         self.press("Enter")
 
     def press(self, *keys: str) -> None:

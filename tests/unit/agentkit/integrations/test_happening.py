@@ -68,6 +68,11 @@ COPILOT: list[Seen | None] = [
 TOLD = [
     ("claude", "claude-2.1.329", CLAUDE),
     ("codex", "codex-0.169.0", CODEX),
+    (
+        "gemini",
+        "gemini-permission-0.61.0",
+        [("ask", "help", {"message": "needs approval: touch painted"})],
+    ),
     ("codex", "codex-notify-0.169.0", [("rest", "idle", {})] * 2),
     ("gemini", "gemini-0.61.0", GEMINI),
     ("copilot", "copilot-1.0.102", COPILOT),
