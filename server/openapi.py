@@ -13,8 +13,8 @@ REF: Final = "#/components/schemas/{model}"
 TOKEN: Final = {
     "type": "http",
     "scheme": "bearer",
-    "description": "The operator's token, a viewer's, or an agent's own. A2A agents may "
-    "send theirs as X-A2A-Notification-Token.",
+    "description": "The operator's token, a viewer's, or an agent's own. A2A agents "
+    "may send theirs as X-A2A-Notification-Token.",
 }
 
 KEY: Final = {
