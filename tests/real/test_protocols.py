@@ -12,19 +12,11 @@ TITLE = "paint the door"
 
 NAMES = {
     "claude": "mcp__swarm__{}",
-    "codex": "mcp__swarm/{}",
-    "gemini": "mcp_swarm_{}",
 }
 """What the model finds our tools called."""
 
 ALONE = {
     "claude": ("-p", "--allowedTools", "mcp__swarm__claim,mcp__swarm__complete", "--"),
-    "codex": (
-        "exec",
-        "--skip-git-repo-check",
-        "--dangerously-bypass-approvals-and-sandbox",
-    ),
-    "gemini": ("-m", "gemini-2.5-pro", "--yolo", "-p"),
 }
 """How a prompt is done without anybody in front of it."""
 
@@ -32,8 +24,6 @@ SAYS_WHO = ("-e", "SWARMTUI_AGENT=builder-1")
 
 ADD = {
     "claude": ("mcp", "add", "swarm", *SAYS_WHO, "--"),
-    "codex": ("mcp", "add", "swarm", "--env", SAYS_WHO[1], "--"),
-    "gemini": ("mcp", "add", "--scope", "user", *SAYS_WHO, "swarm"),
 }
 """How our server is added, but for its command."""
 
