@@ -95,7 +95,9 @@ class Turn:
         finally:
             telling.cancel()
             if not following.done():
-                await self._stop(following)
+                # A task of its own: in one that is being cancelled the timeouts of
+                # Python 3.11 end with that cancellation, not with a `TimeoutError`.
+                await asyncio.create_task(self._stop(following))
             await self._drop_questions()
 
     async def _stop(self, following: "asyncio.Task[Outcome]") -> None:
