@@ -38,7 +38,8 @@ class Event:
     Args:
         moment: what it is.
         text: where the words for it are, the first that is there; a dot goes inside.
-        only: a member of the payload, and the values with which the event counts.
+        only: a member of the payload, and the values with which the event counts; None
+            is that the payload does not have it.
         never: the same, for values with which it does not.
         context: how what the hub has to say is given to the session with the answer;
             empty: not at all.
@@ -54,7 +55,7 @@ class Event:
         self,
         moment: "Moment",
         *text: str,
-        only: tuple[str, tuple[str, ...]] | None = None,
+        only: tuple[str, tuple[str | None, ...]] | None = None,
         never: tuple[str, tuple[str, ...]] | None = None,
         context: "Form" = "",
         faint: bool = False,
@@ -278,7 +279,10 @@ PRODUCTS = {
             "UserPromptSubmit": (Event("prompt", "message"),),
             "PostToolUse": (Event("tool"),),
             "PostToolUseFailure": (Event("tool"),),
-            "Stop": (Event("turn", "last_assistant_message"),),
+            "Stop": (
+                Event("fail", only=("last_assistant_message", (None,))),
+                Event("turn", "last_assistant_message"),
+            ),
             "SessionEnd": (Event("end"),),
         },
         event="event",

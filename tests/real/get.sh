@@ -1,10 +1,10 @@
 #!/bin/sh
 # Fetch the real programs into FOLDER/bin: tests/real/get.sh FOLDER [PROGRAM ...]
-# For Linux on x86-64; about 1 GB. Programs of your own do as well: name their folder.
+# For Linux on x86-64; about 1.3 GB. Programs of your own do as well: name their folder.
 set -eu
 folder=$(mkdir -p "$1/bin" && cd "$1" && pwd)
 shift
-[ $# -gt 0 ] || set -- claude codex gemini copilot opencode
+[ $# -gt 0 ] || set -- claude codex gemini copilot opencode goose
 
 unpack() { # NAME PACKAGE
   mkdir -p "$folder/$1"
@@ -28,8 +28,11 @@ for program; do
     opencode)
       unpack opencode opencode-linux-x64-baseline
       found="$folder"/opencode/package/bin/opencode ;;
+    goose)
+      unpack goose @aaif/goose-binary-linux-x64
+      found="$folder"/goose/package/bin/goose ;;
     *)
-      echo "there is no program $program: name claude, codex, gemini, copilot or opencode" >&2
+      echo "there is no program $program: name claude, codex, gemini, copilot, opencode or goose" >&2
       exit 1 ;;
   esac
   ln -sf "$found" "$folder/bin/$program"

@@ -31,6 +31,7 @@ class Program:
         places: what of its home our hooks are written into.
         leave: how somebody ends it.
         wakes: whether a session that waits is woken for work.
+        asks: whether it says that it waits for a permission.
         tells_words: whether it says with what words a turn ended.
         tells_end: whether it says that a session ended.
         begins_idle: whether there is a session before the first prompt.
@@ -47,6 +48,7 @@ class Program:
     allow: tuple[str, ...] = ("Enter",)
     leave: tuple[str, ...] = ("/exit", "Enter")
     wakes: bool = False
+    asks: bool = True
     tells_words: bool = True
     tells_end: bool = True
     begins_idle: bool = True
@@ -200,6 +202,26 @@ PROGRAMS: Final = {
             tells_words=False,
             tells_end=False,
             begins_idle=False,
+        ),
+        Program(
+            "goose",
+            ("session",),
+            lambda url: {
+                "GOOSE_PROVIDER": "openai",
+                "GOOSE_MODEL": "gpt-fake",
+                "GOOSE_MODE": "approve",
+                "GOOSE_TELEMETRY_OFF": "1",
+                "GOOSE_DISABLE_KEYRING": "1",
+                "OPENAI_HOST": url,
+                "OPENAI_API_KEY": "x",
+            },
+            lambda line: Call("shell", {"command": line}),
+            ready="Enter to send",
+            places=(
+                ".agents/plugins/swarmtui/*.json",
+                ".agents/plugins/swarmtui/hooks/*",
+            ),
+            asks=False,
         ),
     )
 }

@@ -21,6 +21,7 @@ WORDS: Final[dict[str, tuple[str, ...]]] = {
     "gemini": ("acp", "--", "gemini", "-m", "gemini-2.5-pro", "--acp"),
     "copilot": ("acp", "--", "copilot", "--acp"),
     "opencode": ("acp", "--", "opencode", "acp"),
+    "goose": ("acp", "--", "goose", "acp"),
 }
 """What is said to ``agentkit worker``, by product."""
 
