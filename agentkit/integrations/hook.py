@@ -304,15 +304,16 @@ class Hook:
 
 
 def _name(product: str, what: Happening, environ: "Mapping[str, str]") -> str:
-    """Return what a session is called: product, session, project and host.
+    """Return what a session is called: product, project, session and host.
 
     The end of what the product calls it is what differs: some begin with the time.
     """
     letters = "".join(c for c in what.session if c.isalnum() or c in "-_")
-    short = letters if len(letters) <= 12 else letters[-8:]
+    short = letters if len(letters) <= 12 else letters[-6:]
     folder = environ.get(PRODUCTS[product].project, "") or what.cwd or os.curdir
-    project = places.default_agent(os.path.abspath(folder))  # noqa: PTH100
-    return f"{product}-{short}.{project}"[:256]
+    where = places.default_agent(os.path.abspath(folder))  # noqa: PTH100
+    project, _, host = where.rpartition("@")
+    return f"{product}-{project[:180]}-{short}@{host}"[:256]
 
 
 def _say(text: str) -> None:

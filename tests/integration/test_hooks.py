@@ -30,7 +30,8 @@ class Session:
         self.shell = shell
         self.product = product
         self.key = key
-        self.agent = f"{product}-{key[-8:]}.{default_agent(str(shell.cwd))}"
+        project, _, host = default_agent(str(shell.cwd)).rpartition("@")
+        self.agent = f"{product}-{project}-{key[-6:]}@{host}"
 
     def run(self, event: str, *flags: str, **said: Any) -> Done:
         product = PRODUCTS[self.product]
@@ -896,7 +897,7 @@ def test_installed_used_and_taken_out_the_settings_are_as_they_were(
         _, _, words = hooks[event][0]["hooks"][0]["command"].partition("agentkit ")
         said = {"session_id": me, "hook_event_name": event, "prompt": "x"}
         assert run(*words.split(), said=json.dumps(said)).returncode == 0
-    agents = hub.get(f"/v1/agents?q=id:claude-{me[-8:]}*").json()["agents"]
+    agents = hub.get(f"/v1/agents?q=id:claude-*-{me[-6:]}*").json()["agents"]
     assert [agent["status"] for agent in agents] == ["busy"]
 
     assert run("hooks", "uninstall", "claude").returncode == 0

@@ -142,11 +142,11 @@ def test_totals_count_by_their_rise(hub: RunningHub, a1: str) -> None:
 
 def test_a_session_is_found_by_what_its_hooks_call_it(hub: RunningHub) -> None:
     session = "25ac5053-4dfa-4e18-9ea6-46f2f4f8c9fe"
-    hub.report("claude-f4f8c9fe.shop@box", "busy")
+    hub.report("claude-shop-f8c9fe@box", "busy")
 
     hub.post(METRICS, dollars(2.0, session__id=session))
 
-    assert agent(hub, "claude-f4f8c9fe.shop@box")["cost"] == 2.0
+    assert agent(hub, "claude-shop-f8c9fe@box")["cost"] == 2.0
 
 
 def test_what_comes_before_the_first_report_is_counted_with_it(
@@ -156,11 +156,11 @@ def test_what_comes_before_the_first_report_is_counted_with_it(
     session = hub.post(METRICS, dollars(3.0, session__id="0123456789abcdef"))
 
     hub.report("newcomer", "busy")
-    hub.report("codex-89abcdef.shop", "busy")
+    hub.report("codex-shop-abcdef@box", "busy")
 
     assert (named.json(), session.json()) == ({}, {})
     until(lambda: agent(hub, "newcomer")["cost"] == 2.0)
-    until(lambda: agent(hub, "codex-89abcdef.shop")["cost"] == 3.0)
+    until(lambda: agent(hub, "codex-shop-abcdef@box")["cost"] == 3.0)
 
 
 def test_what_is_of_nobody_is_told_of(hub: RunningHub) -> None:
@@ -231,7 +231,12 @@ def test_what_is_packed_may_not_be_larger_than_the_rest(hub: RunningHub) -> None
         (b"\x0a", {"content_type": "application/x-protobuf"}, 415, "http/json"),
         (b"{}", {"content_encoding": "zstd"}, 415, "use gzip"),
         (b"{}", {"content_encoding": "gzip"}, 400, "not gzip"),
-        (gzip.compress(b"{}", mtime=0)[:-4], {"content_encoding": "gzip"}, 400, "too early"),
+        (
+            gzip.compress(b"{}", mtime=0)[:-4],
+            {"content_encoding": "gzip"},
+            400,
+            "too early",
+        ),
         (b"{", {}, 400, "not JSON"),
         (b"[" * 5000, {}, 400, "not JSON"),
         (b"[]", {}, 400, "not an object"),

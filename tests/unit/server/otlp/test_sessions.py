@@ -26,15 +26,19 @@ def test_a_session_is_the_agent_that_its_hooks_name(session: str) -> None:
     what = Happening(PRODUCTS["claude"], "Stop", Event("turn"), said)
     name = _name("claude", what, {})
 
-    assert agent_of(session, [agent("claude-other.x"), agent(name)]) == name
+    assert agent_of(session, [agent("claude-x-other@b"), agent(name)]) == name
 
 
 def test_of_several_the_one_that_was_heard_last_is_meant() -> None:
-    agents = [agent("claude-abc.x", 1), agent("codex-abc.y", 2), agent("gemini-abc", 0)]
+    agents = [
+        agent("claude-x-abc@b", 1),
+        agent("codex-y-abc@b", 2),
+        agent("gemini-z-abc", 0),
+    ]
 
-    assert agent_of("abc", agents) == "codex-abc.y"
+    assert agent_of("abc", agents) == "codex-y-abc@b"
 
 
-@pytest.mark.parametrize("session", ["", "...", "bc", "claude-abc.x"])
+@pytest.mark.parametrize("session", ["", "...", "bc", "claude-x-abc@b"])
 def test_what_is_not_the_session_is_not_meant(session: str) -> None:
-    assert agent_of(session, [agent("claude-abc.x"), agent("x-.y")]) == ""
+    assert agent_of(session, [agent("claude-x-abc@b"), agent("x-y-@b")]) == ""

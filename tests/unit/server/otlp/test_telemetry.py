@@ -104,10 +104,10 @@ async def test_what_comes_first_waits_for_the_first_report(
     await take(telemetry, use(4.0, "", "0123456789abcdef"), digest="d3")
 
     await report(hub, "a1")
-    await report(hub, "claude-89abcdef.shop")
+    await report(hub, "claude-shop-abcdef@box")
 
     await until_cost(hub, 3.0)
-    await until_cost(hub, 4.0, "claude-89abcdef.shop")
+    await until_cost(hub, 4.0, "claude-shop-abcdef@box")
     assert telemetry.tally.counted == 3
 
 
@@ -160,14 +160,14 @@ async def test_what_could_not_be_written_counts_once_when_it_is_sent_again(
 
 
 async def test_a_session_is_looked_up_once(hub: Hub, telemetry: Telemetry) -> None:
-    await report(hub, "claude-89abcdef.shop")
+    await report(hub, "claude-shop-abcdef@box")
     session = "0123456789abcdef"
     await take(telemetry, use(1.0, "", session))
-    await report(hub, "codex-89abcdef.shop")
+    await report(hub, "codex-shop-abcdef@box")
 
     await take(telemetry, use(2.0, "", session), digest="d2")
 
-    assert await cost(hub, "claude-89abcdef.shop") == 3.0
+    assert await cost(hub, "claude-shop-abcdef@box") == 3.0
 
 
 async def test_more_than_anybody_uses_is_dropped(
