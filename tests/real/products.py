@@ -46,7 +46,7 @@ class Program:
     begins: tuple[tuple[str, tuple[str, ...]], ...] = ()
     files: Callable[[str, Path], Mapping[str, Any]] = lambda _url, _cwd: {}
     allow: tuple[str, ...] = ("Enter",)
-    leave: tuple[str, ...] = ("/exit", "Enter")
+    leave: tuple[str, ...] = ("C-u", "/exit", "Enter")
     wakes: bool = False
     asks: bool = True
     tells_words: bool = True
@@ -186,6 +186,7 @@ PROGRAMS: Final = {
             begins=(("Do you trust", ("Enter",)),),
             places=(".copilot/hooks/*",),
             tells_words=False,
+            begins_idle=False,
         ),
         Program(
             "opencode",

@@ -23,9 +23,11 @@ async def assigned(bench: Bench) -> str:
 
 def starts(bench: Bench, terminal: Terminal) -> None:
     """See the session appear, some only with the first prompt."""
-    if not bench.program.begins_idle:
+    if bench.program.begins_idle:
+        bench.becomes(status="idle")
+    else:
         terminal.type("good morning")
-    bench.becomes(status="idle")
+        bench.becomes(status="idle", task="good morning")
 
 
 def test_a_session_is_seen_from_its_start_to_its_end(bench: Bench) -> None:
@@ -35,11 +37,11 @@ def test_a_session_is_seen_from_its_start_to_its_end(bench: Bench) -> None:
     with bench.session() as terminal:
         starts(bench, terminal)
         terminal.type("tell me what is there to do")
-        bench.becomes(status="busy", task="tell me what is there to do")
         agent = bench.becomes(status="idle", task="tell me what is there to do")
+        assert bench.reports()[-2:] == ["busy", "idle"]
         assert agent["id"].startswith(f"{bench.program.word}-")
         assert agent["capabilities"] == [bench.program.word]
-        terminal.press(*bench.program.leave)
+        terminal.ends(bench.program.leave)
         if bench.program.tells_end:
             until(
                 lambda: "its session has ended" in bench.agent["message"],

@@ -87,6 +87,20 @@ class Terminal:
 
         until(is_gone, f"{asked!r} is answered")
 
+    def ends(self, keys: Sequence[str]) -> None:
+        """Press keys, with the pauses of a person, until the program has ended.
+
+        An enter that comes right behind a text is taken for a part of what is pasted.
+        """
+
+        def has_ended() -> bool:
+            for key in keys:
+                self.press(key)
+                time.sleep(0.5)
+            return self._tmux("display", "-p", "#{pane_dead}").strip() == "1"
+
+        until(has_ended, f"it ended with {keys}")
+
     def close(self) -> None:
         """End the server and what runs in it."""
         with suppress(subprocess.CalledProcessError):
