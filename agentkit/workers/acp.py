@@ -43,6 +43,10 @@ STOPS: Final[Mapping[str, str]] = {
 }
 """What it means when a prompt did not end of itself."""
 
+SORRY: Final[Mapping[str, str]] = {"goose": "Ran into this error: "}
+"""How words begin that are an error of its model, by what a program calls itself: its
+prompt ends as if nothing were."""
+
 
 class Acp:
     """Drives a program that speaks ACP.
@@ -62,6 +66,7 @@ class Acp:
         self._used = False
         self._texts: list[str] = []
         self._is_fresh = False
+        self._sorry = ""
         self._cost = 0.0
         self._wishes: dict[str, Id] = {}
         self._asking: asyncio.Task[None] | None = None
@@ -147,6 +152,8 @@ class Acp:
             called = self._call("initialize", hello)
             said = await within(called, GREETING, f"{self.title} said no hello")
             _check(self.title, said)
+            itself = (said.get("agentInfo") or {}).get("name")
+            self._sorry = SORRY.get(str(itself), "")
         except BaseException:
             await self.close(grace=0)
             raise
@@ -176,10 +183,17 @@ class Acp:
             self._updates.put(_bill(said))
             stop = str(said.get("stopReason"))
             why = "" if stop == "end_turn" else STOPS.get(stop, f"it stopped: {stop}")
-            self._updates.put(Outcome(self._last_words(), why))
+            self._updates.put(Outcome(self._last_words(), why or self._apology()))
 
     def _last_words(self) -> str:
         return words.whole("".join(self._texts)).strip()
+
+    def _apology(self) -> str:
+        """Return what its last words say went wrong; empty when they do not."""
+        text = self._last_words()
+        if not self._sorry or not text.startswith(self._sorry):
+            return ""
+        return words.line(text.removeprefix(self._sorry).partition("\n")[0])
 
     # --- what is heard ---
 
@@ -202,7 +216,8 @@ class Acp:
 
     def _take_words(self, text: str) -> None:
         """Add to its words; those before the last use of a tool are not the last."""
-        if self._is_fresh:
+        is_sorry = bool(self._sorry) and text.startswith(self._sorry)
+        if self._is_fresh or is_sorry:
             self._texts.clear()
             self._is_fresh = False
         self._texts.append(text)

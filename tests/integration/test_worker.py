@@ -149,6 +149,16 @@ async def test_what_the_model_refuses_fails_the_attempt(
     assert task.reason.endswith("the credit balance is too low")
 
 
+async def test_what_goose_says_of_its_model_is_no_result(
+    swarm: Coordinator, me: str
+) -> None:
+    async with working("acp", me):
+        order = await swarm.assign(me, title="an apology", max_attempts=1)
+        task = await ended(swarm, order.task, "dead")
+
+    assert task.reason == "acp: Rate limit exceeded: come back later."
+
+
 @ANY
 async def test_a_crash_fails_the_attempt_with_the_last_line(
     product: str, swarm: Coordinator, me: str

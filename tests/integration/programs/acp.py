@@ -24,7 +24,8 @@ class Acp(Actor):
             match message.get("method"):
                 case "initialize":
                     assert message["params"]["protocolVersion"] == 1
-                    self.answer(message, {"protocolVersion": 1, "authMethods": []})
+                    itself = {"name": "goose", "version": "1.52.0"}
+                    self.answer(message, {"protocolVersion": 1, "agentInfo": itself})
                 case "session/new":
                     self.session, self.prompts = f"{self.session}s", 0
                     assert message["params"]["mcpServers"] == []

@@ -146,6 +146,9 @@ ACTS: dict[str, Callable[[Actor, str], None]] = {
     "for ever": lambda actor, _: actor.attends(),
     "stubborn": Actor._stubborn,
     "no credit": lambda actor, _: actor.ends("", "the credit balance is too low"),
+    "apology": lambda actor, _: actor.ends(
+        "Ran into this error: Rate limit exceeded: come back later.\n\nPlease retry."
+    ),
     "gives up": Actor._gives_up,
     "conversation": Actor._conversation,
     "who are you": Actor._who,
