@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from io import BufferedReader, RawIOBase
+from socket import socket
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -46,6 +48,8 @@ BY_STATUS: dict[int, type[AgentkitError]] = {
 PIECE = 1 << 18
 """Bytes of a download that are taken at once."""
 
+LARGEST = 1 << 25
+"""Bytes of an answer that are taken for one of a hub."""
 
 _OPENSSL = re.compile(r"\[[^]]*\] | \(_ssl\.c:\d+\)")
 """What OpenSSL says for its own people around what it says for everybody."""
@@ -124,8 +128,11 @@ class Caller:
         connection = self._connect()
         with self._trusting():
             connection.request(method, path, _text_of(body), self._headers(body, key))
+            connection.response_class = _within(lambda: self.left)
             answer = connection.getresponse()
-            text = answer.read()
+            text = answer.read(LARGEST)
+            if answer.length or len(text) == LARGEST:
+                raise HTTPException("its answer is not whole, or too large")
         return self._judge(Reply(answer.status, _object(text)))
 
     def upload(self, path: str, file: BinaryIO, kind: str, key: str) -> dict[str, Any]:
@@ -235,6 +242,7 @@ class Caller:
                     "one with swarmtui serve, or set SWARMTUI_URL"
                 ) from None
             self._connection = connection
+        self._connection.response_class = HTTPResponse
         if self._connection.sock is not None:
             self._connection.sock.settimeout(max(self.left, 0.001))
         return self._connection
@@ -325,18 +333,53 @@ def _connection(endpoint: Endpoint) -> HTTPConnection:
     )
 
 
+def _within(left: Callable[[], float]) -> type[HTTPResponse]:
+    """Return a response that comes while there is time, however slowly it drips."""
+
+    class Response(HTTPResponse):
+        def __init__(self, line: socket, *words: Any, **options: Any) -> None:
+            super().__init__(line, *words, **options)
+            self.fp.close()
+            self.fp = BufferedReader(_Timely(line, left))
+
+    return Response
+
+
+class _Timely(RawIOBase):
+    """What comes out of a socket while there is time."""
+
+    def __init__(self, line: socket, left: Callable[[], float]) -> None:
+        self._line = line
+        self._left = left
+        self._raw = line.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if (left := self._left()) <= 0:
+            raise TimeoutError
+        self._line.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
 def _dial(connection: HTTPConnection, seconds: float) -> None:
     """Connect within so many seconds.
 
-    Looking up a name cannot be told how long it may take: it is left to a thread that
-    nobody waits for longer.
+    Looking up a name cannot be told how long it may take, and neither can a handshake,
+    only each step of it: that is left to a thread that nobody waits for longer.
 
     Raises:
         OSError: it did not work, or not in time.
     """
     from threading import Thread
 
-    if connection.host.replace(".", "").isdigit() or ":" in connection.host:
+    numeric = connection.host.replace(".", "").isdigit() or ":" in connection.host
+    if numeric and not isinstance(connection, HTTPSConnection):
         connection.connect()
         return
     failed: list[Exception] = []

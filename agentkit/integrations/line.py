@@ -195,9 +195,12 @@ class QuickLine:
         sizes = [line[15:] for line in lines if line.startswith("content-length:")]
         if not first.startswith("http/1.1 ") or len(sizes) != 1:
             raise ValueError("what answers is not a hub")
-        while len(rest) < int(sizes[0]):
-            rest += self._more()
-        return int(first.split()[1]), plain.read_object(rest.decode())
+        size, body = int(sizes[0]), [rest]
+        if size > LARGEST:
+            raise ValueError("the answer is too large")
+        while (size := size - len(body[-1])) > 0:
+            body.append(self._more())
+        return int(first.split()[1]), plain.read_object(b"".join(body).decode())
 
     def _until(self, mark: bytes) -> bytes:
         found = b""
@@ -208,6 +211,8 @@ class QuickLine:
         return found
 
     def _more(self) -> bytes:
+        if self.left <= 0:  # a hub that never ends what it says never times out either
+            raise TimeoutError
         self._socket.settimeout(max(self.left, 0.001))
         part: bytes = self._socket.recv(65536)
         if not part:
