@@ -59,6 +59,8 @@ def run(args: Namespace) -> int:
 def _print(product: str, scope: Scope) -> int:
     """Print what would be written where nothing is."""
     for part in installing.parts(product, scope):
+        if part.kind == "none":
+            continue
         output.words_to(str(part.path))
         output.line(installing.fresh(part).rstrip("\n"))
     return 0

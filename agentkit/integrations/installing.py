@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 
 from agentkit import places
 from agentkit.errors import Invalid
-from agentkit.integrations import json_text
+from agentkit.integrations import json_text, trust
 from agentkit.integrations.wiring import WIRINGS, Part, Scope, command, is_ours
 from agentkit.settings import private_folder
 
@@ -145,6 +145,8 @@ def plan(product: str, scope: Scope, call: str = "") -> list[Change]:
 def _planned(product: str, part: Part) -> Change:
     path = part.path.resolve()
     before = _bytes(path)
+    if part.kind == "none":
+        return Change(path, before, before)
     text = None if before is None else _text(path, before)
     if part.taken and text is not None and _is_taken(path, _cut(text), part.taken):
         note = f"{path} has a {part.taken} of its own, which stays"
@@ -186,6 +188,8 @@ def _with(part: Part, path: Path, bare: str | None) -> str:
             return part.text
         case "top":
             return block + (bare or "")
+        case "none":
+            return bare or ""
         case "end":
             gap = "\n" if bare and not bare.endswith("\n") else ""
             return (bare or "") + gap + block
@@ -206,17 +210,32 @@ def plan_removal(product: str, scope: Scope) -> list[Change]:
 
 def _planned_removal(product: str, part: Part) -> Change:
     path = part.path.resolve()
-    now, kept = _bytes(path), Kept.read(path)
+    now = _bytes(path)
+    kept = Kept.read(path) if part.kind != "none" else None
     if now is None:
         return Change(path, None, None, kept)
     if kept is not None and _digest(now) == kept.after:
         return Change(path, now, kept.before, kept)
-    text = _text(path, now)
+    text, note = _text(path, now), ""
     rest = _without(product, part, path, text, kept)
+    if part.notes is not None and rest is not None:
+        rest, note = _unnoted(part.notes, path, rest, kept)
     ours = kept is not None and kept.before is None
     if rest is not None and ours and _is_bare(part, rest):
         rest = None
-    return Change(path, now, None if rest is None else rest.encode(), kept)
+    return Change(path, now, None if rest is None else rest.encode(), kept, note)
+
+
+def _unnoted(hooks: Path, path: Path, text: str, kept: Kept | None) -> tuple[str, str]:
+    """Return settings of Codex without what it noted of our hooks, or why with it."""
+    before = kept.before.decode() if kept is not None and kept.before else None
+    try:
+        bare = trust.without(text, hooks, before)
+    except ValueError as error:
+        raise _unreadable(path, error) from None
+    if bare is not None:
+        return bare, ""
+    return text, f"{path} still says that the hooks were trusted: it harms nobody"
 
 
 def remove(changes: Sequence[Change]) -> None:

@@ -21,8 +21,9 @@ from agentkit.integrations.events import CURSOR_LOOPS, PRODUCTS
 
 Scope: TypeAlias = Literal["user", "project"]
 
-Kind: TypeAlias = Literal["merge", "own", "top", "end"]
-"""Entries of an object of JSON; a file of ours; a marked block at an end of a file."""
+Kind: TypeAlias = Literal["merge", "own", "top", "end", "none"]
+"""Entries of an object of JSON; a file of ours; a marked block at an end of a file;
+nothing, in a file in which the product notes something of us."""
 
 SECONDS: Final = 5
 """Seconds that a product gives a hook; it needs less than two."""
@@ -48,6 +49,8 @@ class Part:
     """What is written otherwise."""
     taken: str = ""
     """A key of TOML that the file must not have yet, or the part is left out."""
+    notes: Path | None = None
+    """Hooks of Codex which are trusted, as it notes in this file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +115,20 @@ def _claude(call: str, base: Path, scope: Scope) -> list[Part]:
 
 
 def _codex(call: str, base: Path, scope: Scope) -> list[Part]:
-    home = folder("CODEX_HOME", base / ".codex")
+    home = folder("CODEX_HOME", Path.home() / ".codex")
     place = home if scope == "user" else base / ".codex"
     hooks = {
         event: [_group(f"{call} hook codex", 3 if event in SHORT else SECONDS)]
         for event in PRODUCTS["codex"].events
         if event[0].isupper()
     }
-    parts = [Part("merge", place / "hooks.json", {"hooks": hooks})]
-    if scope == "user":
-        words = [*shlex.split(call), "hook", "codex", "agent-turn-complete"]
-        text = f"notify = {json.dumps(words)}\n"
-        parts.append(Part("top", place / "config.toml", text=text, taken="notify"))
-    return parts
+    own, settings = place / "hooks.json", home / "config.toml"
+    merged = Part("merge", own, {"hooks": hooks})
+    if scope == "project":
+        return [merged, Part("none", settings, notes=own)]
+    words = [*shlex.split(call), "hook", "codex", "agent-turn-complete"]
+    text = f"notify = {json.dumps(words)}\n"
+    return [merged, Part("top", settings, text=text, taken="notify", notes=own)]
 
 
 def _gemini(call: str, base: Path, _scope: Scope) -> list[Part]:

@@ -4,15 +4,14 @@ import json
 import os
 import shlex
 import shutil
-import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from agentkit.calls import Caller
 from agentkit.errors import AgentkitError
+from agentkit.integrations import installing, trust
 from agentkit.integrations.events import PRODUCTS
-from agentkit.integrations.wiring import folder
+from agentkit.integrations.wiring import Scope
 from agentkit.settings import Endpoint
 from swarmtui.asking import KNOCK
 from swarmtui.demo.stage import private_hub, surroundings
@@ -70,7 +69,7 @@ def _of_hooks(hooks: Hooks, hub: Endpoint | None, place: Path | None) -> Finding
         )
     if not hooks.current:
         return Finding("warn", f"{of} are of another version, {tried.found}", again)
-    if hooks.product == "codex" and not _is_trusted():
+    if hooks.product == "codex" and not _is_trusted(hooks.scope):
         trust = "start codex once and let it run these hooks"
         return Finding("warn", f"{of} do not run until Codex trusts them", trust)
     return Finding("ok", f"{of} {tried.found}")
@@ -104,18 +103,17 @@ def _is_answer(said: str) -> bool:
         return False
 
 
-def _is_trusted() -> bool:
-    """Say whether Codex was told to run our hooks, as far as its settings say so."""
-    home = folder("CODEX_HOME", Path.home() / ".codex")
+def _is_trusted(scope: Scope) -> bool:
+    """Say whether Codex runs our hooks, as far as its settings say so."""
+    return all(
+        trust.is_trusted(_read(part.path), part.notes)
+        for part in installing.parts("codex", scope)
+        if part.notes is not None
+    )
+
+
+def _read(path: Path) -> str:
     try:
-        settings = tomllib.loads((home / "config.toml").read_text("utf-8"))
+        return path.read_text("utf-8")
     except (OSError, ValueError):
-        return False
-    return any(_trusted(settings))
-
-
-def _trusted(settings: dict[str, object]) -> Iterator[bool]:
-    hooks = settings.get("hooks")
-    state = hooks.get("state") if isinstance(hooks, dict) else None
-    for entry in state.values() if isinstance(state, dict) else ():
-        yield isinstance(entry, dict) and bool(entry.get("trusted_hash"))
+        return ""

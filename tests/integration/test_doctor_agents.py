@@ -14,6 +14,8 @@ from agentkit.integrations.wiring import WIRINGS
 from swarmtui.wired import PROGRAMS
 from tests.integration.shell import MAIN, Shell
 
+TRUSTED = Path(__file__).parents[1] / "fixtures/hooks/codex-trusted-0.169.0.toml"
+
 
 class Machine(NamedTuple):
     """A machine with nothing on it but what a test puts there."""
@@ -26,6 +28,14 @@ class Machine(NamedTuple):
         path = self.home / "bin" / program
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
+
+    def trusts_codex(self) -> None:
+        """Note in the settings of Codex what it noted when our hooks were trusted."""
+        folder = self.home / ".codex"
+        _, begin, noted = TRUSTED.read_text().partition("[hooks.state]\n")
+        noted = noted.replace("/home/ann/.codex", str(folder))
+        with (folder / "config.toml").open("a") as file:
+            file.write(f"{begin}{noted}")
 
     def doctor(self) -> tuple[int, dict[str, dict[str, str]]]:
         """Return the exit code, and what is found of each agent."""
@@ -100,10 +110,7 @@ def test_every_product_that_is_wired_makes_the_round_trip(
     machine.shell.environ["SWARMTUI_HOME"] = str(fresh.home)
     for product in WIRINGS:
         assert machine.shell("hooks", "install", product).returncode == 0
-    config = machine.home / ".codex" / "config.toml"
-    config.write_text(
-        config.read_text() + '[hooks.state."x"]\ntrusted_hash = "sha256:0"\n'
-    )
+    machine.trusts_codex()
     code, found = machine.doctor()
 
     assert code == 0
@@ -204,3 +211,9 @@ def test_codex_is_told_to_trust_its_hooks(machine: Machine) -> None:
     assert code == 0
     assert found["codex"]["result"] == "warn"
     assert found["codex"]["remedy"] == "start codex once and let it run these hooks"
+    config = machine.home / ".codex" / "config.toml"
+    others = '[hooks.state."/etc/hooks.json:stop:0:0"]\ntrusted_hash = "sha256:0"\n'
+    config.write_text(config.read_text() + others)
+    assert machine.doctor()[1]["codex"]["result"] == "warn"
+    machine.trusts_codex()
+    assert machine.doctor()[1]["codex"]["result"] == "ok"
