@@ -26,27 +26,24 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, overload
 
 from agentkit import jobs, places
 from agentkit.boxes import Box
 from agentkit.conversation import Conversation
-from agentkit.endpoints import Endpoints, FileEndpoints
+from agentkit.endpoints import Endpoints
 from agentkit.errands import Errands, Update, update_of
 from agentkit.errors import AgentkitError, Conflict, HubUnavailable
 from agentkit.inbox import Handler, Mail
 from agentkit.jobs import BOTH, Job, Later, Reject, Worker, WorkHandler
 from agentkit.link import Keeper, Link
 from agentkit.messages import Message, MessageHandler, key_of, message_frame
-from agentkit.outbox import FileOutbox
 from agentkit.questions import Questions
 from agentkit.remote import Calls, Method, Methods, Remote, methods_of
-from agentkit.reports import Reporter
+from agentkit.reports import Reporter, status, usage
 from agentkit.results import ResultBackend
 from agentkit.rows import Guarantee, Report, Severity
 from agentkit.settings import Endpoint, KitSettings, Storage, endpoint, load, storage
-from agentkit.shelf import FileShelf
 from agentkit.waiting import Waiters
 
 __all__ = ["Agent", "Job", "Later", "Mail", "Message", "Reject", "Remote", "Update"]
@@ -143,12 +140,7 @@ class Agent(Reporter):
             raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def _unpack(self, kept: Storage) -> None:
@@ -157,9 +149,7 @@ class Agent(Reporter):
             Box.of, self.id, kept.folder, kept.key, kept.previous
         )
         try:
-            self._talk.outbox = await asyncio.to_thread(FileOutbox, self._box)
-            self._talk.endpoints = await asyncio.to_thread(FileEndpoints, self._box)
-            self._talk.inbox.open(await asyncio.to_thread(FileShelf, self._box))
+            await self._talk.keep(self._box)
         except BaseException:
             self._box.close()
             raise
@@ -170,6 +160,10 @@ class Agent(Reporter):
         Handlers are cancelled: mail is handled again by the next process of a durable
         agent, and jobs are given back.
         """
+        # In a task that is being cancelled timeouts of Python 3.11 end with that.
+        await asyncio.create_task(self._close())
+
+    async def _close(self) -> None:
         self.errands.close()
         if self._talk.worker is not None:
             await self._talk.worker.close(GOODBYE, linked=self._talk.is_linked)
@@ -237,22 +231,38 @@ class Agent(Reporter):
             HubRefused: the hub has ended the connection for good.
             NotStored: the disk is full, or cannot be written.
         """
-        said = {
-            "task": task,
-            "message": message,
-            "cost": cost,
-            "completed": completed,
-            "severity": severity,
-            "choices": list(choices) or None,
-            "id": help_id or None,
-            "capabilities": self._news(),
-        }
-        frame = {
-            "report": report,
-            "reported_at": datetime.now(UTC).isoformat(),
-            **{name: value for name, value in said.items() if value is not None},
-        }
+        frame = status(
+            report,
+            task=task,
+            message=message,
+            cost=cost,
+            completed=completed,
+            severity=severity,
+            choices=list(choices) or None,
+            id=help_id or None,
+            capabilities=self._news(),
+        )
         await self._say(frame)
+
+    async def spend(
+        self, cost: float = 0.0, *, tokens_in: int = 0, tokens_out: int = 0
+    ) -> None:
+        """Tell what was used since the last time; it counts once.
+
+        Returns like `report`. Telemetry of the same agent is another count of the same:
+        the larger of the two counts.
+
+        Args:
+            cost: US dollars.
+            tokens_in: tokens that were read, from a cache too.
+            tokens_out: tokens that were written.
+
+        Raises:
+            Invalid: it is less than nothing, or no number.
+            HubRefused, NotStored: as for `report`.
+        """
+        if used := usage(cost, tokens_in, tokens_out):
+            await self._say({"type": "spend", **used})
 
     async def ask(
         self,

@@ -9,16 +9,18 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from agentkit.boxes import Box
 from agentkit.codec import dumps
-from agentkit.endpoints import Endpoints
+from agentkit.endpoints import Endpoints, FileEndpoints
 from agentkit.errors import AgentkitError
 from agentkit.exchange import Exchange, error_of
 from agentkit.inbox import Inbox, Mail
 from agentkit.jobs import Worker
 from agentkit.messages import on_the_wire
-from agentkit.outbox import Outbox
+from agentkit.outbox import FileOutbox, Outbox
 from agentkit.protocol import REPEATED
 from agentkit.rows import Guarantee
+from agentkit.shelf import FileShelf
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -62,10 +64,10 @@ class Conversation:
     Attributes:
         swarm: what the hub calls the swarm; it is known once the hub was there.
         ahead: how far the clock of the hub is ahead of ours, as it last told.
-        outbox: what is reported; it may be replaced before the first connection.
+        outbox: what is reported.
         inbox: what the hub hands down.
         exchange: what is asked and answered.
-        endpoints: who is told of tasks; it may be replaced like the outbox.
+        endpoints: who is told of tasks.
         worker: claims work, if the agent does.
     """
 
@@ -99,6 +101,16 @@ class Conversation:
         self._notes: deque[Mapping[str, Any]] = deque()
         """Frames beside the reports; what is lost with a connection is said again."""
         self._fresh = asyncio.Event()
+
+    async def keep(self, box: Box) -> None:
+        """Go on with what is in the file of the agent, and keep it there.
+
+        Raises:
+            AgentkitError: it cannot be read.
+        """
+        self.outbox = await asyncio.to_thread(FileOutbox, box)
+        self.endpoints = await asyncio.to_thread(FileEndpoints, box)
+        self.inbox.open(await asyncio.to_thread(FileShelf, box))
 
     @property
     def is_linked(self) -> bool:

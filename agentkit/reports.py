@@ -1,9 +1,40 @@
-"""The five reports of IF.notify, in the words of an agent."""
+"""The five reports of IF.notify, and what was used, in the words of an agent."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any, Final
 
+from agentkit.errors import Invalid
 from agentkit.rows import Report
+
+MOST: Final = 10**12
+"""How many dollars or tokens can be told of at once."""
+
+
+def status(report: Report, **said: Any) -> dict[str, Any]:
+    """Return a report as the outbox takes it; what is None is left out."""
+    return {
+        "report": report,
+        "reported_at": datetime.now(UTC).isoformat(),
+        **{name: value for name, value in said.items() if value is not None},
+    }
+
+
+def usage(cost: float, tokens_in: int, tokens_out: int) -> dict[str, Any]:
+    """Return what was used as the hub takes it; empty when nothing was.
+
+    Raises:
+        Invalid: it is less than nothing, or too much, or no number.
+    """
+    used = {"cost": cost, "tokens_in": tokens_in, "tokens_out": tokens_out}
+    for name, amount in used.items():
+        if not (isfinite(amount) and 0 <= amount <= MOST):
+            raise Invalid(
+                f"{name} is {amount}: tell what was used since the last time, 0 to "
+                f"{MOST:,}"
+            )
+    return {name: amount for name, amount in used.items() if amount}
 
 
 class Reporter(ABC):

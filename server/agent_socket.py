@@ -24,6 +24,7 @@ from agentkit.protocol import (
     Numbered,
     ReportRefused,
     Send,
+    Spend,
 )
 from agentkit.rows import Task
 from server import spools
@@ -50,6 +51,7 @@ ACK: Final = b'{"type":"ack","seq":%d}'
 
 NUMBERED: Final[Mapping[str, type[Numbered]]] = {
     "notify": Notify,
+    "spend": Spend,
     "complete": Complete,
     "fail": Fail,
     "nack": Nack,
@@ -237,6 +239,8 @@ class Session:
         fields = {"agent": self._agent, "spool": self._hello["spool"], **frame}
         if kind == "notify":
             fields["via"] = "ws"
+        elif kind == "spend":
+            fields["told"] = True
         elif kind == "send":
             fields = by_the_clock(fields, self._office.hub.now())
         else:

@@ -9,7 +9,15 @@ from pydantic import TypeAdapter
 
 from agentkit.errors import Invalid, NotFound
 from agentkit.filters import compile_filter
-from agentkit.protocol import Ack, Done, GiveUp, Logged, Notify, ReportRefused
+from agentkit.protocol import (
+    Ack,
+    Done,
+    GiveUp,
+    Logged,
+    Notify,
+    ReportRefused,
+    Spend,
+)
 from agentkit.rows import Agent, Delivery, presence
 from server import inquiries, spools, wire
 from server.asgi import Reply, dumps
@@ -28,6 +36,7 @@ from server.replies import (
     Queue,
     Redelivery,
     Rows,
+    SpendDone,
     StatusReply,
     TaskPage,
 )
@@ -145,6 +154,23 @@ async def status(office: Office, call: Call) -> Reply:
             raise Invalid(refused.reason)
     accepted = outcome.value.accepted if outcome.value else 0
     return Reply(dumps(StatusReply(status="received", agent=key, accepted=accepted)))
+
+
+async def spend(office: Office, call: Call) -> Reply:
+    """Count what an agent says that it used."""
+    key = call.params["agent"]
+    office.gate.require(call.principal, key)
+    office.slow_down(key)
+    body = await call.body()
+    used = valid(wire.SPEND, {**as_object(body), "agent": key})
+    outcome = await office.hub.submit(
+        Spend(**used, told=True),
+        read=lambda swarm, _: swarm.agents[key],
+        key=call.key(),
+        size=len(body),
+    )
+    events = [event_frame(logged) for logged in outcome.events]
+    return Reply(dumps(SpendDone(agent=outcome.value, events=events)))
 
 
 async def read_mailbox(office: Office, call: Call) -> Reply:

@@ -73,6 +73,17 @@ API: Final = (
         tag="agents",
     ),
     Route(
+        method="POST",
+        path="/v1/agents/{agent}/spend",
+        run=api.spend,
+        summary="Tell what an agent used: dollars and tokens since the last time",
+        roles=OWN,
+        counts_for="agent",
+        shape=wire.SPEND,
+        reply=replies.SpendDone,
+        tag="agents",
+    ),
+    Route(
         method="GET",
         path="/v1/agents",
         run=api.agents,

@@ -73,6 +73,13 @@ class AgentView(TypedDict):
     why: EventFrame | None
 
 
+class SpendDone(TypedDict):
+    """An agent as it is now, and what the request led to."""
+
+    agent: Agent | None
+    events: list[EventFrame]
+
+
 class EventPage(TypedDict):
     """A part of the log.
 

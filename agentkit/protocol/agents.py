@@ -97,9 +97,9 @@ class AgentLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSpent:
-    """Telemetry told what an agent used; every field but `added` is a total after it.
+    """It was told what an agent used; `cost`, tokens and `spent` are totals after it.
 
-    What an agent tells of its cost itself is in its reports.
+    The totals that an agent tells of its cost are in its reports.
     """
 
     subject: ClassVar[str] = "agent.spent"
@@ -113,6 +113,13 @@ class AgentSpent:
     tokens_out: int
     spent: float
     """US dollars on the UTC day of `at`."""
+    added_in: int = 0
+    """Tokens that it read since the last time."""
+    added_out: int = 0
+    told: bool = False
+    """It told that itself; else telemetry did."""
+    spool: str = ""
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

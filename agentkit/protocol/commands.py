@@ -118,9 +118,10 @@ class Extend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spend:
-    """Telemetry tells what an agent used since the last time, never less than nothing.
+    """What an agent used since the last time, never less than nothing.
 
-    What it tells of its cost itself is another count of the same: the larger counts.
+    It tells that itself (`told`), or telemetry does: two counts of the same, of which
+    the larger counts. With a `spool` it is numbered like `Notify`.
     """
 
     agent: str
@@ -129,6 +130,9 @@ class Spend:
     tokens_in: int = 0
     """Those read from a cache too."""
     tokens_out: int = 0
+    told: bool = False
+    spool: str = ""
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -475,11 +479,11 @@ class Start:
     version: str
 
 
-Numbered: TypeAlias = Notify | Complete | Fail | Nack | Send
+Numbered: TypeAlias = Notify | Spend | Complete | Fail | Nack | Send
 """What an outbox holds: taken in order, each with effect exactly once."""
 
 AgentCommand: TypeAlias = (
-    Numbered | Link | Unlink | Ack | Done | GiveUp | Claim | Extend | Spend
+    Numbered | Link | Unlink | Ack | Done | GiveUp | Claim | Extend
 )
 CoordinatorCommand: TypeAlias = (
     Assign

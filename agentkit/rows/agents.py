@@ -73,8 +73,12 @@ class Agent:
     """Tokens it was billed for reading, in all; those read from a cache count too."""
     tokens_out: int = 0
     """Tokens that its models wrote, in all."""
+    tokens_told: tuple[int, int] = (0, 0)
+    """Tokens read and written in all, as it told itself; the larger counts."""
+    tokens_metered: tuple[int, int] = (0, 0)
+    """The same, as telemetry told."""
     told: float = 0.0
-    """US dollars in all, as it told itself last."""
+    """US dollars in all, as it told itself."""
     metered: float = 0.0
     """US dollars in all, as telemetry told bit by bit."""
     spent_on: str = ""

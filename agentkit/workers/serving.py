@@ -17,14 +17,13 @@ from time import monotonic
 from typing import Any, Final, Literal, TypeAlias
 
 from agentkit.agent import Agent
-from agentkit.calls import Caller
 from agentkit.claims import Claim, Claims
 from agentkit.codec import dumps
 from agentkit.errors import AgentkitError, HubError, NotFound
 from agentkit.inbox import Mail
 from agentkit.integrations import work
 from agentkit.jobs import LARGEST_RESULT, Failed, Job
-from agentkit.settings import KitSettings, endpoint, load
+from agentkit.settings import KitSettings, load
 from agentkit.workers.driver import Driver, ProgramError
 from agentkit.workers.permissions import Rule
 from agentkit.workers.turns import Bill, Turn
@@ -47,7 +46,7 @@ SHOWN: Final = 2000
 """Characters of those that stand in the result."""
 
 PATIENCE: Final = 5.0
-"""Seconds that the hub may take to say what the agent has cost before."""
+"""Seconds that the hub may take to take a job away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +139,6 @@ class Service:
         self._tasks = self._failures = 0
         self._why = ""
         self._go_on = asyncio.Event()
-        self._cost: float | None = None
 
     # --- between two tasks ---
 
@@ -205,7 +203,7 @@ class Service:
             return result
         finally:
             self._forget(claim)
-            await self._report(job, bill)
+            await self._spend(bill)
             took = round(monotonic() - begun, 3)
             done = Done(job.id, state, took, reason, bill)
             self._told(done)
@@ -231,18 +229,14 @@ class Service:
             await _taken_away(job)
         return await _result(job, outcome.text)
 
-    async def _report(self, job: Job, bill: Bill) -> None:
-        """Tell what the agent has cost in all, with what it did before we came."""
-        if not bill.cost:
-            return
-        if self._cost is None:
-            self._cost = await asyncio.to_thread(_cost_of, self._agent.id)
-        self._cost += bill.cost
-        with suppress(AgentkitError):
-            if job.cancelled:
-                await self._agent.idle(cost=self._cost)
-            else:
-                await self._agent.busy(job.id, cost=self._cost)
+    async def _spend(self, bill: Bill) -> None:
+        """Tell the hub what the program used for a task."""
+        try:
+            await self._agent.spend(
+                bill.cost, tokens_in=bill.tokens_in, tokens_out=bill.tokens_out
+            )
+        except AgentkitError as error:
+            log.warning("what the program used is not counted: %s", error)
 
     def _count(self) -> None:
         self._tasks += 1
@@ -295,15 +289,6 @@ async def _result(job: Job, text: str) -> dict[str, Any]:
 
 def _claims() -> Claims:
     return Claims.of(load(KitSettings).values)
-
-
-def _cost_of(agent: str) -> float:
-    """Return what an agent has cost so far, by the hub; 0 when that cannot be asked."""
-    try:
-        with Caller(endpoint(), PATIENCE) as caller:
-            return float(caller.get("agents", agent)["agent"]["cost"])
-    except (AgentkitError, LookupError):
-        return 0.0
 
 
 async def _first(*waits: Coroutine[Any, Any, Any]) -> None:

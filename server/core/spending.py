@@ -1,9 +1,10 @@
 """Spending: what agents use up, and when one has had enough for today.
 
-Two may tell what an agent costs: it itself, as a total in its reports, and telemetry,
-bit by bit. They count the same money, so the larger of the two counts and never their
-sum: in all (`Agent.cost`), and on each UTC day (`Agent.spent`). A total that falls
-began anew or came late, and counts for nothing until it rises again.
+Two may tell what an agent uses: it itself, bit by bit or as a total in its reports, and
+telemetry, bit by bit. They count the same, so the larger of the two counts and never
+their sum: of dollars in all (`Agent.cost`) and on each UTC day (`Agent.spent`), and of
+tokens.
+A total that falls began anew or came late, and counts for nothing until it rises again.
 
 An agent that has spent its budget of the day gets no new work while the day lasts: its
 claims find nothing, and what is for it alone waits outside its mailbox. What it holds
@@ -25,6 +26,7 @@ from agentkit.protocol import (
 )
 from agentkit.rows import Agent, day_of
 from server.core.mailbox import advance
+from server.core.outboxes import accept, numbered
 from server.core.renewal import replace
 from server.core.swarm import Swarm
 
@@ -43,6 +45,7 @@ AT_ONCE: Final = 1000
 # --- what is told --------------------------------------------------------------------
 
 
+@numbered
 def decide_spend(swarm: Swarm, wish: Spend, now: datetime) -> list[Event]:
     """Count what an agent used, and see whether that was its last for today."""
     agent = swarm.agent(wish.agent)
@@ -53,17 +56,22 @@ def decide_spend(swarm: Swarm, wish: Spend, now: datetime) -> list[Event]:
             f"{wish.tokens_in} and {wish.tokens_out} tokens: send what was used since "
             f"the last time, 0 to {MOST:,}"
         )
-    if not any(used):
+    if not any(used) and not wish.spool:
         return []
-    after = counted(agent, now, metered=wish.cost)
+    after = _used(agent, now, wish.told, wish.cost, used[1:])
     spent = AgentSpent(
         at=now,
         agent=agent.id,
         added=wish.cost,
         cost=after["cost"],
-        tokens_in=agent.tokens_in + wish.tokens_in,
-        tokens_out=agent.tokens_out + wish.tokens_out,
+        tokens_in=after["tokens_in"],
+        tokens_out=after["tokens_out"],
         spent=after["spent"],
+        added_in=wish.tokens_in,
+        added_out=wish.tokens_out,
+        told=wish.told,
+        spool=wish.spool,
+        seq=wish.seq,
     )
     return [spent, *_crossing(swarm, agent, spent.spent, now)]
 
@@ -115,18 +123,12 @@ def require_budget(swarm: Swarm, agent: str) -> None:
 
 
 def evolve_spent(swarm: Swarm, event: AgentSpent) -> None:
-    """Count it; who sends telemetry is alive."""
+    """Count it; who uses something is alive."""
     agent = swarm.agents[event.agent]
-    swarm.put_agent(
-        replace(
-            agent,
-            heard=event.at,
-            tokens_in=event.tokens_in,
-            tokens_out=event.tokens_out,
-            version=swarm.cursor,
-            **counted(agent, event.at, metered=event.added),
-        )
-    )
+    tokens = event.added_in, event.added_out
+    after = _used(agent, event.at, event.told, event.added, tokens)
+    swarm.put_agent(replace(agent, heard=event.at, version=swarm.cursor, **after))
+    accept(swarm, event.agent, event.spool, event.seq)
 
 
 def evolve_overspent(swarm: Swarm, event: AgentOverspent) -> None:
@@ -150,6 +152,29 @@ def evolve_solvent(swarm: Swarm, event: AgentSolvent) -> None:
 
 
 # --- how -----------------------------------------------------------------------------
+
+
+def _used(
+    agent: Agent, now: datetime, told: bool, cost: float, tokens: tuple[int, int]
+) -> dict[str, Any]:
+    """Return what changes in the row of an agent that used something.
+
+    Args:
+        agent: as it was.
+        now: when.
+        told: it tells that itself; else telemetry does.
+        cost: dollars.
+        tokens: those read, and those written.
+    """
+    if told:
+        dollars = counted(agent, now, told=round(told_of(agent) + cost, DIGITS))
+    else:
+        dollars = counted(agent, now, metered=cost)
+    by_whom = {"tokens_told": agent.tokens_told, "tokens_metered": metered_of(agent)}
+    whose = "tokens_told" if told else "tokens_metered"
+    by_whom[whose] = _sum(by_whom[whose], tokens)
+    tokens_in, tokens_out = map(max, *by_whom.values())
+    return {"tokens_in": tokens_in, "tokens_out": tokens_out, **by_whom, **dollars}
 
 
 def counted(
@@ -188,6 +213,20 @@ def told_of(agent: Agent) -> float:
     Rows of earlier versions know but one cost, and that is what was told.
     """
     return agent.told if agent.told or agent.metered else agent.cost
+
+
+def metered_of(agent: Agent) -> tuple[int, int]:
+    """Return how many tokens telemetry has told of, read and written.
+
+    Rows of earlier versions know but one count, and that is what telemetry told.
+    """
+    if any((*agent.tokens_told, *agent.tokens_metered)):
+        return agent.tokens_metered
+    return agent.tokens_in, agent.tokens_out
+
+
+def _sum(one: tuple[int, int], two: tuple[int, int]) -> tuple[int, int]:
+    return one[0] + two[0], one[1] + two[1]
 
 
 def _crossing(swarm: Swarm, agent: Agent, spent: float, now: datetime) -> list[Event]:

@@ -53,6 +53,27 @@ class StatusReport(ReportFields, total=False):
     seq: Number
 
 
+class SpendFields(TypedDict, total=False):
+    """What an agent used since the last time."""
+
+    cost: Annotated[Dollars, Field(ge=0)]
+    tokens_in: FromZero
+    tokens_out: FromZero
+
+
+class SpendFrame(SpendFields):
+    """It, numbered with the reports."""
+
+    type: Literal["spend"]
+    seq: Number
+
+
+class SpendWish(SpendFields):
+    """It, over HTTP."""
+
+    agent: str
+
+
 class AckFrame(TypedDict):
     """The agent has its mailbox up to here."""
 
@@ -234,6 +255,7 @@ class NackFrame(NackFields):
 
 AgentFrame: TypeAlias = Annotated[
     ReportFrame
+    | SpendFrame
     | CompleteFrame
     | FailFrame
     | NackFrame
@@ -250,6 +272,7 @@ AgentFrame: TypeAlias = Annotated[
 ]
 
 STATUS: Final = TypeAdapter(StatusReport)
+SPEND: Final = TypeAdapter(SpendWish)
 CLAIM: Final = TypeAdapter(ClaimWish)
 RECEIPTS: Final = TypeAdapter(Receipts)
 AGENT_HELLO: Final[TypeAdapter[AgentHello]] = TypeAdapter(AgentHello)

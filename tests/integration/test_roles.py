@@ -28,6 +28,7 @@ AGENTS = {
     "POST /agent/idle", "POST /agent/busy", "POST /agent/blocked",
     "POST /agent/completed", "POST /agent/help",
     "GET /v1/agents/{agent}", "POST /v1/agents/{agent}/status",
+    "POST /v1/agents/{agent}/spend",
     "GET /v1/agents/{agent}/mailbox", "POST /v1/agents/{agent}/mailbox",
     "POST /v1/claims", "POST /v1/tasks/{task}/extend",
     "POST /v1/tasks/{task}/complete", "POST /v1/tasks/{task}/fail",

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from agentkit import Agent, Coordinator
+from agentkit.jobs import Job
 from agentkit.rows import Task
 from agentkit.workers.acp import Acp
 from agentkit.workers.claude import Claude
@@ -348,8 +349,12 @@ async def test_a_conversation_is_kept_or_fresh(
     assert (said[0][1] == said[1][1]) is (keep or product != "claude")
 
 
-@pytest.mark.parametrize("product", ["claude", "acp"])
-async def test_what_it_costs_adds_up_over_workers(
+DOLLARS = {"claude": 1.0, "codex": 0.0, "acp": 0.5}
+"""What four prompts in two lives cost, as far as the program tells it."""
+
+
+@ANY
+async def test_what_it_uses_adds_up_over_workers(
     product: str, swarm: Coordinator, me: str
 ) -> None:
     for life in (1, 2):
@@ -358,8 +363,41 @@ async def test_what_it_costs_adds_up_over_workers(
                 await swarm.assign(me, f"{me}-{life}-{number}", title="go on")
                 await ended(swarm, f"{me}-{life}-{number}", "done")
 
-    spent = 1.0 if product == "claude" else 0.5
-    await until(lambda: swarm.agents[me].cost == spent)
+    await until(lambda: swarm.agents[me].tokens_in == 400)
+    assert swarm.agents[me].tokens_out == 28
+    assert swarm.agents[me].cost == DOLLARS[product]
+
+
+@pytest.mark.parametrize("product", ["claude"])
+async def test_what_a_failed_attempt_used_counts_too(
+    product: str, swarm: Coordinator, me: str
+) -> None:
+    await swarm.assign(me, f"{me}-T", title="no credit", max_attempts=1)
+    async with working(product, me):
+        await ended(swarm, f"{me}-T", "dead")
+        await until(lambda: swarm.agents[me].tokens_in == 100)
+
+
+@pytest.mark.parametrize("product", ["claude"])
+async def test_a_worker_that_has_spent_its_budget_claims_no_more(
+    product: str, start: Start, home: Path
+) -> None:
+    start("--budget", "0.3", "--store", "memory", home=home)
+    async with Coordinator() as swarm, working(product, "a1", keep=True):
+        for number in (1, 2):
+            await swarm.enqueue("go on", task=f"T{number}")
+            await ended(swarm, f"T{number}", "done")
+        await until(lambda: swarm.agents["a1"].over_budget)
+        await swarm.enqueue("go on", task="T3")
+        async with Agent("other") as other:
+            done = asyncio.Event()
+
+            @other.on_work
+            async def work(job: Job) -> None:
+                assert job.id == "T3"
+                done.set()
+
+            await asyncio.wait_for(done.wait(), 30)
 
 
 async def test_the_program_may_speak_as_its_agent(swarm: Coordinator, me: str) -> None:

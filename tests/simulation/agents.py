@@ -130,10 +130,25 @@ class Agent:
     async def _use(self) -> None:
         """Use up money and tokens; most of it on the first day."""
         purse = self.world.dice(f"{self.name} spends {self.disk.spent}")
+        if not self.disk.spent:  # whom the hub does not know it refuses to count for
+            said = self._words()
+            await self.say({"type": "notify", "report": "idle", "message": said})
         while self.world.stormy:
             await asyncio.sleep(purse.uniform(0.5, 4.0))
             cost = 1.0 if self.world.now().year == BEGINNING.year else 0.01
-            await self._spend(Spend(agent=self.name, cost=cost, tokens_in=1))
+            if purse.random() < 0.3:
+                await self._say_spent()
+            else:
+                await self._spend(Spend(agent=self.name, cost=cost, tokens_in=1))
+
+    async def _say_spent(self) -> None:
+        """Tell itself what it used, like everything else that it says.
+
+        It is little, for what is said on the first day may arrive on the second.
+        """
+        self.disk.spent += 1
+        self.witness.wallets.said[self.name] += 1
+        await self.say({"type": "spend", "cost": 0.01, "tokens_in": 1})
 
     async def _spend(self, wish: Spend) -> None:
         """Tell what was used, until the hub has stored it."""

@@ -12,8 +12,10 @@ from tests.simulation.world import World
 
 @dataclass
 class Wallets:
-    """What agents told that they used, and what the hub has stored of it for sure."""
+    """What was told that agents used, and what the hub has stored of it for sure."""
 
+    said: Counter[str] = field(default_factory=Counter)
+    """What they told themselves: all of it arrives."""
     told: Counter[str] = field(default_factory=Counter)
     stored: Counter[str] = field(default_factory=Counter)
 
@@ -38,9 +40,12 @@ class Budgets:
         """Hold what was counted to what was told."""
         for agent, row in rows.items():
             most, least = wallets.told[agent], wallets.stored[agent]
-            if not least <= row.tokens_in == self.used[agent] <= most:
-                said = f"{agent} told of {least} to {most} tokens"
-                self.world.accuse("I18", f"{said}, and {row.tokens_in} are counted")
+            said, metered = row.tokens_told[0], row.tokens_metered[0]
+            if said != wallets.said[agent] or not least <= metered <= most:
+                expected = f"{wallets.said[agent]}, and {least} to {most} by telemetry"
+                self.world.accuse("I18", f"{agent} told of {expected}: {row}")
+            if not row.tokens_in == self.used[agent] == max(said, metered):
+                self.world.accuse("I18", f"the larger count is not the one: {row}")
             if row.over_budget != (agent in self.over):
                 self.world.accuse("I18", f"{agent} is over budget, or is not: {row}")
 

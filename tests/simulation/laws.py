@@ -137,12 +137,12 @@ def _is_lease(event: Event | None, agent: str, task: str) -> bool:
 def _tells(event: Event, said: dict[str, Any] | None) -> bool:
     """Say whether an event is about what was said."""
     match event:
-        case _ if said is None:
-            return False
-        case p.ReportRefused():
-            return True
+        case _ if said is None or isinstance(event, p.ReportRefused):
+            return said is not None
         case p.AgentReported():
             return (event.report, event.message) == (said["report"], said["message"])
+        case p.AgentSpent():
+            return event.told and event.added_in == said["tokens_in"]
         case p.TaskDone() | p.TaskReleased() | p.TaskDead():
             return (event.task, event.fence) == (said["task"], said["fence"])
         case p.MessageSent():

@@ -21,6 +21,7 @@ from agentkit.protocol import (
     Nack,
     Notify,
     Send,
+    Spend,
 )
 from agentkit.rows import Task
 from server.agent_socket import Session
@@ -173,7 +174,7 @@ class Machine:
         outcome = await self.hub.submit(command, key=key)
         return outcome.events
 
-    async def status(self, wish: Notify | Send) -> int:
+    async def status(self, wish: Notify | Spend | Send) -> int:
         """Take a numbered report, and say how far its outbox is accepted."""
         outcome = await self.hub.submit(
             wish, read=lambda swarm, _: swarm.spools.get((wish.agent, wish.spool))

@@ -4,14 +4,22 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from agentkit.errors import HubUnavailable, SwarmError
-from agentkit.protocol import Claim, Extend, Notify, Send
+from agentkit.protocol import Claim, Extend, Notify, Send, Spend
 from tests.simulation.agents import LEASE, Agent, Ending, Mail
 from tests.simulation.machine import Machine
 from tests.simulation.network import Call
+
+KINDS: Final[Mapping[str, Callable[..., Notify | Send | Spend]]] = {
+    "notify": Notify,
+    "send": Send,
+    "spend": partial(Spend, told=True),
+}
+"""What is in an outbox, by the type of its frame."""
 
 
 class ShellAgent(Agent):
@@ -75,7 +83,7 @@ class ShellAgent(Agent):
                     sending.create_task(self._say(seq, frame))
 
     async def _say(self, seq: int, frame: Mapping[str, Any]) -> None:
-        kind = Notify if frame["type"] == "notify" else Send
+        kind = KINDS[frame["type"]]
         said = {name: value for name, value in frame.items() if name != "type"}
         if "expires" in said:
             said["expires"] = datetime.fromisoformat(said["expires"])

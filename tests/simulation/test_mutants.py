@@ -25,7 +25,15 @@ from agentkit.protocol import (
 from agentkit.rows import Broadcast, Delivery, Item, Run, Task
 from server import hub as pump
 from server import letters, mailroom
-from server.core import addresses, leases, messages, outboxes, turns, watching
+from server.core import (
+    addresses,
+    leases,
+    messages,
+    outboxes,
+    spending,
+    turns,
+    watching,
+)
 from server.core.evolve import EVOLVE
 from server.core.run_book import RunBook
 from server.core.runs import following, items, stages
@@ -313,6 +321,16 @@ def the_budget_is_for_show(patch: Patch) -> None:
     patch.setitem(EVOLVE, AgentOverspent, lambda swarm, event: None)
 
 
+def both_counts_of_the_same_are_added(patch: Patch) -> None:
+    def used(*of: Any) -> dict[str, Any]:
+        after = original(*of)
+        told, metered = after["tokens_told"], after["tokens_metered"]
+        return {**after, "tokens_in": told[0] + metered[0]}
+
+    original = spending._used
+    patch.setattr(spending, "_used", used)
+
+
 def the_day_never_ends(patch: Patch) -> None:
     def solvent(swarm: Swarm, event: AgentSolvent) -> None:
         original(swarm, event)
@@ -356,6 +374,7 @@ MUTANTS: Final[dict[Callable[[Patch], None], str]] = {
     what_is_called_off_goes_on: "I16",
     an_item_that_failed_is_not_tried_again: "I15",
     the_budget_is_for_show: "I18",
+    both_counts_of_the_same_are_added: "I18",
     the_day_never_ends: "I6",
 }
 """What is taken out, and the law that catches it."""

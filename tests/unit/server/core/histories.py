@@ -86,6 +86,8 @@ spend = st.builds(
     agent=agents,
     cost=st.sampled_from([0.0, -1.0, 1.0, 5.0]),
     tokens_in=st.integers(0, 9),
+    told=st.booleans(),
+    **spools,
 )
 begun = st.builds(Notify, agent=concerned, report=st.just("busy"), task=tasks)
 held = {"agent": concerned, "task": tasks, "fence": fences}

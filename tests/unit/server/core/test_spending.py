@@ -47,7 +47,7 @@ def agent(world: World, key: str = "a") -> Agent:
     return world.swarm.agents[key]
 
 
-def spend(world: World, cost: float = 0.0, **tokens: int) -> list[Event]:
+def spend(world: World, cost: float = 0.0, **tokens: Any) -> list[Event]:
     return world.do(Spend(agent="a", cost=cost, **tokens))
 
 
@@ -82,6 +82,59 @@ def test_what_telemetry_tells_adds_up(thrifty: World) -> None:
     assert (row.tokens_in, row.tokens_out) == (11, 5)
     assert (spent.added, spent.cost, spent.spent) == (0.2, 0.3, 0.3)
     assert (spent.tokens_in, spent.tokens_out) == (11, 5)
+
+
+def test_what_an_agent_tells_itself_adds_up_too(thrifty: World) -> None:
+    spend(thrifty, 0.1, told=True, tokens_in=10, tokens_out=5)
+    (spent,) = spend(thrifty, 0.2, told=True, tokens_in=1)
+
+    row = agent(thrifty)
+    assert isinstance(spent, AgentSpent)
+    assert (row.cost, row.spent, row.told, row.metered) == (0.3, 0.3, 0.3, 0)
+    assert (row.tokens_in, row.tokens_out) == (11, 5)
+    assert (spent.added, spent.cost, spent.told) == (0.2, 0.3, True)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["told", "metered"])
+def test_of_two_counts_of_tokens_the_larger_counts_and_never_the_sum(
+    thrifty: World, first: bool
+) -> None:
+    spend(thrifty, 2, told=first, tokens_in=10, tokens_out=1)
+    spend(thrifty, 3, told=not first, tokens_in=4, tokens_out=6)
+
+    row = agent(thrifty)
+    assert (row.tokens_in, row.tokens_out) == (10, 6)
+    assert (row.cost, row.spent) == (3, 3)
+
+
+def test_what_a_row_of_before_has_of_tokens_was_metered(thrifty: World) -> None:
+    thrifty.swarm.put_agent(replace(agent(thrifty), tokens_in=100, tokens_out=10))
+
+    spend(thrifty, told=True, tokens_in=7)
+    spend(thrifty, tokens_in=1)
+
+    assert (agent(thrifty).tokens_in, agent(thrifty).tokens_out) == (101, 10)
+
+
+def test_what_is_told_with_a_number_counts_once_and_uses_it(thrifty: World) -> None:
+    told: dict[str, Any] = {"told": True, "spool": "s", "tokens_in": 3}
+
+    spend(thrifty, 1, **told, seq=1)
+    again = spend(thrifty, 1, **told, seq=1)
+    nothing = spend(thrifty, told=True, spool="s", seq=2)
+    spend(thrifty, 6, **told, seq=3)
+
+    assert (again, subjects(nothing)) == ([], ["agent.spent"])
+    assert (agent(thrifty).cost, agent(thrifty).tokens_in) == (7, 6)
+    assert agent(thrifty).over_budget
+
+
+def test_what_cannot_be_counted_holds_up_nothing_behind_it(thrifty: World) -> None:
+    refused = spend(thrifty, -1, told=True, spool="s", seq=1)
+    spend(thrifty, 1, told=True, spool="s", seq=2)
+
+    assert subjects(refused) == ["report.refused"]
+    assert agent(thrifty).cost == 1
 
 
 def test_telemetry_is_a_sign_of_life(thrifty: World) -> None:
@@ -386,7 +439,7 @@ def test_rows_of_before_read_on() -> None:
 
 moves = st.lists(
     st.tuples(
-        st.sampled_from(["told", "metered", "claim", "assign", "tick", "busy"]),
+        st.sampled_from(["told", "said", "metered", "claim", "assign", "tick", "busy"]),
         st.floats(0, 4).map(lambda cost: round(cost, 2)),
         st.sampled_from([0, 1, 6, 30]),
     ),
@@ -411,6 +464,9 @@ def test_whatever_comes_the_day_is_counted_right_and_no_one_works_beyond_it(
             case "told":
                 told += cost
                 world.do(Notify(agent="a", report="busy", cost=told))
+            case "said":
+                told += cost
+                world.do(Spend(agent="a", cost=cost, told=True))
             case "metered":
                 total += cost
                 world.do(Spend(agent="a", cost=cost))
@@ -426,6 +482,7 @@ def test_whatever_comes_the_day_is_counted_right_and_no_one_works_beyond_it(
                 world.do(Notify(agent="a", report="busy"))
         now = agent(world)
         assert now.metered == pytest.approx(total)
+        assert now.told == pytest.approx(told)
         assert now.cost >= was.cost or move == "told"
         assert now.spent == max(now.spent_told, now.spent_metered)
         assert now.over_budget == (spent_today(now, world.now) >= BUDGET)
