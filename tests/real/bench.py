@@ -76,10 +76,27 @@ class Bench:
             opened.shows(self.program.ready)
             yield opened
 
+    def appears(self, session: Terminal) -> dict[str, Any]:
+        """See a session appear, some only with the first prompt; return its agent."""
+        if self.program.begins_idle:
+            return self.becomes(status="idle")
+        session.type("good morning")
+        return self.becomes(status="idle", task="good morning")
+
+    @contextmanager
+    def dashboard(self) -> Iterator[Terminal]:
+        """Open the dashboard, as somebody does who has it beside the session."""
+        with terminal(["swarmtui"], self.environ, self.cwd, 120, 36) as opened:
+            opened.shows("Fleet")
+            opened.shows("live")
+            yield opened
+
     def settings(self) -> dict[str, bytes]:
         """Return what lies where the program looks for its hooks."""
         return {
-            str(path.relative_to(self.home)): path.read_bytes()
+            str(path.relative_to(self.home)): re.sub(
+                self.program.writes.encode(), b"", path.read_bytes()
+            )
             for place in self.program.places
             for path in sorted((self.home / place).parent.glob(Path(place).name))
         }

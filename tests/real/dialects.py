@@ -29,6 +29,10 @@ class Asked(NamedTuple):
     tools: tuple[str, ...]
     stream: bool
 
+    def has(self, phrase: str, who: str = "user") -> bool:
+        """Say whether somebody said this."""
+        return any(phrase in turn.text for turn in self.turns if turn.who == who)
+
 
 class Dialect(Protocol):
     """A way to ask a model."""

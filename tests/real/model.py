@@ -30,10 +30,20 @@ class Model:
         self.asked: list[Asked] = []
         self.url = ""
         self._rules: dict[str, tuple[Reply, ...]] = {}
+        self._thoughts: dict[str, threading.Event] = {}
 
     def when(self, phrase: str, *replies: Reply) -> None:
         """Reply so to what has a phrase in it."""
         self._rules[phrase] = replies
+
+    @contextmanager
+    def thinking(self, phrase: str) -> Iterator[None]:
+        """Reply to what has a phrase in it only afterwards."""
+        self._thoughts[phrase] = thought = threading.Event()
+        try:
+            yield
+        finally:
+            thought.set()
 
     def reply(self, asked: Asked) -> Reply:
         """Return what it says to a request.
@@ -42,20 +52,18 @@ class Model:
         for a title and the like, and then the words of the last reply do.
         """
         self.asked.append(asked)
+        for phrase, thought in list(self._thoughts.items()):
+            if asked.has(phrase):
+                thought.wait()
         replies, step = self._rule(asked)
         said: Reply = replies[step] if step < len(replies) else USUAL
         if isinstance(said, Call) and said.tool not in asked.tools:
             return next((r for r in reversed(replies) if isinstance(r, str)), USUAL)
         return said
 
-    def heard(self, phrase: str) -> bool:
+    def heard(self, phrase: str, who: str = "user") -> bool:
         """Say whether a user, or the one who speaks for it, said this."""
-        return any(
-            phrase in turn.text
-            for asked in list(self.asked)
-            for turn in asked.turns
-            if turn.who == "user"
-        )
+        return any(asked.has(phrase, who) for asked in list(self.asked))
 
     def _rule(self, asked: Asked) -> tuple[tuple[Reply, ...], int]:
         """Return the replies to what was said last, and how many of them were given."""

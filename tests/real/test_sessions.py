@@ -7,7 +7,7 @@ import pytest
 from agentkit import Coordinator
 from agentkit.settings import Endpoint
 from tests.real.bench import Bench
-from tests.real.tmux import Terminal, until
+from tests.real.tmux import until
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -21,21 +21,12 @@ async def assigned(bench: Bench) -> str:
     return order.task
 
 
-def starts(bench: Bench, terminal: Terminal) -> None:
-    """See the session appear, some only with the first prompt."""
-    if bench.program.begins_idle:
-        bench.becomes(status="idle")
-    else:
-        terminal.type("good morning")
-        bench.becomes(status="idle", task="good morning")
-
-
 def test_a_session_is_seen_from_its_start_to_its_end(bench: Bench) -> None:
     before = bench.settings()
     bench.agentkit("hooks", "install", bench.program.word)
     assert bench.settings() != before
     with bench.session() as terminal:
-        starts(bench, terminal)
+        bench.appears(terminal)
         terminal.type("tell me what is there to do")
         agent = bench.becomes(status="idle", task="tell me what is there to do")
         assert bench.reports()[-2:] == ["busy", "idle"]
@@ -57,7 +48,7 @@ async def test_a_task_that_is_assigned_is_done(bench: Bench) -> None:
     bench.model.when(TITLE, "It is red.")
     bench.agentkit("hooks", "install", bench.program.word)
     with bench.session() as terminal:
-        starts(bench, terminal)
+        bench.appears(terminal)
         key = await assigned(bench)
         if not bench.program.wakes:  # it asks for work at the end of a turn
             terminal.type("tell me what is there to do")

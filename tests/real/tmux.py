@@ -6,11 +6,15 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 PATIENCE = 90.0
 """Seconds that a program may take for what a person would see at once."""
+
+AGAIN = 2.0
+"""Seconds after which keys that changed nothing are pressed again."""
 
 
 def until(holds: Callable[[], object], what: str) -> None:
@@ -47,16 +51,15 @@ class Terminal:
     def type(self, text: str) -> None:
         """Type text until it is on the screen, then press enter.
 
-        What is typed while a program still begins gets lost.
+        What is typed while a program still begins gets lost, in part as well. Emptying
+        the line and typing are never done at once: some take them in another order.
         """
-
-        def is_there() -> bool:
-            self.press("C-u")
-            self._tmux("send-keys", "-l", text)
-            time.sleep(1)
-            return text[-20:] in self.screen
-
-        until(is_there, f"{text!r} is on the screen:\n{self.screen}")
+        turns = cycle((("-l", text), ("C-u",)))
+        self.insists(
+            lambda: self._tmux("send-keys", *next(turns)),
+            lambda screen: text[-20:] in screen,
+            f"{text!r} is typed",
+        )
         self.press("Enter")
 
     def press(self, *keys: str) -> None:
@@ -69,23 +72,49 @@ class Terminal:
         lines = self._tmux("capture-pane", "-p").splitlines()
         return "\n".join(line.rstrip() for line in lines if line.strip())
 
-    def shows(self, text: str) -> None:
-        """Wait until the screen has a text."""
+    def shows(self, *texts: str) -> str:
+        """Wait until a line of the screen has all of these; return it."""
+        found: list[str] = []
+
+        def is_there() -> bool:
+            lines = self.screen.splitlines()
+            found[:] = [line for line in lines if all(text in line for text in texts)]
+            return bool(found)
+
         try:
-            until(lambda: text in self.screen, "")
+            until(is_there, "")
         except AssertionError:
-            raise AssertionError(f"{text!r} is not on:\n{self.screen}") from None
+            raise AssertionError(f"no line has {texts}:\n{self.screen}") from None
+        return found[0]
 
     def answers(self, asked: str, keys: Sequence[str]) -> None:
         """Press keys until what is asked is off the screen: early ones get lost."""
         self.shows(asked)
+        self.insists(
+            lambda: self.press(*keys),
+            lambda screen: asked not in screen,
+            f"{asked!r} is answered",
+        )
 
-        def is_gone() -> bool:
-            self.press(*keys)
-            time.sleep(1)
-            return asked not in self.screen
+    def insists(
+        self, does: Callable[[], object], seen: Callable[[str], bool], what: str
+    ) -> None:
+        """Do something, again every few seconds, until it is seen on the screen."""
+        done = 0.0
 
-        until(is_gone, f"{asked!r} is answered")
+        def is_seen() -> bool:
+            nonlocal done
+            if done and seen(self.screen):
+                return True
+            if time.monotonic() > done + AGAIN:
+                does()
+                done = time.monotonic()
+            return False
+
+        try:
+            until(is_seen, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}:\n{self.screen}") from None
 
     def ends(self, keys: Sequence[str]) -> None:
         """Press keys, with the pauses of a person, until the program has ended.
