@@ -246,13 +246,13 @@ METRICS: Final = (
     Metric(
         COUNTER,
         "alerts_dropped",
-        "Messages of alerts that a target never got.",
+        "Alerts that a target never got, counted for each target.",
         lambda o: o.alerts.dropped,
     ),
     Metric(
         GAUGE,
         "alerts_waiting",
-        "Alerts that are held back, and messages that are on their way.",
+        "Alerts that are held back, or on their way to a target, counted for each.",
         lambda o: o.alerts.waiting(),
     ),
     Metric(GAUGE, "backlog", "Commands that wait.", lambda o: o.hub.backlog),

@@ -104,7 +104,7 @@ async def run(office: Office, listener: socket.socket, tls: Tls | None) -> None:
         for bridge in bridges:
             await bridge.open()
         if alerts:
-            alerts.open()
+            await alerts.open()
         with (
             _told_to_stop(server),
             _announced(office, tls),

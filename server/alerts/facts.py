@@ -1,13 +1,19 @@
-"""Which events are alerts, what each says, and which settle one; pure."""
+"""What is an alert, what it says, and what settles it; pure.
 
-from collections.abc import Callable, Mapping
+Every alert is of a row: the event says which, and a start, which replays no events,
+finds the same alerts in the rows.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from itertools import chain
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from agentkit import protocol as p
-from agentkit.rows import HelpRequest, Severity
+from agentkit.rows import Agent, Delivery, HelpRequest, Letter, Run, Task
 from server.alerts.plain import name, plain
+from server.core import Swarm
 from server.core.tables import Tables
 
 About: TypeAlias = Literal["help", "blocked", "lost", "dead", "budget"]
@@ -24,8 +30,11 @@ class Alert:
     """Something a person should know although nobody looks on."""
 
     key: Key
+    mark: int
+    """Rises each time that the same thing comes up anew, and with nothing else."""
     about: About
     at: datetime
+    """When it came up."""
     title: str
     """What happened, in a few words."""
     text: str
@@ -34,129 +43,170 @@ class Alert:
     """Told in quiet hours too."""
 
 
-Tell: TypeAlias = Callable[[Any, Tables], Alert | None]
+# --- rows that a person should know of ------------------------------------------------
 
 
-def alert_of(event: p.Event, rows: Tables) -> Alert | None:
-    """Return the alert that an event is; None for most events.
-
-    Args:
-        event: what happened.
-        rows: what the turn of the event changed.
-    """
-    tell = TOLD.get(type(event))
-    return tell(event, rows) if tell else None
-
-
-def settled_by(event: p.Event) -> Key | None:
-    """Return the key of the alert that an event settles, if there is one."""
-    settle = SETTLES.get(type(event))
-    return settle(event) if settle else None
-
-
-# --- who needs a person ---------------------------------------------------------------
-
-
-def _asked(event: p.HelpAsked, _rows: Tables) -> Alert | None:
-    if event.kind != "help":
+def of_help(row: HelpRequest, now: datetime) -> Alert | None:
+    """Return the alert that a request is: somebody asks, or is blocked for too long."""
+    if row.state != "open" or (row.kind == "blocked" and not row.escalated):
         return None
-    return _help(event, event.at, event.severity)
-
-
-def _woken(event: p.HelpWoken, rows: Tables) -> Alert | None:
-    row = rows.helps.get(event.help)
-    if row is None:
-        return None
-    return _help(row, event.at, row.severity) if row.kind == "help" else _blocked(row)
-
-
-def _escalated(event: p.HelpEscalated, rows: Tables) -> Alert | None:
-    row = rows.helps.get(event.help)
-    return _blocked(row, event.at) if row else None
-
-
-def _help(asked: p.HelpAsked | HelpRequest, at: datetime, severity: Severity) -> Alert:
-    key = asked.help if isinstance(asked, p.HelpAsked) else asked.id
-    urgent = severity == "critical"
+    if row.kind == "blocked":
+        title = f"{name(row.agent)} is blocked{_lasting(now - row.opened)}"
+        text = _lines(row.question, _on(row.task))
+        return Alert(("help", row.id), row.version, "blocked", row.opened, title, text)
+    urgent = row.severity == "critical"
     return Alert(
-        ("help", key),
+        ("help", row.id),
+        row.version,
         "help",
-        at,
-        f"{name(asked.agent)} needs help{', it is critical' if urgent else ''}",
-        _lines(asked.question, _choices(asked.choices), _on(asked.task)),
+        row.opened,
+        f"{name(row.agent)} needs help{', it is critical' if urgent else ''}",
+        _lines(row.question, _choices(row.choices), _on(row.task)),
         urgent,
     )
 
 
-def _blocked(row: HelpRequest, at: datetime | None = None) -> Alert:
-    since = f" for {_span(at - row.opened)}" if at else ""
-    title = f"{name(row.agent)} is blocked{since}"
-    text = _lines(row.question, _on(row.task))
-    return Alert(("help", row.id), "blocked", at or row.opened, title, text)
+def of_lost(row: Agent, now: datetime) -> Alert | None:
+    """Return the alert that an agent is which is lost."""
+    if not row.lost:
+        return None
+    away = now - row.unlinked if row.unlinked else timedelta()
+    gone = f"not connected{_lasting(away)}" if away else ""
+    title, text = f"{name(row.id)} is lost", _lines(gone, _on(row.task))
+    # While it is lost nothing is heard of it.
+    mark = round(row.heard.timestamp() * 1_000_000)
+    return Alert(("lost", row.id), mark, "lost", now, title, text)
 
 
-# --- what is lost, dead or spent ------------------------------------------------------
+def of_budget(row: Agent, now: datetime, budget: float) -> Alert | None:
+    """Return the alert that an agent is which has spent its budget of the day."""
+    if not row.over_budget:
+        return None
+    title = f"{name(row.id)} has spent its budget"
+    text = f"${row.spent:,.2f} of ${budget:,.2f} on this UTC day: no new work"
+    mark = date.fromisoformat(row.spent_on).toordinal()
+    return Alert(("budget", row.id), mark, "budget", now, title, text)
 
 
-def _lost(event: p.AgentLost, rows: Tables) -> Alert:
-    row = rows.agents.get(event.agent)
-    away = row.unlinked if row else None
-    gone = f"not connected for {_span(event.at - away)}" if away else ""
-    title = f"{name(event.agent)} is lost"
-    text = _lines(gone, _on(row.task if row else ""))
-    return Alert(("lost", event.agent), "lost", event.at, title, text)
-
-
-def _task_dead(event: p.TaskDead, rows: Tables) -> Alert:
-    row = rows.tasks.get(event.task)
-    if row is not None and row.run:
+def of_task(row: Task, now: datetime) -> Alert | None:
+    """Return the alert that a dead task is; those of a run are one."""
+    if row.state != "dead":
+        return None
+    if row.run:
+        key = ("run", row.run)
         title = f"in run {name(row.run)} an item failed for good"
-        return Alert(
-            ("run", row.run), "dead", event.at, title, _lines(row.title, event.reason)
-        )
-    title = f"task {name(event.task)} is dead"
-    text = _lines(row.title if row else "", event.reason, _by(event.agent))
-    return Alert(("task", event.task), "dead", event.at, title, text)
+        text = _lines(row.title, row.reason)
+    else:
+        key = ("task", row.id)
+        title = f"task {name(row.id)} is dead"
+        text = _lines(row.title, row.reason, _by(row.agent))
+    return Alert(key, row.version, "dead", row.changed or now, title, text)
+
+
+def of_delivery(row: Delivery, now: datetime) -> Alert | None:
+    """Return the alert that a dead delivery is; of tasks the tasks are told."""
+    if row.state != "dead" or row.lapsed or row.retried or row.kind == "task":
+        return None
+    key = ("delivery", row.agent, str(row.seq))
+    title = f"{name(row.agent)} gave up on {row.kind} {name(row.ref)}"
+    return Alert(key, row.version, "dead", row.done or now, title, plain(row.reason))
+
+
+def of_letter(row: Letter) -> Alert | None:
+    """Return the alert that a dead letter is."""
+    if row.state != "dead":
+        return None
+    title = f"a message of {name(row.subject)} was given up"
+    text = _lines(row.reason, f"by {row.subscription}")
+    return Alert(("letter", row.id), row.version, "dead", row.at, title, text)
+
+
+# --- at a start -----------------------------------------------------------------------
+
+
+def still_open(
+    swarm: Swarm, now: datetime, others: Mapping[str, Run]
+) -> Iterator[Alert]:
+    """Yield every alert that is not settled, however long ago it came up.
+
+    Args:
+        swarm: all that is in memory; what it let go of is not told.
+        now: the time.
+        others: the runs of `runs_elsewhere`.
+    """
+    budget = swarm.rules.budget
+    agents, runs = swarm.agents.values(), {**others, **swarm.runs.rows}
+    dead = swarm.settled(dead=True)
+    found = chain[Alert | None](
+        (of_help(row, now) for row in swarm.helps.values()),
+        (of_lost(row, now) for row in agents),
+        (of_budget(row, now, budget) for row in agents),
+        (of_task(row, now) for row in dead if not row.run or _failed(row, swarm, runs)),
+        (of_delivery(row, now) for row in swarm.deliveries()),
+        (of_letter(row) for row in swarm.letters.values()),
+    )
+    return (alert for alert in found if alert is not None)
+
+
+def runs_elsewhere(swarm: Swarm) -> set[str]:
+    """Return the runs of dead tasks that only the store has."""
+    runs = {row.run for row in swarm.settled(dead=True) if row.run}
+    return runs - swarm.runs.rows.keys()
+
+
+def _failed(task: Task, swarm: Swarm, runs: Mapping[str, Run]) -> bool:
+    """Say whether an item is still failed by its task: it was not begun anew."""
+    run = runs.get(task.run)
+    if run is None or run.state != "running":
+        return run is not None and run.state == "failed"
+    item = swarm.runs.items.get(run.id, {}).get(task.item)
+    return item is not None and item.ref == task.id and item.state != "waiting"
+
+
+# --- events ---------------------------------------------------------------------------
+
+
+def _asked(event: Any, rows: Tables) -> Alert | None:
+    row = rows.helps.get(event.help)
+    return of_help(row, event.at) if row else None
+
+
+def _lost(event: p.AgentLost, rows: Tables) -> Alert | None:
+    row = rows.agents.get(event.agent)
+    return of_lost(row, event.at) if row else None
+
+
+def _overspent(event: p.AgentOverspent, rows: Tables) -> Alert | None:
+    row = rows.agents.get(event.agent)
+    return of_budget(row, event.at, event.budget) if row else None
+
+
+def _task_dead(event: p.TaskDead, rows: Tables) -> Alert | None:
+    row = rows.tasks.get(event.task)
+    return of_task(row, event.at) if row else None
 
 
 def _delivery_dead(event: p.DeliveryDead, rows: Tables) -> Alert | None:
     row = rows.deliveries.get((event.agent, event.seq))
-    if row is None or row.lapsed:
-        return None
-    key = ("delivery", event.agent, str(event.seq))
-    return Alert(
-        ("task", row.ref) if row.kind == "task" else key,
-        "dead",
-        event.at,
-        f"{name(event.agent)} gave up on {row.kind} {name(row.ref)}",
-        plain(event.reason),
-    )
+    return of_delivery(row, event.at) if row else None
 
 
-def _letter_dead(event: p.LetterDead, _rows: Tables) -> Alert:
-    subject = str(event.message.get("name", ""))
-    title = f"a message of {name(subject)} was given up"
-    text = _lines(event.reason, f"by {event.subscription}")
-    return Alert(("letter", event.letter), "dead", event.at, title, text)
+def _letter_dead(event: p.LetterDead, rows: Tables) -> Alert | None:
+    row = rows.letters.get(event.letter)
+    return of_letter(row) if row else None
 
 
-def _overspent(event: p.AgentOverspent, _rows: Tables) -> Alert:
-    title = f"{name(event.agent)} has spent its budget"
-    text = f"${event.spent:,.2f} of ${event.budget:,.2f} on this UTC day: no new work"
-    return Alert(("budget", event.agent), "budget", event.at, title, text)
-
-
-TOLD: Final[Mapping[type, Tell]] = {
+TOLD: Final[Mapping[type, Callable[[Any, Tables], Alert | None]]] = {
     p.HelpAsked: _asked,
-    p.HelpWoken: _woken,
-    p.HelpEscalated: _escalated,
+    p.HelpWoken: _asked,
+    p.HelpEscalated: _asked,
     p.AgentLost: _lost,
     p.TaskDead: _task_dead,
     p.DeliveryDead: _delivery_dead,
     p.LetterDead: _letter_dead,
     p.AgentOverspent: _overspent,
 }
-"""What each kind of event that is told of says."""
+"""Which events may be alerts, given the rows that their turn changed: most are none."""
 
 
 def _of_help(event: Any) -> Key:
@@ -195,6 +245,7 @@ SETTLES: Final[Mapping[type, Callable[[Any], Key]]] = {
     p.HelpResolved: _of_help,
     p.AgentReported: _of_lost,
     p.AgentConnected: _of_lost,
+    p.MessageSent: _of_lost,
     p.AgentSolvent: _of_budget,
     p.TaskRequeued: _of_task,
     p.TaskCancelled: _of_task,
@@ -227,6 +278,11 @@ def _on(task: str) -> str:
 
 def _by(agent: str) -> str:
     return f"last with {agent}" if agent else ""
+
+
+def _lasting(span: timedelta) -> str:
+    """Return how long something lasts, as it stands behind a word; may be nothing."""
+    return f" for {_span(span)}" if span >= timedelta(seconds=1) else ""
 
 
 def _span(span: timedelta) -> str:

@@ -1,4 +1,4 @@
-"""When alerts may go: each thing once, so many an hour, and in quiet hours hardly any.
+"""When alerts may go: so many an hour, and in quiet hours hardly any.
 
 Pure: the time comes in, and `Gate.due` says when to ask again.
 """
@@ -11,9 +11,6 @@ from server.alerts.facts import Alert, Key
 from server.alerts.quiet import Quiet
 
 HOUR: Final = timedelta(hours=1)
-
-REMEMBERED: Final = 10_000
-"""Alerts that are remembered until they are settled; beyond that the oldest are not."""
 
 
 class Share:
@@ -37,7 +34,7 @@ class Share:
 
 
 class Gate:
-    """Holds alerts back until they may go, and gives all of them as one message.
+    """Holds alerts back until they may go, and gives all of them at once.
 
     Args:
         per_hour: messages in any hour. What is urgent has as many of its own, so that
@@ -49,33 +46,24 @@ class Gate:
         self._quiet = quiet
         self._usual = Share(per_hour)
         self._urgent = Share(per_hour)
-        self._open: dict[Key, None] = {}
-        """What is not settled, told or not, the oldest first."""
         self._waiting: dict[Key, Alert] = {}
 
-    @property
-    def waiting(self) -> int:
-        """How many alerts are held back."""
+    def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, alert: Alert) -> bool:
-        """Take an alert in; False when the same is not settled yet."""
-        if alert.key in self._open:
-            return False
-        if len(self._open) >= REMEMBERED:
-            self.settle(next(iter(self._open)))
-        self._open[alert.key] = None
-        self._waiting[alert.key] = alert
-        return True
+    def __contains__(self, key: Key) -> bool:
+        return key in self._waiting
 
-    def settle(self, key: Key) -> None:
-        """Forget an alert: it is not told any more, and may come up anew."""
-        if key in self._open:
-            del self._open[key]
-            self._waiting.pop(key, None)
+    def add(self, alert: Alert) -> None:
+        """Hold an alert back until it may go."""
+        self._waiting[alert.key] = alert
+
+    def drop(self, key: Key) -> None:
+        """Let an alert go that nobody needs to be told of any more."""
+        self._waiting.pop(key, None)
 
     def take(self, now: datetime) -> list[Alert]:
-        """Return what goes now as one message, the urgent first; may be nothing."""
+        """Return what goes now as one message; may be nothing."""
         usual = self._usual_at(now) <= now
         share = self._usual if usual else self._urgent
         if share.free_at(now) > now:
@@ -85,7 +73,7 @@ class Gate:
             del self._waiting[alert.key]
         if taken:
             share.use(now)
-        return sorted(taken, key=lambda alert: not alert.urgent)
+        return taken
 
     def due(self, now: datetime) -> datetime | None:
         """Return when `take` has something; None while nothing waits."""

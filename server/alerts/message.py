@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import Final, Literal, TypeAlias
 
 from server.alerts.facts import Alert
@@ -21,32 +21,28 @@ class Message:
     title: str
     body: str
     weight: Weight
-    at: datetime
-    """When the newest of what it tells came up."""
 
 
-def trial(now: datetime) -> Message:
-    """Return what shows that a target works."""
-    title = "swarmtui: a test alert"
-    return Message(title, "Alerts of this hub arrive here.", "info", now)
+TRIAL: Final = Message(
+    "swarmtui: a test alert", "Alerts of this hub arrive here.", "info"
+)
+"""What shows that a target works."""
 
 
 def compose(alerts: Sequence[Alert], zone: tzinfo | None = None) -> Message:
     """Return the message that tells of alerts.
 
     Args:
-        alerts: at least one, in order.
+        alerts: at least one, in order; the urgent come first.
         zone: whose time of day is told; None is this machine's.
     """
-    first, *rest = alerts
+    first, *rest = ordered = sorted(alerts, key=lambda alert: not alert.urgent)
     more = f", and {len(rest)} more" if rest else ""
-    body = _summary(alerts, zone) if rest else first.text
-    urgent = any(alert.urgent for alert in alerts)
+    body = _summary(ordered, zone) if rest else first.text
     return Message(
         title=f"swarmtui: {first.title}{more}",
         body=body or first.title,
-        weight="failure" if urgent else "warning",
-        at=max(alert.at for alert in alerts),
+        weight="failure" if first.urgent else "warning",
     )
 
 

@@ -1,26 +1,21 @@
-"""The way to one target: a queue, patience, and an end to both."""
+"""The way to one target: again until it has what it is owed, with an end to that."""
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from agentkit.backoff import delays
-from server.alerts.message import Message
+from server.alerts.book import Debt, Debts, pay
+from server.alerts.message import compose
 from server.alerts.targets import Target
-
-QUEUE: Final = 100
-"""Messages that may wait for one target; beyond that the oldest are dropped."""
 
 FIRST: Final = 4.0
 LONGEST: Final = 300.0
 """Seconds at most until the second attempt, and between later ones."""
-
-PATIENCE: Final = timedelta(hours=1)
-"""How long a message is tried: later than that nobody is helped by it."""
 
 log = logging.getLogger("swarmtui.hub")
 
@@ -36,99 +31,105 @@ class Tally:
     failed: int = 0
     """Attempts that failed."""
     dropped: int = 0
-    """Messages that a target never got."""
+    """Alerts that a target never got."""
     waiting: Callable[[], int] = lambda: 0
-    """Counts alerts that are held back, and messages that are on their way."""
+    """Counts alerts that are held back or on their way, these for each target."""
 
 
 class Post:
-    """Brings messages to one target, in order, and again until they arrive.
+    """Tells one target what it is owed, all of it as one message.
+
+    What comes up, or is settled, while the target is away counts at the next attempt.
 
     Args:
-        target: where they go.
+        target: who is told.
+        debts: what it is owed; paid ones are taken out.
         tally: what is counted.
         now: the clock.
+        paid: called when debts are paid or given up; must not block.
         first: seconds at most until the second attempt.
     """
 
     def __init__(
         self,
         target: Target,
+        debts: Debts,
         tally: Tally,
         now: Callable[[], datetime],
+        paid: Callable[[], None],
+        *,
         first: float = FIRST,
     ) -> None:
         self._target = target
+        self._debts = debts
         self._tally = tally
         self._now = now
+        self._paid = paid
         self._first = first
-        self._queue: deque[Message] = deque()
         self._wake = asyncio.Event()
         self._empty = asyncio.Event()
-        self._empty.set()
         self._fails = False
         self._task: asyncio.Task[None] | None = None
 
-    @property
-    def waiting(self) -> int:
-        """How many messages have not arrived yet."""
-        return len(self._queue)
-
     def open(self) -> None:
         """Begin."""
+        self.wake()
         self._task = asyncio.create_task(self._run(), name=f"to {self._target.name}")
 
-    def put(self, message: Message) -> None:
-        """Have a message brought; returns at once."""
-        if len(self._queue) >= QUEUE:
-            self._queue.popleft()
-            self._tally.dropped += 1
-        self._queue.append(message)
+    def wake(self) -> None:
+        """Look at the debts; returns at once."""
         self._empty.clear()
         self._wake.set()
 
     async def close(self, within: float) -> None:
         """End, after as many seconds at most for what is on its way."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await self._empty.wait()
-        except TimeoutError:
-            self._tally.dropped += len(self._queue)
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:
-            while self._queue:
-                message = self._queue[0]
-                await self._bring(message)
-                if self._queue and self._queue[0] is message:
-                    self._queue.popleft()
-            self._empty.set()
             self._wake.clear()
+            while self._debts:
+                await self._bring()
+            if not self._wake.is_set():
+                self._empty.set()
             await self._wake.wait()
 
-    async def _bring(self, message: Message) -> None:
-        """Try until it has arrived, or for as long as it may help anybody."""
-        end = self._now() + PATIENCE
+    async def _bring(self) -> None:
+        """Try until something has arrived, or nothing is owed any more."""
         for pause in delays(self._first, LONGEST):
-            if not (why := await self._target.send(message)):
-                self._arrived()
+            if not (debts := list(self._debts.values())):
+                return
+            why = await self._target.send(compose([debt.alert for debt in debts]))
+            if not why:
+                self._arrived(debts)
                 return
             self._tally.failed += 1
             self._tell(why)
-            if self._now() + timedelta(seconds=pause) >= end:
-                break
             await asyncio.sleep(pause)
-        self._tally.dropped += 1
-        log.error("an alert never reached %s", self._target.name)
+            self._give_up()
 
-    def _arrived(self) -> None:
+    def _arrived(self, debts: Sequence[Debt]) -> None:
+        pay(self._debts, debts)
+        self._paid()
         self._tally.sent += 1
         if self._fails:
             self._fails = False
             log.info("alerts reach %s again", self._target.name)
+
+    def _give_up(self) -> None:
+        """Let go of what came up so long ago that it helps nobody any more."""
+        now = self._now()
+        late = [debt for debt in self._debts.values() if debt.until <= now]
+        if late:
+            pay(self._debts, late)
+            self._paid()
+            self._tally.dropped += len(late)
+            log.error("%d alerts never reached %s", len(late), self._target.name)
 
     def _tell(self, why: str) -> None:
         if not self._fails:

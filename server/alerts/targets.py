@@ -5,13 +5,12 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 from typing import Any, Final
 
 from agentkit.errors import Invalid
-from server.alerts.message import Message, trial
+from server.alerts.message import TRIAL, Message
 
 WITHIN: Final = 30.0
 """Seconds that a target may take for one message."""
@@ -182,8 +181,7 @@ def try_out(found: Sequence[Target]) -> list[str]:
     """Send a test alert to each target; return why each did not arrive, or nothing."""
 
     async def send() -> list[str]:
-        message = trial(datetime.now(UTC))
-        return await asyncio.gather(*(target.send(message) for target in found))
+        return await asyncio.gather(*(target.send(TRIAL) for target in found))
 
     return asyncio.run(send())
 

@@ -270,6 +270,19 @@ class Store(Protocol):
         Those of one run in order of name, or of all the ones that changed last first.
         """
 
+    async def note(self, name: str) -> str:
+        """Read what was noted under a name; empty when nothing was."""
+
+    async def put_note(self, name: str, text: str) -> None:
+        """Note a text under a name, durably, in place of the one before.
+
+        For what follows the log and has to know after a restart how far it got. Notes
+        are not trimmed.
+
+        Raises:
+            StoreError: it could not be written; the one before is kept.
+        """
+
     async def files(self) -> set[str]:
         """Return the digests of all files that results lie in, but deleted ones."""
 

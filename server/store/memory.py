@@ -64,6 +64,7 @@ class MemoryStore(RunMemory):
         """How many events were trimmed: the cursor before the oldest."""
         self._rows = Tables()
         self._identity = new_identity()
+        self._notes: dict[str, str] = {}
         folder = Path(gettempdir()) / f"swarmtui-{token_hex(16)}"
         self._files = ResultFiles(folder, Sealer("", None, {}))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -209,6 +210,14 @@ class MemoryStore(RunMemory):
     async def spool(self, agent: str, spool: str) -> Spool | None:
         """Read how much of an outbox was accepted, however long ago."""
         return self._rows.spools.get((agent, spool))
+
+    async def note(self, name: str) -> str:
+        """Read what was noted under a name; empty when nothing was."""
+        return self._notes.get(name, "")
+
+    async def put_note(self, name: str, text: str) -> None:
+        """Note a text under a name, in place of the one before."""
+        self._notes[name] = text
 
     async def trim(self, before: datetime, size: int) -> Trimmed:
         """Forget one batch of what is no longer kept."""

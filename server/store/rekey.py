@@ -43,6 +43,7 @@ class _Bodies:
 _ALL: Final = (
     _Bodies("events", ("cursor",), "data"),
     *(_Bodies(table.name, table.key, "body") for table in TABLES.values()),
+    _Bodies("notes", ("name",), "body"),
 )
 
 

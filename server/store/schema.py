@@ -94,6 +94,17 @@ CREATE INDEX letters_dead ON letters (version) WHERE dead;
 IDENTITY = "CREATE TABLE IF NOT EXISTS identity (id TEXT NOT NULL) STRICT"
 """What the log is recognised by: a file without it, or that was restored, gets one."""
 
+NOTES = """
+CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT
+"""
+"""What followers of the log note; a file without it gets one."""
+
+NOTED = "SELECT name, body FROM notes"
+
+PUT_NOTE = (
+    "INSERT INTO notes VALUES (?, ?) ON CONFLICT DO UPDATE SET body = excluded.body"
+)
+
 SCHEMA = f"""
 CREATE TABLE events (
     cursor INTEGER PRIMARY KEY, at INTEGER NOT NULL, subject TEXT NOT NULL,
@@ -151,6 +162,17 @@ def seal_event(values: Values, sealer: Sealer) -> Values:
     """Return the values of one row of the log with the data sealed."""
     place = place_of("events", values[:1])
     return *values[:-1], sealer.seal(str(values[-1]), place)
+
+
+def unseal_note(values: Sequence[Any], sealer: Sealer) -> str:
+    """Return the text of name and body as they lie in the table."""
+    name, body = values
+    return sealer.unseal(body, place_of("notes", (name,)))
+
+
+def seal_note(name: str, text: str, sealer: Sealer) -> Values:
+    """Return the values of one note with the body sealed."""
+    return name, sealer.seal(text, place_of("notes", (name,)))
 
 
 def bind_event(logged: Logged) -> Values:

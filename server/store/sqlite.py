@@ -38,7 +38,7 @@ from server.store.log import parts_of_id, subjects
 from server.store.reading import Value
 from server.store.result_files import ResultFiles, folder_of
 from server.store.run_reads import RunReads
-from server.store.schema import unseal_event
+from server.store.schema import NOTED, unseal_event, unseal_note
 from server.store.writer import Writer
 
 P = ParamSpec("P")
@@ -223,6 +223,16 @@ class SQLiteStore(RunReads):
         """Read how much of an outbox was accepted, however long ago."""
         found: Spool | None = await self._one("spools", agent, spool)
         return found
+
+    async def note(self, name: str) -> str:
+        """Read what was noted under a name; empty when nothing was."""
+        notes = await self._fetch(NOTED, unseal_note, where={"name = ?": name})
+        return notes[0] if notes else ""
+
+    async def put_note(self, name: str, text: str) -> None:
+        """Note a text under a name, durably, in place of the one before."""
+        with explained(self._path, writing=True):
+            await self._in_thread(self._writing.put_note, name, text)
 
     async def run_tree(self, key: str) -> Tables:
         """Read a run with all that is below it, as it is at one moment."""

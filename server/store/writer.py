@@ -21,11 +21,14 @@ from server.store.schema import (
     APPLICATION,
     IDENTITY,
     INSERT_EVENT,
+    NOTES,
+    PUT_NOTE,
     SCHEMA,
     TABLES,
     VERSION,
     bind_event,
     seal_event,
+    seal_note,
 )
 from server.store.table import Table
 from server.store.trim import INCREMENTAL, give_back, take
@@ -137,6 +140,7 @@ class Writer:
     def _identify(self) -> str:
         with self.transaction() as connection:
             connection.execute(IDENTITY)
+            connection.execute(NOTES)
             found = connection.execute("SELECT id FROM identity").fetchone()
             if found is None:
                 found = (new_identity(),)
@@ -214,6 +218,11 @@ class Writer:
         if not self.sealer.mark:
             return list(values)
         return [table.seal(each, self.sealer) for each in values]
+
+    def put_note(self, name: str, text: str) -> None:
+        """Note a text under a name, durably."""
+        with self.transaction() as connection:
+            connection.execute(PUT_NOTE, seal_note(name, text, self.sealer))
 
     def trim(self, before: datetime, size: int) -> Trimmed:
         """Take away one batch of what is no longer kept; see `Store.trim`."""

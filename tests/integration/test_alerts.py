@@ -168,7 +168,7 @@ def test_who_stays_blocked_is_told(hub: RunningHub, ears: Ears, me: str) -> None
     hub.report(me, "blocked", message="no access")
 
     post = ears.hear(me)
-    assert title(post).startswith(f"{me} is blocked for ")
+    assert title(post).startswith(f"{me} is blocked")
     assert post.body["message"] == "no access"
 
 

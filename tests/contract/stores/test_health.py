@@ -1,5 +1,6 @@
-"""Whether a store can be written, and which one it is."""
+"""Whether a store can be written, and which one it is; what is noted in it."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from agentkit.protocol import (
@@ -50,6 +51,27 @@ async def test_another_store_is_another(store: Store, tmp_path: Path) -> None:
     await other.close()
 
     assert store.identity not in ("", other.identity, MemoryStore().identity)
+
+
+async def test_a_note_stays_until_the_next_one_under_its_name(store: Store) -> None:
+    assert await store.note("alerts") == ""
+
+    await store.put_note("alerts", "old")
+    await store.put_note("alerts", "new")
+    await store.put_note("others", "é")
+    await reopen(store)
+
+    assert await store.note("alerts") == "new"
+    assert await store.note("others") == "é"
+
+
+async def test_a_note_is_not_trimmed_with_the_log(store: Store) -> None:
+    await store.put_note("alerts", "{}")
+    await write(store, joined("a1"), rows=(agent_row("a1"),))
+
+    await store.trim(NOW + timedelta(days=1), 0)
+
+    assert await store.note("alerts") == "{}"
 
 
 async def test_a_receipt_is_read_however_many_came_after_it(store: Store) -> None:

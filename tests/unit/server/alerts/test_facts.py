@@ -14,8 +14,8 @@ from server.alerts.facts import (
     TOLD,
     Alert,
     Key,
-    alert_of,
-    settled_by,
+    runs_elsewhere,
+    still_open,
 )
 from server.core import Rules
 from server.hub import Hub, Pushed
@@ -49,16 +49,36 @@ class World:
 
     def __init__(self) -> None:
         self.time = datetime(2026, 3, 10, 12, tzinfo=UTC)
-        self.hub = Hub(MemoryStore(), rules=RULES, clock=lambda: self.time)
+        self.store = MemoryStore()
+        self.hub = self.another()
         self.alerts: list[Alert] = []
         self.settled: list[Key] = []
+        self.open: dict[Key, int] = {}
+        """The marks of the alerts that are not settled."""
+
+    def another(self) -> Hub:
+        """Return a hub with what is in the store, not started."""
+        return Hub(self.store, rules=RULES, clock=lambda: self.time)
+
+    async def found(self) -> dict[Key, int]:
+        """Return the marks of the alerts that a hub finds which starts now."""
+        await self.hub.stop()
+        self.hub = self.another()
+        await self.hub.start()
+        keys = await self.hub.ask(runs_elsewhere)
+        runs = {key: run for key in keys if (run := await self.store.run(key))}
+        found = await self.hub.ask(lambda swarm: [*still_open(swarm, self.time, runs)])
+        return {alert.key: alert.mark for alert in sorted(found, key=lambda x: x.mark)}
 
     def push(self, pushed: Pushed) -> None:
         for _, event in pushed.turn.events:
-            if alert := alert_of(event, pushed.turn.rows):
+            tell, settle = TOLD.get(type(event)), SETTLES.get(type(event))
+            if tell and (alert := tell(event, pushed.turn.rows)):
                 self.alerts.append(alert)
-            if key := settled_by(event):
-                self.settled.append(key)
+                self.open[alert.key] = alert.mark
+            if settle:
+                self.settled.append(settle(event))
+                self.open.pop(settle(event), None)
 
     async def do(self, *commands: p.Command) -> Any:
         for command in commands:
@@ -75,6 +95,14 @@ class World:
                 return event.help
         raise AssertionError("it asked for no help")
 
+    async def claim(self) -> p.TaskLeased | None:
+        """Claim an item for the agent a1, if there is one."""
+        while await self.do(p.Tick()):
+            pass
+        events = await self.do(p.Claim(agent="a1", capabilities=("first",)))
+        found = (event for _, event in events if isinstance(event, p.TaskLeased))
+        return next(found, None)
+
     async def pass_by(self, span: timedelta) -> None:
         self.time += span
         await self.do(p.Tick())
@@ -88,10 +116,12 @@ class World:
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
+    """A world in which a hub that starts finds open what was not settled before."""
     world = World()
     await world.hub.start()
     world.hub.subscribe(world)
     yield world
+    assert await world.found() == world.open
     await world.hub.stop()
 
 
@@ -157,7 +187,7 @@ async def test_a_request_that_was_snoozed_is_told_when_it_comes_back(
     first, second = world.alerts
     assert first.key == second.key
     assert second.title == "web-1 needs help"
-    assert second.at == world.time
+    assert (second.at, second.mark > first.mark) == (first.at, True)
 
 
 async def test_who_is_blocked_for_too_long_is_told_once(world: World) -> None:
@@ -184,6 +214,26 @@ async def test_a_blocker_that_was_snoozed_comes_back_as_one(world: World) -> Non
     assert [alert.about for alert in world.alerts] == ["blocked", "blocked"]
 
 
+async def test_who_is_blocked_by_something_else_is_told_again(world: World) -> None:
+    await world.report("web-1", "blocked", message="no access")
+    await world.pass_by(HOUR)
+    await world.report("web-1", "blocked", message="no disk")
+
+    assert [alert.title for alert in world.alerts] == [
+        "web-1 is blocked for 60 min",
+        "web-1 is blocked",
+    ]
+
+
+async def test_what_somebody_has_taken_is_not_told_when_it_lasts(world: World) -> None:
+    await world.report("web-1", "blocked", message="no access")
+    ((key, _),) = (await world.hub.ask(lambda swarm: swarm.helps)).items()
+    await world.do(p.Take(help=key, by="ana"))
+    await world.pass_by(HOUR)
+
+    assert world.alerts == []
+
+
 # --- lost -----------------------------------------------------------------------------
 
 
@@ -208,6 +258,15 @@ async def test_who_is_heard_of_is_lost_no_longer(world: World, word: p.Command) 
     assert ("lost", "web-1") in world.settled
 
 
+async def test_who_only_sends_a_message_is_lost_no_longer(world: World) -> None:
+    await world.report("web-2", "idle")
+    await world.do(p.Link(agent="web-1"), p.Unlink(agent="web-1"))
+    await world.pass_by(HOUR)
+    await world.do(p.Send(id="", agent="web-1", to="web-2", text="here I am"))
+
+    assert world.alert.key in world.settled
+
+
 # --- dead -----------------------------------------------------------------------------
 
 
@@ -228,15 +287,17 @@ async def test_a_task_whose_last_attempt_failed_is_told(world: World) -> None:
 async def test_of_a_run_its_items_are_one_alert(world: World) -> None:
     await world.do(p.Launch(id="R", plan=PLAN))
     for _ in range(2):
-        events = await world.do(p.Claim(agent="a1", capabilities=("first",)))
-        leased = next(e for _, e in events if isinstance(e, p.TaskLeased))
+        leased = await world.claim()
+        assert leased
         task, fence = leased.task, leased.fence
         await world.do(p.Fail(agent="a1", task=task, fence=fence, final=True))
 
     assert {alert.key for alert in world.alerts} == {("run", "R")}
     assert len(world.alerts) == 2
     assert world.alerts[0].title == "in run R an item failed for good"
+    assert await world.found() == world.open
 
+    world.hub.subscribe(world)
     await world.do(p.ResumeRun(id="R"))
     assert ("run", "R") in world.settled
 
@@ -297,6 +358,41 @@ async def test_who_has_spent_its_budget_is_told_until_the_next_day(
 
     await world.pass_by(timedelta(days=1))
     assert ("budget", "web-1") in world.settled
+
+
+# --- at a start -----------------------------------------------------------------------
+
+
+async def test_what_is_open_is_found_however_little_of_the_log_is_kept(
+    world: World,
+) -> None:
+    await world.ask(message="which?")
+    await world.do(p.Link(agent="web-2"), p.Unlink(agent="web-2"))
+    await world.pass_by(HOUR)
+    while not (await world.store.trim(world.time + HOUR, 0)).is_all:
+        pass
+
+    assert len(await world.found()) == 2
+
+
+async def test_of_runs_that_only_the_store_has_failed_items_are_found(
+    world: World,
+) -> None:
+    end = {"end": {"type": "final"}}
+    goes_on = {"type": "initial", "transitions": [{"to": "end"}]}
+    machines = {
+        "main": {"states": {"one": {"machine": "below", **goes_on}, **end}},
+        "below": {"states": {"one": {"agent": "first", **goes_on}, **end}},
+    }
+    await world.do(p.Launch(id="R", plan={**PLAN, "machines": machines}))
+    leased = await world.claim()
+    assert leased
+    task, fence = leased.task, leased.fence
+    await world.do(p.Fail(agent="a1", task=task, fence=fence, final=True))
+
+    assert [*world.open] == [("run", "R.1")]
+    assert await world.found() == world.open
+    assert await world.hub.ask(runs_elsewhere) == {"R.1"}
 
 
 # --- all of it ------------------------------------------------------------------------

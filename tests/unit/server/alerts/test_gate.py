@@ -1,4 +1,4 @@
-"""The gate: each thing once, so many an hour, and hardly any at night."""
+"""The gate: so many an hour, and hardly any at night."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.alerts.facts import Alert
-from server.alerts.gate import HOUR, REMEMBERED, Gate
+from server.alerts.gate import HOUR, Gate
 from server.alerts.quiet import Quiet
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -20,7 +20,7 @@ SECOND = timedelta(seconds=1)
 
 
 def alert(key: str, *, urgent: bool = False) -> Alert:
-    return Alert((key,), "help", NOON, f"{key} needs help", "", urgent)
+    return Alert((key,), 1, "help", NOON, f"{key} needs help", "", urgent)
 
 
 def keys(alerts: list[Alert]) -> list[str]:
@@ -40,7 +40,7 @@ def gate() -> Gate:
 
 def test_what_comes_up_goes_once(gate: Gate) -> None:
     assert gate.due(NOON) is None
-    assert gate.add(alert("a"))
+    filled(gate, "a")
     assert gate.due(NOON) == NOON
 
     assert keys(gate.take(NOON)) == ["a"]
@@ -48,25 +48,19 @@ def test_what_comes_up_goes_once(gate: Gate) -> None:
     assert gate.due(NOON) is None
 
 
-def test_the_same_is_not_told_again_until_it_is_settled(gate: Gate) -> None:
-    filled(gate, "a").take(NOON)
+def test_what_is_dropped_does_not_go(gate: Gate) -> None:
+    filled(gate, "a", "b").drop(("a",))
 
-    assert not gate.add(alert("a"))
-    gate.settle(("a",))
-    assert gate.add(alert("a"))
-
-
-def test_what_is_settled_before_it_goes_is_never_told(gate: Gate) -> None:
-    filled(gate, "a", "b").settle(("a",))
-
+    assert ("a",) not in gate
     assert keys(gate.take(NOON)) == ["b"]
 
 
-def test_what_came_up_together_goes_together_the_urgent_first(gate: Gate) -> None:
+def test_what_came_up_together_goes_together(gate: Gate) -> None:
     filled(gate, "a", "b")
     filled(gate, "c", urgent=True)
 
-    assert keys(gate.take(NOON)) == ["c", "a", "b"]
+    assert len(gate) == 3
+    assert keys(gate.take(NOON)) == ["a", "b", "c"]
 
 
 def test_beyond_the_number_in_an_hour_the_rest_gathers(gate: Gate) -> None:
@@ -90,7 +84,7 @@ def test_what_is_urgent_does_not_wait_for_the_rest(gate: Gate) -> None:
 
     assert gate.due(NOON) == NOON
     assert keys(gate.take(NOON)) == ["d"]
-    assert gate.waiting == 1
+    assert len(gate) == 1
 
 
 def test_what_is_urgent_is_limited_too(gate: Gate) -> None:
@@ -112,7 +106,7 @@ def test_at_night_only_what_is_urgent_goes(gate: Gate) -> None:
 
 
 def test_in_the_morning_what_is_still_open_goes_at_once(gate: Gate) -> None:
-    filled(gate, "a", "b", "c").settle(("b",))
+    filled(gate, "a", "b", "c").drop(("b",))
 
     assert gate.take(MORNING - SECOND) == []
     assert keys(gate.take(MORNING)) == ["a", "c"]
@@ -125,15 +119,6 @@ def test_an_hour_that_is_used_up_into_the_night_waits_for_the_morning() -> None:
     filled(gate, "b")
 
     assert gate.due(evening) == MORNING
-
-
-def test_it_remembers_so_many_and_forgets_the_oldest_first() -> None:
-    gate = Gate(per_hour=1)
-    filled(gate, *map(str, range(REMEMBERED + 1)))
-
-    assert gate.waiting == REMEMBERED
-    assert gate.add(alert("0"))
-    assert not gate.add(alert("2"))
 
 
 @given(
@@ -155,7 +140,7 @@ def test_whenever_it_says_that_something_is_due_there_is_something(
     for seconds, key, what in steps:
         now += timedelta(seconds=seconds)
         if what == "settle":
-            gate.settle((key,))
+            gate.drop((key,))
         else:
             gate.add(alert(key, urgent=what == "urgent"))
         due = gate.due(now)

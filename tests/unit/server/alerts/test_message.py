@@ -10,7 +10,7 @@ AT = datetime(2026, 3, 10, 2, 5, tzinfo=UTC)
 
 def alert(who: str, *, text: str = "", urgent: bool = False, minutes: int = 0) -> Alert:
     at = AT + timedelta(minutes=minutes)
-    return Alert((who,), "help", at, f"{who} needs help", text, urgent)
+    return Alert((who,), 1, "help", at, f"{who} needs help", text, urgent)
 
 
 def test_one_alert_is_its_title_and_its_text() -> None:
@@ -25,10 +25,10 @@ def test_a_message_is_never_empty() -> None:
     assert compose([alert("web-1")]).body == "web-1 needs help"
 
 
-def test_several_are_a_summary_with_times() -> None:
+def test_several_are_a_summary_with_times_the_urgent_first() -> None:
     several = [
-        alert("web-1", text="blue?\ntask T1", urgent=True, minutes=10),
         alert("web-2"),
+        alert("web-1", text="blue?\ntask T1", urgent=True, minutes=10),
     ]
 
     message = compose(several, UTC)

@@ -1,4 +1,4 @@
-"""The way to a target: in order, again until it arrives, and not for ever."""
+"""The way to a target: all that it is owed, again until it arrives, not for ever."""
 
 import asyncio
 import logging
@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from server.alerts.message import Message
-from server.alerts.post import PATIENCE, QUEUE, Post, Tally
+from server.alerts.book import PATIENCE, Debt, Debts
+from server.alerts.facts import Alert
+from server.alerts.post import Post, Tally
 from server.alerts.targets import targets
 from tests.integration.receivers import Hooks, hooks
 
@@ -25,8 +26,29 @@ class Clock:
         return self.time
 
 
-def message(number: int) -> Message:
-    return Message(str(number), "body", "warning", NOW)
+class Line:
+    """A post with what it needs."""
+
+    def __init__(self, receiver: Hooks) -> None:
+        (target,) = targets([f"json://{receiver.place}/x"])
+        self.clock, self.tally, self.debts = Clock(), Tally(), Debts()
+        self.paid = 0
+        self.receiver = receiver
+        self.post = Post(
+            target, self.debts, self.tally, self.clock, self._pay, first=0.001
+        )
+
+    def _pay(self) -> None:
+        self.paid += 1
+
+    def owe(self, *names: str) -> None:
+        for name in names:
+            alert = Alert((name,), 1, "help", NOW, name, "")
+            self.debts[alert.key] = Debt(alert, self.clock.time + PATIENCE)
+        self.post.wake()
+
+    def next(self) -> str:
+        return str(self.receiver.next().body["title"]).removeprefix("swarmtui: ")
 
 
 @pytest.fixture
@@ -36,21 +58,10 @@ def receiver() -> Iterator[Hooks]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def tally() -> Tally:
-    return Tally()
-
-
-@pytest.fixture
-async def post(receiver: Hooks, clock: Clock, tally: Tally) -> AsyncIterator[Post]:
-    (target,) = targets([f"json://{receiver.place}/x"])
-    post = Post(target, tally, clock, first=0.001)
-    yield post
-    await post.close(0)
+async def line(receiver: Hooks) -> AsyncIterator[Line]:
+    line = Line(receiver)
+    yield line
+    await line.post.close(0)
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -59,87 +70,104 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_messages_arrive_in_order(
-    post: Post, receiver: Hooks, tally: Tally
-) -> None:
-    for number in range(5):
-        post.put(message(number))
-    assert post.waiting == 5
+async def test_all_that_is_owed_arrives_as_one_message(line: Line) -> None:
+    line.owe("a", "b", "c")
 
-    post.open()
-    await until(lambda: tally.sent == 5)
+    line.post.open()
+    await until(lambda: line.paid == 1)
 
-    assert [receiver.next().body["title"] for _ in range(5)] == list("01234")
-    assert post.waiting == 0
+    assert line.next() == "a, and 2 more"
+    assert line.tally.sent == 1
+    assert line.debts == {}
 
 
 async def test_what_did_not_arrive_is_tried_again(
-    post: Post, receiver: Hooks, tally: Tally, caplog: pytest.LogCaptureFixture
+    line: Line, receiver: Hooks, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     receiver.answers = [503, 503, 503]
-    post.put(message(1))
-    post.put(message(2))
+    line.owe("a")
 
-    post.open()
-    await until(lambda: tally.sent == 2)
+    line.post.open()
+    await until(lambda: line.tally.sent == 1)
 
-    assert tally.failed == 3
-    assert tally.dropped == 0
-    assert [receiver.next().body["title"] for _ in range(2)] == ["1", "2"]
+    assert (line.next(), line.tally.failed, line.tally.dropped) == ("a", 3, 0)
     assert caplog.messages == [
         f"alerts do not reach json://{receiver.place}: it answered 503; trying again",
         f"alerts reach json://{receiver.place} again",
     ]
 
 
-async def test_after_an_hour_a_message_is_dropped_and_the_next_one_tried(
-    post: Post, receiver: Hooks, tally: Tally, clock: Clock
+async def test_what_comes_up_or_is_settled_while_a_target_is_away_counts(
+    line: Line, receiver: Hooks
 ) -> None:
     receiver.answers = [503] * 100_000
-    post.put(message(1))
-    post.open()
-    await until(lambda: tally.failed > 0)
+    line.owe("a", "b")
+    line.post.open()
+    await until(lambda: line.tally.failed > 0)
 
-    clock.time += PATIENCE + timedelta(seconds=1)
-    await until(lambda: tally.dropped == 1)
+    del line.debts["a",]
+    line.owe("c")
+    before = line.tally.failed
+    await until(lambda: line.tally.failed >= before + 2)
     receiver.answers = []
-    post.put(message(2))
 
-    assert (await asyncio.to_thread(receiver.next)).body["title"] == "2"
-
-
-async def test_what_waits_is_bounded_and_the_oldest_goes_first(
-    post: Post, receiver: Hooks, tally: Tally
-) -> None:
-    for number in range(QUEUE + 2):
-        post.put(message(number))
-
-    assert (post.waiting, tally.dropped) == (QUEUE, 2)
-    post.open()
-    assert (await asyncio.to_thread(receiver.next)).body["title"] == "2"
+    assert await asyncio.to_thread(line.next) == "b, and 1 more"
 
 
-async def test_the_end_waits_for_what_arrives_at_once(
-    post: Post, receiver: Hooks, tally: Tally
-) -> None:
-    post.open()
-    post.put(message(1))
-
-    await post.close(30)
-
-    assert receiver.next().body["title"] == "1"
-    assert tally.dropped == 0
-
-
-async def test_the_end_does_not_wait_for_a_target_that_hangs(
-    post: Post, receiver: Hooks, tally: Tally
+async def test_what_comes_up_anew_on_its_way_is_told_again(
+    line: Line, receiver: Hooks
 ) -> None:
     receiver.hangs = True
-    post.open()
-    post.put(message(1))
+    line.owe("a")
+    line.post.open()
     await until(lambda: receiver.asked == 1)
 
-    await post.close(0.05)
+    line.owe("a")
+    receiver.hangs = False
+    receiver.over.set()
 
-    assert tally.dropped == 1
+    assert await asyncio.to_thread(line.next) == "a"
+
+
+async def test_after_an_hour_an_alert_is_dropped_and_the_next_one_tried(
+    line: Line, receiver: Hooks
+) -> None:
+    receiver.answers = [503] * 100_000
+    line.owe("a")
+    line.post.open()
+    await until(lambda: line.tally.failed > 0)
+
+    line.clock.time += PATIENCE - timedelta(seconds=1)
+    line.owe("b")
+    line.clock.time += timedelta(seconds=1)
+    await until(lambda: line.tally.dropped == 1)
+    before = line.tally.failed
+    await until(lambda: line.tally.failed >= before + 2)
+    receiver.answers = []
+
+    assert await asyncio.to_thread(line.next) == "b"
+    assert line.paid >= 1
+
+
+async def test_the_end_waits_for_what_arrives_at_once(line: Line) -> None:
+    line.post.open()
+    line.owe("a")
+
+    await line.post.close(30)
+
+    assert line.next() == "a"
+
+
+async def test_the_end_does_not_wait_for_a_target_that_hangs_and_owes_it_on(
+    line: Line, receiver: Hooks
+) -> None:
+    receiver.hangs = True
+    line.post.open()
+    line.owe("a")
+    await until(lambda: receiver.asked == 1)
+
+    await line.post.close(0.05)
+
+    assert [*line.debts] == [("a",)]
+    assert line.tally.dropped == 0

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from server.alerts.targets import (
 )
 from tests.integration.receivers import Hooks, hooks, mail_server
 
-MESSAGE = Message("title", "first\nsecond", "warning", datetime.now(UTC))
+MESSAGE = Message("title", "first\nsecond", "warning")
 SLACK = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#ops"
 
 
@@ -186,7 +185,7 @@ async def test_no_service_makes_markup_of_what_agents_say(
     (target,) = targets([url.format(receiver.place)])
     said = plain("ask @all <!channel> or [me](https://elsewhere.example)")
 
-    assert await target.send(Message("title", said, "warning", MESSAGE.at)) == ""
+    assert await target.send(Message("title", said, "warning")) == ""
     told = receiver.next().body[field]
     assert "elsewhere" in told
     assert not any(sign in told for sign in ("@all", "<!", "]("))

@@ -45,6 +45,7 @@ async def write_secrets(store: SQLiteStore, cursor: int = 1) -> None:
     )
     rows = Tables(tasks={"T1": secret("T1"), "T2": secret("T2")})
     await store.turn(lambda _: Turn(events, rows))
+    await store.put_note("alerts", MARKER)
 
 
 def traces(path: Path) -> list[str]:
@@ -177,7 +178,7 @@ async def test_rekey_seals_what_was_plain_and_leaves_no_trace(path: Path) -> Non
     await written(path, "")
     assert traces(path) == ["hub.db"]
 
-    assert rekey(path, KEY, told=quiet) == 4
+    assert rekey(path, KEY, told=quiet) == 5
 
     assert traces(path) == []
     assert rekey(path, KEY, told=quiet) == 0
@@ -196,6 +197,7 @@ async def test_rekey_changes_the_key_and_forgets_the_old_one(path: Path) -> None
     await store.open()
     assert await store.task("T1") == secret("T1")
     assert len(await store.events()) == 2
+    assert await store.note("alerts") == MARKER
     await store.close()
     with pytest.raises(WrongKey):
         rekey(path, KEY, told=quiet)
@@ -215,7 +217,7 @@ async def test_rekey_goes_on_after_it_was_killed(path: Path) -> None:
     await store.close()
 
     assert between == (2, secret("T1"))
-    assert rekey(path, OTHER, KEY, told=quiet) == 2
+    assert rekey(path, OTHER, KEY, told=quiet) == 3
     with pytest.raises(WrongKey):
         rekey(path, KEY, told=quiet)
 
@@ -223,7 +225,7 @@ async def test_rekey_goes_on_after_it_was_killed(path: Path) -> None:
 async def test_rekey_can_unseal_a_store(path: Path) -> None:
     await written(path, KEY)
 
-    assert rekey(path, KEY, plain=True, told=quiet) == 4
+    assert rekey(path, KEY, plain=True, told=quiet) == 5
 
     store = SQLiteStore(path)
     await store.open()
@@ -237,7 +239,7 @@ async def test_rekey_tells_how_far_it_is(path: Path) -> None:
 
     rekey(path, OTHER, KEY, told=lambda *step: heard.append(step))
 
-    assert heard == [(2, 4), (4, 4)]
+    assert heard == [(2, 5), (4, 5), (5, 5)]
 
 
 async def test_rekey_wants_a_key_a_store_and_nobody_else_in_it(
