@@ -109,6 +109,7 @@ def _words(product: Product, means: Event, payload: "Mapping[str, Any]") -> str:
     text = next(
         (str(part) for part in found if isinstance(part, str) and part), means.says
     )
+    text = text.encode("utf-8", "replace").decode()  # a product may cut a letter in two
     match means.moment:
         case "ask":
             return _question(product, text, payload)

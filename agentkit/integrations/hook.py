@@ -6,25 +6,26 @@ product goes on as if there were no hook.
 """
 
 import os
-import sys
 import time
 
 from agentkit import places
-from agentkit.integrations import answers, plain, work
+from agentkit.integrations import answers, plain, standard, work
 from agentkit.integrations import line as lines
 from agentkit.integrations.events import PRODUCTS, Product
 from agentkit.integrations.happening import TITLE, Happening, happening
 from agentkit.integrations.line import Away, Refused, Setup
-from agentkit.integrations.session import Session
+from agentkit.integrations.session import Session, lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+BEGAN = time.time()
+"""When this hook began, for others of its session that overtake it."""
+
 PULSE = 60.0
 """Seconds after which the use of a tool is told again, as a sign of life."""
-
 
 WORKER = "SWARMTUI_WORKER"
 """Is set for programs that ``agentkit worker`` drives, which reports for them."""
@@ -72,10 +73,10 @@ def main(words: "list[str]") -> int | None:
     try:
         said = Words(words)
     except ValueError as error:
-        _say(str(error))
+        standard.complain(str(error))
         return 1
     try:
-        payload = plain.read_object(said.payload or sys.stdin.read())
+        payload = plain.read_object(said.payload or standard.told())
         if os.environ.get(WORKER):
             return 0
         if said.wait:
@@ -84,12 +85,12 @@ def main(words: "list[str]") -> int | None:
             return wait(said.product, payload)
         answer = report(said, payload, os.environ)
         if answer:
-            sys.stdout.write(plain.written(answer) + "\n")
-            sys.stdout.flush()
+            standard.answer(plain.written(answer) + "\n")
     except KeyboardInterrupt:
         return 0
     except Exception as error:  # noqa: BLE001 - an agent is never broken by its hook
-        _say(f"nothing was reported: {str(error) or type(error).__name__}")
+        reason = str(error) or type(error).__name__
+        standard.complain(f"something was not reported: {reason}")
     return 0
 
 
@@ -106,7 +107,7 @@ def report(
     Raises:
         Refused: the hub refused the report.
         AgentkitError: a setting cannot be read.
-        OSError: the session's folder cannot be written.
+        OSError: neither the hub nor the disk takes the report.
     """
     product = PRODUCTS[said.product]
     if said.agent:  # which is the session, for a product that knows of none
@@ -117,9 +118,10 @@ def report(
     setup = lines.setup(environ)
     if setup.disabled:
         return {}
-    session = Session.load(said.product, what.session, environ)
-    if what.later and not session.known:
+    if what.later and not Session.load(said.product, what.session, environ).known:
         return {}
+    turn = lock(said.product, what.session, environ, setup.line)
+    session = Session.load(said.product, what.session, environ)
     session.agent = (
         said.agent or setup.agent or session.agent or _name(said.product, what, environ)
     )
@@ -128,7 +130,17 @@ def report(
         return hook.answer()
     finally:
         if what.moment != "end":
-            session.save()
+            _remember(session)
+        if turn is not None:
+            os.close(turn)
+
+
+def _remember(session: Session) -> None:
+    """Write down how a session is; a disk that is full costs no answer."""
+    try:
+        session.save()
+    except OSError as error:
+        standard.complain(f"the session is not remembered: {error}")
 
 
 class Hook:
@@ -180,7 +192,9 @@ class Hook:
         if self.product.tools_reset:
             self.session.given = 0
         quiet = time.time() - self.session.told
-        if self.session.state == "busy" and quiet < PULSE:
+        if self.session.state == "busy" and 0 <= quiet < PULSE:
+            return {}
+        if self._is_overtaken():
             return {}
         if self.session.task:
             work.extend(self._line, self.session)
@@ -188,7 +202,8 @@ class Hook:
         return {}
 
     def _ask(self) -> "dict[str, Any]":
-        if not (self.what.faint and self.session.state == "help"):
+        late = self.session.state == "help" or self._is_overtaken()
+        if not (self.what.faint and late):
             self._tell()
         return {}
 
@@ -248,15 +263,17 @@ class Hook:
     def _more(self) -> "dict[str, Any]":
         """Return the answer that gives the session another turn; empty when done.
 
-        A turn more than the product allows is never given: it would be lost.
+        A turn more than the product allows is never given: it would be lost. So would
+        a task that nobody can remember.
         """
         if self._is_enough():
             return {}
         try:
+            self.session.save()
             mail = work.mail(self._line, self.session)
             key = f"{self.session.secret}-{self.session.count}"
             task = work.claim(self._line, self.session, key, begun=True)
-        except (Away, Refused):
+        except (Away, Refused, OSError):
             return {}
         urgent = [item for item in mail if work.is_urgent(item)]
         if not task and not urgent:
@@ -281,6 +298,13 @@ class Hook:
         )
         cap = int(set_to) if set_to.isdecimal() else self.product.cap
         return bool(cap) and self.session.given >= cap
+
+    def _is_overtaken(self) -> bool:
+        """Say whether a hook that began later has told of the session already.
+
+        Products run some of them in the background.
+        """
+        return 0 < self.session.told - BEGAN < PULSE
 
     # --- how it is told ---
 
@@ -314,8 +338,3 @@ def _name(product: str, what: Happening, environ: "Mapping[str, str]") -> str:
     where = places.default_agent(os.path.abspath(folder))  # noqa: PTH100
     project, _, host = where.rpartition("@")
     return f"{product}-{project[:180]}-{short}@{host}"[:256]
-
-
-def _say(text: str) -> None:
-    safe = "".join(c if c.isprintable() else "?" for c in text)
-    sys.stderr.write(f"agentkit hook: {safe}\n")

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     class Line(Protocol):
         """A way to the hub."""
 
+        @property
+        def left(self) -> float:
+            """The seconds that the hub, and what else there is, may still take."""
+
         def tell(self, agent: str, path: tuple[str, ...], body: dict[str, Any]) -> bool:
             """Say something that must not be lost; see `QuickLine.tell`."""
 

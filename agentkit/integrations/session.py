@@ -1,8 +1,8 @@
-"""What is remembered of a session between two of its hooks: two small private files.
+"""What is remembered of a session between two of its hooks: small private files.
 
-One says how it is and is written by its hooks, which come one after the other. The
-other says which task it was given, and is written by whoever claimed the task: a hook,
-or the one that waits beside it.
+One says how it is and is written by its hooks, which take turns. Another says which
+task it was given, and is written by whoever claimed the task: a hook, or the one that
+waits beside it.
 """
 
 # ruff: noqa: PTH103, PTH105, PTH107, PTH118, PTH123 - pathlib takes longer to
@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from agentkit.integrations.line import Line
+
 KEPT = 30 * 86_400.0
 """Seconds after which the files of a session that never said it ended are removed."""
+
+MOMENT = 0.005
+"""Seconds between two attempts to have the turn of a session."""
 
 
 class Session:
@@ -52,6 +57,7 @@ class Session:
         name = f"{product}-{segment(key)}"[:200]
         self.file = os.path.join(self._folder, f"{name}.json")
         self._held = os.path.join(self._folder, f"{name}.task.json")
+        self._turn = _turn_of(self.file)
 
     @classmethod
     def load(cls, product: str, key: str, environ: "Mapping[str, str]") -> "Session":
@@ -90,6 +96,8 @@ class Session:
         Raises:
             OSError: the folder cannot be written.
         """
+        others = _read(self.file).get("count")  # of one that did not wait its turn
+        self.count = max(self.count, int(_number(others)))
         said = {
             "agent": self.agent,
             "state": self.state,
@@ -121,23 +129,69 @@ class Session:
 
     def forget(self) -> None:
         """Remove its files, and those of sessions that ended long ago unheard."""
-        for path in (self.file, self._held, f"{self.file}.lock"):
+        for path in (self.file, self._held, self._turn, f"{self.file}.lock"):
             _remove(path)
         limit = time.time() - KEPT
-        for name in os.listdir(self._folder):  # noqa: PTH208
-            path = os.path.join(self._folder, name)
-            if os.stat(path).st_mtime < limit:  # noqa: PTH116
-                _remove(path)
+        try:
+            for entry in os.scandir(self._folder):
+                if entry.stat().st_mtime < limit:
+                    _remove(entry.path)
+        except OSError:  # it was never written, or others tidy up as well
+            return
 
     def _write(self, path: str, said: "dict[str, Any]") -> None:
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
-        fresh = f"{path}.{os.getpid()}"
+        fresh, text = f"{path}.{os.getpid()}", plain.written(said).encode()
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            os.write(descriptor, plain.written(said).encode())
+            whole = os.write(descriptor, text) == len(text)
+        except OSError:
+            whole = False
         finally:
             os.close(descriptor)
+        if not whole:
+            _remove(fresh)
+            raise OSError(f"{self._folder} has no room")
         os.replace(fresh, path)
+
+
+def lock(
+    product: str, key: str, environ: "Mapping[str, str]", line: "Line"
+) -> "int | None":
+    """Let the hooks of a session that run at once come one after the other.
+
+    Whoever would have to wait longer than for the hub goes on without.
+
+    Args:
+        product: whose session it is.
+        key: what the product calls it.
+        environ: the environment.
+        line: whose seconds may be spent.
+
+    Returns:
+        What to close when the turn is over, if this process does not end before.
+    """
+    from fcntl import LOCK_EX, LOCK_NB, flock
+
+    path = _turn_of(Session(product, key, environ).file)
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)  # noqa: PTH120
+        turn = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:  # a disk that takes nothing
+        return None
+    while True:
+        try:
+            flock(turn, LOCK_EX | LOCK_NB)
+        except OSError:
+            if line.left <= MOMENT:
+                return turn
+            time.sleep(MOMENT)
+        else:
+            return turn
+
+
+def _turn_of(file: str) -> str:
+    return f"{file}.turn"
 
 
 def folder(environ: "Mapping[str, str]") -> str:

@@ -4,7 +4,7 @@ The words name who sent them and say what is the case; they do not give orders i
 place of the user, which agents rightly distrust.
 """
 
-from agentkit.integrations import plain
+from agentkit.integrations import plain, quoting
 from agentkit.integrations.line import Away, Refused
 
 TYPE_CHECKING = False
@@ -23,6 +23,9 @@ LIMIT = 10_000
 
 MAIL = 20
 """Deliveries that are looked at, at once."""
+
+_STRANGE = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+"""What comes of an answer that no hub would give."""
 
 
 def claim(
@@ -44,13 +47,21 @@ def claim(
         OSError: the session's folder cannot be written.
     """
     body = {"agent": session.agent, "lease": LEASE, "wait": wait}
-    tasks = line.ask(("claims",), body, key)["tasks"]
-    if not tasks:
-        return ""
-    task = tasks[0]
-    session.hold(task["id"], task["fence"], begun=begun)
-    _remember(session, task)
-    return told(task, session.agent)
+    answer = line.ask(("claims",), body, key)
+    try:
+        if not answer["tasks"]:
+            return ""
+        task = answer["tasks"][0]
+        text, held = told(task, session.agent), (str(task["id"]), int(task["fence"]))
+    except _STRANGE:
+        raise Away("what answers is not a hub") from None
+    try:
+        session.hold(*held, begun=begun)
+        _remember(session, task)
+    except OSError:
+        settle(line, session, "nack", reason="its session cannot remember it")
+        raise
+    return text
 
 
 def told(task: "dict[str, Any]", agent: str, limit: int = LIMIT) -> str:
@@ -62,16 +73,17 @@ def told(task: "dict[str, Any]", agent: str, limit: int = LIMIT) -> str:
         limit: characters that it may have.
     """
     key, title, by = task["id"], task.get("title") or "", task.get("by") or ""
-    giver = f" by {by}" if by else ""
+    giver = f" by {quoting.name(by)}" if by else ""
     first = f"{opening(key)}{giver} through swarmtui"
-    first += f": {title}" if title else "."
+    first += f": {quoting.short(title)}" if title else "."
     failing = f"agentkit fail {_quoted(key)} 'the reason' --agent {_quoted(agent)}"
     last = (
         "It counts as done when this turn ends. If it cannot be done, this says so: "
         f"{failing}"
     )
     room = max(limit - len(first) - len(last) - 8, 0)
-    return "\n\n".join(filter(None, (first, _details(task)[:room], last)))
+    details = quoting.cut(quoting.quoted(_details(task)), room)
+    return "\n\n".join(filter(None, (first, details, last)))
 
 
 def opening(task: str) -> str:
@@ -97,8 +109,11 @@ def mail(line: "Line", session: "Session") -> "list[dict[str, Any]]":
         Refused: it refused.
     """
     path = ("agents", session.agent, f"mailbox?limit={MAIL}&peek=true")
-    found: list[dict[str, Any]] = line.ask(path, None)["mail"]
-    return [item for item in found if item["kind"] != "task" and _letter(item)]
+    answer = line.ask(path, None)
+    try:
+        return [item for item in answer["mail"] if int(item["seq"]) and _letter(item)]
+    except _STRANGE:
+        raise Away("what answers is not a hub") from None
 
 
 def is_urgent(item: "dict[str, Any]") -> bool:
@@ -119,7 +134,7 @@ def letters(items: "list[dict[str, Any]]", before: str = "") -> "tuple[str, list
     """
     texts, numbers = ([before] if before else []), []
     for item in items:
-        text = _letter(item)[: LIMIT // 2]
+        text = quoting.cut(_letter(item), LIMIT // 2)
         if sum(map(len, texts)) + len(text) + 2 * len(texts) > LIMIT:
             break
         texts.append(text)
@@ -143,25 +158,28 @@ def _letter(item: "dict[str, Any]") -> str:
     return form(item) if form else ""
 
 
+def _by(item: "dict[str, Any]") -> str:
+    return quoting.name(item.get("by") or "") or "the coordinator"
+
+
 def _broadcast(item: "dict[str, Any]") -> str:
-    by = item.get("by") or "the coordinator"
-    return f"Broadcast to all agents from {by} through swarmtui: {item['body']['text']}"
+    said = quoting.said(item["body"]["text"])
+    return f"Broadcast to all agents from {_by(item)} through swarmtui:{said}"
 
 
 def _answer(item: "dict[str, Any]") -> str:
-    body, by = item["body"], item.get("by") or "the coordinator"
-    return (
-        f'{by} answered the question "{body.get("question", "")}" through swarmtui: '
-        f"{body['text']}"
-    )
+    body = item["body"]
+    asked, said = quoting.short(body.get("question", "")), quoting.said(body["text"])
+    return f'{_by(item)} answered the question "{asked}" through swarmtui:{said}'
 
 
 def _helper(item: "dict[str, Any]") -> str:
-    body, by = item["body"], item.get("by") or "the coordinator"
-    note = f" Their note: {body['note']}" if body.get("note") else ""
+    body = item["body"]
+    asked, who = quoting.short(body["question"]), quoting.name(body["agent"])
+    note = f" Their note:{quoting.said(body['note'])}" if body.get("note") else ""
     return (
-        f"{by} asks this session through swarmtui to help {body['agent']}, who asked: "
-        f'"{body["question"]}".{note}'
+        f"{_by(item)} asks this session through swarmtui to help {who}, who asked: "
+        f'"{asked}".{note}'
     )
 
 
@@ -170,10 +188,10 @@ def _message(item: "dict[str, Any]") -> str:
     if message.get("call"):
         return ""  # a program waits for its answer, and a session has no methods
     sender = message.get("sender")
-    who = f"agent {sender}" if sender else item.get("by") or "the coordinator"
+    who = f"agent {quoting.name(sender)}" if sender else _by(item)
     body = plain.written(message["body"]) if message.get("body") else ""
-    said = " ".join(filter(None, (message.get("text", ""), body)))
-    return f"Message from {who} through swarmtui: {said}"
+    said = quoting.said(" ".join(filter(None, (message.get("text", ""), body))))
+    return f"Message from {who} through swarmtui:{said}"
 
 
 _LETTERS: "dict[str, Callable[[dict[str, Any]], str]]" = {

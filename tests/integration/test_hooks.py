@@ -289,7 +289,7 @@ def test_a_queued_task_is_handed_over_and_done(
     )
     assert text.startswith(
         f"Task {key} was assigned to this session by operator through swarmtui: "
-        "paint it\n\nthe door, in red\n\n"
+        "paint it\n\n> the door, in red\n\n"
     )
     assert (task(fresh, key)["state"], task(fresh, key)["agent"]) == (
         "leased",

@@ -135,7 +135,7 @@ async def test_last_words_are_the_result(
     assert (done.state, done.bill.tokens_in, done.bill.tokens_out) == ("done", 100, 7)
     said = task.result["text"]
     assert said.startswith(f"done: Task {me}-T was assigned to this session by ")
-    assert "through swarmtui: Draw a cat\n\nwith a hat\n\n" in said
+    assert "through swarmtui: Draw a cat\n\n> with a hat\n\n" in said
 
 
 @ANY

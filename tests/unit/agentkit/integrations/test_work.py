@@ -26,11 +26,11 @@ OPENS = "Task T1 was assigned to this session"
         ({"title": "paint"}, f"{OPENS} through swarmtui: paint\n\n{ENDS}"),
         (
             {"body": {"id": "T1", "text": "the door\nin red"}},
-            f"{OPENS} through swarmtui.\n\nthe door\nin red\n\n{ENDS}",
+            f"{OPENS} through swarmtui.\n\n> the door\n> in red\n\n{ENDS}",
         ),
         (
             {"body": {"id": "T1", "title": "x", "what": "door", "times": 2}},
-            f'{OPENS} through swarmtui.\n\n{{"what":"door","times":2}}\n\n{ENDS}',
+            f'{OPENS} through swarmtui.\n\n> {{"what":"door","times":2}}\n\n{ENDS}',
         ),
     ],
 )
