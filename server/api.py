@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 import orjson
 from pydantic import TypeAdapter
 
-from agentkit.errors import Invalid, NotFound
+from agentkit.errors import Invalid, NotAllowed, NotFound
 from agentkit.filters import compile_filter
 from agentkit.protocol import (
     Ack,
@@ -309,10 +309,15 @@ async def task(office: Office, call: Call) -> Reply:
 
 
 async def help_request(office: Office, call: Call) -> Reply:
-    """Show one help request, however old."""
-    key = call.params["help"]
+    """Show one help request, however old; an agent sees its own."""
+    key, principal = call.params["help"], call.principal
     row = await office.hub.ask(lambda swarm: swarm.helps.get(key))
     row = row or await office.hub.store.help(key)
+    if principal.role == "agent" and (row is None or row.agent != principal.agent):
+        raise NotAllowed(
+            f"help request {key!r} is none of agent {principal.agent!r}: an agent sees "
+            "its own, so use a viewer's token"
+        )
     if row is None:
         raise NotFound(f"no help request {key!r} is known: GET /v1/help lists them")
     return Reply(dumps({"help": row, "events": []}))

@@ -17,6 +17,7 @@ from agentkit.commands.underway import Work
 from agentkit.running.mood import Said
 from agentkit.settings import KitSettings
 from agentkit.spool import Letter, Spool
+from server.auth import Keys
 from tests.integration.shell import MAIN, Shell
 
 Start = Callable[..., Any]
@@ -363,9 +364,13 @@ def test_what_a_hub_was_away_for_comes_first_when_it_is_back(
     assert row(hub, me)["task"] == "make all"
 
 
+@pytest.mark.parametrize("whose", ["operator", "agent"])
 def test_who_was_answered_is_not_asked_again_by_a_sign_of_life(
-    work: Work, hub: Any, me: str
+    hub: Any, me: str, whose: str
 ) -> None:
+    own = Keys.load(hub.home).derive(f"agent:{me}")
+    token = own if whose == "agent" else hub.token
+    work = Work(KitSettings(url=hub.url, token=token), me, None, "make all")
     with work.under_way(""):
         work.tell(Said("help", "rang the bell"))
         asked = row(hub, me)["help"]

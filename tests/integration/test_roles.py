@@ -35,7 +35,7 @@ AGENTS = {
     "POST /v1/tasks/{task}/nack", "POST /v1/messages", "POST /mcp",
     "POST /a2a/push/{agent}", "POST /otlp/v1/metrics", "POST /otlp/v1/logs",
     "POST /otlp/v1/traces",
-    "GET /v1/runs/{id}",
+    "GET /v1/runs/{id}", "GET /v1/help/{help}",
     "PUT /v1/results/{run}/{name}", "GET /v1/results/{run}/{name}",
     "HEAD /v1/results/{run}/{name}", "DELETE /v1/results/{run}/{name}",
 }  # fmt: skip
@@ -47,6 +47,7 @@ BY_WORK = {
     "POST /otlp/v1/logs",
     "POST /otlp/v1/traces",
     "GET /v1/runs/{id}",
+    "GET /v1/help/{help}",
     *(f"{word} /v1/results/{{run}}/{{name}}" for word in ("GET", "HEAD")),
 }
 """Of these, what other agents may too, or some: tests of their own tell."""
@@ -214,6 +215,17 @@ def test_a_foreign_name_or_page_is_refused_everywhere(
     }
 
     assert found == dict.fromkeys(ROUTE, status)
+
+
+def test_an_agent_sees_what_it_asked_and_nothing_else(house: House) -> None:
+    house.hub.report("you", "help", message="which one?", id="asked-by-you")
+
+    def seen(kind: str, request: str) -> int:
+        token = bearer(house.tokens[kind])
+        return house.hub.get(f"/v1/help/{request}", headers=token).status_code
+
+    assert [seen(kind, "asked-by-you") for kind in KNOWN] == [200] * 6 + [403] * 2
+    assert {seen("agent", "unknown"), seen("other agent", "unknown")} == {403}
 
 
 # --- every WebSocket ---
