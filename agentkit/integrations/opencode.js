@@ -22,8 +22,16 @@ function hook(words, payload) {
   })
 }
 
+const textOf = (parts) =>
+  parts
+    .filter((part) => part.type === "text" && !part.synthetic)
+    .map((part) => part.text)
+    .join("\n")
+
 export const Swarmtui = async ({ client, directory }) => {
   const helpers = new Set()
+  const failed = new Set()
+  const open = new Set()
   const waiting = new Set()
   let last = Promise.resolve()
 
@@ -39,7 +47,26 @@ export const Swarmtui = async ({ client, directory }) => {
     if (code === 2) await prompt(id, err.trim())
   }
 
+  // What is to say of the end of a turn: with what words it ended.
+  const ended = async (id) => {
+    try {
+      const asked = { path: { id }, query: { limit: 1 } }
+      const said = (await client.session.messages(asked)).data.at(-1)
+      if (said.info.role === "assistant") return { last_assistant_message: textOf(said.parts) }
+    } catch {}
+    return {}
+  }
+
+  // What opencode calls idle behind an error is not the end of a turn.
+  const isEcho = (name, id) => {
+    if (name === "session.error") failed.add(id)
+    if (name === "chat.message") failed.delete(id)
+    return name === "session.idle" && failed.has(id)
+  }
+
   const report = async (name, id, payload) => {
+    if (name === "session.deleted") open.delete(id)
+    else open.add(id)
     const idle = name === "session.idle"
     const event = idle && ENDS ? "session.rest" : name
     const { out } = await hook([event], { ...payload, sessionID: id, cwd: directory })
@@ -51,21 +78,33 @@ export const Swarmtui = async ({ client, directory }) => {
 
   // In order, and nobody waits for it: opencode goes on at once.
   const tell = (name, id, payload = {}) => {
-    if (!id || helpers.has(id) || !TOLD.has(name)) return
-    last = last.then(() => report(name, id, payload)).catch(() => {})
+    if (!id || helpers.has(id) || !TOLD.has(name) || isEcho(name, id)) return
+    last = last.then(async () => report(name, id, await payload)).catch(() => {})
+  }
+
+  // What is started here outlives opencode, which does not wait for long.
+  const leave = async () => {
+    await Promise.race([last, new Promise((resolve) => setTimeout(resolve, 1000))])
+    for (const sessionID of open) {
+      const words = ["hook", "opencode", "dispose", JSON.stringify({ sessionID })]
+      const child = spawn(AGENTKIT, words, { detached: true, stdio: "ignore" })
+      child.on("error", () => {})
+      child.unref()
+    }
+    open.clear()
   }
 
   return {
+    dispose: leave,
     event: async ({ event }) => {
       const said = event.properties ?? {}
       if (said.info?.parentID) helpers.add(said.info.id)
+      const id = said.sessionID ?? said.info?.id
       const question = said.questions?.[0]?.question
-      tell(event.type, said.sessionID ?? said.info?.id, { ...said, question })
+      tell(event.type, id, event.type === "session.idle" ? ended(id) : { ...said, question })
     },
-    "chat.message": async ({ sessionID }, { parts }) => {
-      const texts = parts.filter((part) => part.type === "text" && !part.synthetic)
-      tell("chat.message", sessionID, { prompt: texts.map((part) => part.text).join("\n") })
-    },
+    "chat.message": async ({ sessionID }, { parts }) =>
+      tell("chat.message", sessionID, { prompt: textOf(parts) }),
     "tool.execute.after": async ({ sessionID }) => tell("tool.execute.after", sessionID),
   }
 }

@@ -604,7 +604,9 @@ OPENCODE = """
 import { createInterface } from "node:readline"
 const { Swarmtui } = await import(process.argv[2])
 const promptAsync = async (asked) => console.log(JSON.stringify(asked))
-const client = { session: { promptAsync } }
+const said = { info: { role: "assistant" }, parts: [{ type: "text", text: "It is red." }] }
+const messages = async ({ query }) => ({ data: [said].slice(-query.limit) })
+const client = { session: { promptAsync, messages } }
 const plugin = await Swarmtui({ client, directory: process.cwd() })
 for await (const line of createInterface({ input: process.stdin })) {
   const [name, ...words] = JSON.parse(line)
@@ -712,7 +714,38 @@ def test_the_plugin_of_opencode_reports_and_brings_work(
     told = " ".join(reversed(reports))
     assert told == "idle busy help busy idle busy idle idle"
     assert len(fresh.get("/v1/agents").json()["agents"]) == 1
+    assert task(fresh, first)["result"] == {"text": "It is red."}
     assert task(fresh, second)["state"] == "queued"
+
+
+def test_an_opencode_whose_model_fails_takes_no_work(
+    opencode: Callable[..., tuple[Opencode, Session]], fresh: Any
+) -> None:
+    key = enqueue(fresh, "paint it")
+    program, session = opencode()
+    error = {"name": "APIError", "data": {"message": "you have no credit left"}}
+    program.prompt(session.key, "hello")
+    program.event("session.error", sessionID=session.key, error=error)
+    program.event("session.idle", sessionID=session.key)
+    program.event("session.idle", sessionID=session.key)  # as the real one says it
+
+    assert program.end() == ""
+    assert state(fresh, session)[:2] == ("blocked", "hello")
+    assert task(fresh, key)["state"] == "queued"
+
+
+def test_an_opencode_that_is_left_says_that_its_sessions_ended(
+    opencode: Callable[..., tuple[Opencode, Session]], fresh: Any
+) -> None:
+    program, session = opencode("run")
+    program.prompt(session.key, "hello")
+    program.event("session.idle", sessionID=session.key)
+    program.happens("dispose")
+    program.end()
+    until = time.monotonic() + 60
+    while state(fresh, session) != ("idle", "hello", "its session has ended"):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_an_opencode_that_ends_with_its_turn_takes_no_work(

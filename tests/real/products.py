@@ -200,8 +200,6 @@ PROGRAMS: Final = {
             places=(".config/opencode/plugins/*",),
             files=_opencode_files,
             wakes=True,
-            tells_words=False,
-            tells_end=False,
             begins_idle=False,
         ),
         Program(

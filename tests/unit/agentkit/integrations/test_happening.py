@@ -197,6 +197,12 @@ ELSEWHERE: list[tuple[str, str, dict[str, Any], Seen | None]] = [
     ("opencode", "session.rest", {}, ("rest", "idle", {})),
     (
         "opencode",
+        "dispose",
+        {},
+        ("end", "idle", {"message": "its session has ended"}),
+    ),
+    (
+        "opencode",
         "session.error",
         {"error": {"name": "ProviderAuthError", "data": {"message": "no key"}}},
         ("fail", "blocked", {"message": "no key"}),
