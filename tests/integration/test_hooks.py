@@ -604,7 +604,8 @@ OPENCODE = """
 import { createInterface } from "node:readline"
 const { Swarmtui } = await import(process.argv[2])
 const promptAsync = async (asked) => console.log(JSON.stringify(asked))
-const said = { info: { role: "assistant" }, parts: [{ type: "text", text: "It is red." }] }
+const parts = [{ type: "text", text: "It is red." }]
+const said = { info: { role: "assistant" }, parts }
 const messages = async ({ query }) => ({ data: [said].slice(-query.limit) })
 const client = { session: { promptAsync, messages } }
 const plugin = await Swarmtui({ client, directory: process.cwd() })
