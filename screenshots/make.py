@@ -9,13 +9,16 @@ The PNGs want the fonts Fira Code, DejaVu Sans and Symbola to be installed.
 # ruff: noqa: INP001  # a program, not a package
 
 import asyncio
+import json
 import os
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import resvg_py
 from textual.keys import _character_to_key
@@ -89,6 +92,37 @@ SHEETS = (
     Shot("filter-wrong", ("slash", "=state:busy csot>2"), ("escape",)),
     Shot("palette", ("ctrl+p", "=help"), ("escape",)),
     Shot("keys", ("question_mark",), ("escape",)),
+)
+
+
+class Said(NamedTuple):
+    """What a program says to its hook."""
+
+    product: str
+    session: str
+    folder: str
+    event: str
+    more: Mapping[str, object]
+
+
+SHOP, TESTS = "0d2c-7bd97ad6", "91b7-c04e11f2"
+NPM = {"tool_name": "Bash", "tool_input": {"command": "npm install vitest"}}
+CENTS, ROUNDED = "7a18-6c07cdb86f", "7b02-5d41e2aa90"
+GUIDE, FRESH = "40c3-5feea210eda1", "4f33-83c8b143d0e1"
+CSS, KEYS = "447e-ffad508ee3", "4b1f-a2e5590d31"
+SESSIONS = (
+    Said("claude", SHOP, "shop", "Stop", {}),
+    Said("claude", SHOP, "shop", "UserPromptSubmit", {"prompt": "mend the checkout"}),
+    Said("claude", TESTS, "shop", "UserPromptSubmit", {"prompt": "write the tests"}),
+    Said("claude", TESTS, "shop", "PermissionRequest", NPM),
+    Said("codex", CENTS, "billing", "UserPromptSubmit", {"prompt": "round to cents"}),
+    Said("codex", ROUNDED, "billing", "Stop", {"stop_hook_active": False}),
+    Said("gemini", GUIDE, "docs", "BeforeAgent", {"prompt": "translate the guide"}),
+    Said("gemini", FRESH, "docs", "SessionStart", {"source": "startup"}),
+    Said("copilot", CSS, "shop", "sessionStart", {"source": "new"}),
+    Said("copilot", CSS, "shop", "userPromptSubmitted", {"prompt": "tidy the CSS"}),
+    Said("claude", KEYS, "infra", "UserPromptSubmit", {"prompt": "renew the keys"}),
+    Said("claude", KEYS, "infra", "StopFailure", {"error": "rate_limit"}),
 )
 
 
@@ -192,6 +226,32 @@ async def empty() -> None:
                 await take(app, pilot, (Shot("empty"),), suffix)
 
 
+async def sessions() -> None:
+    """Sessions of products that people run, told of by their hooks."""
+    with TemporaryDirectory() as home, private_hub(Path(home)) as hub:
+        for said in SESSIONS:
+            hook(hub, said)
+        async with shown(hub, WIDE) as (app, pilot):
+            await take(app, pilot, (Shot("sessions", ("1", "j"), rest=2.2),))
+
+
+def hook(hub: Endpoint, said: Said) -> None:
+    """Call the hook as the program does."""
+    payload = {
+        "hook_event_name": said.event,
+        "session_id": said.session,
+        "sessionId": said.session,
+        "cwd": f"/home/me/{said.folder}",
+        **said.more,
+    }
+    subprocess.run(  # noqa: S603 - our own command
+        [Path(sys.executable).parent / "agentkit", "hook", said.product, said.event],
+        input=json.dumps(payload).encode(),
+        env={**os.environ, "SWARMTUI_URL": hub.url, "SWARMTUI_TOKEN": hub.token},
+        check=True,
+    )
+
+
 async def disconnected() -> None:
     """The dashboard when its hub has gone away."""
     for size, suffix in ((WIDE, ""), (SMALL, "-80x24")):
@@ -221,6 +281,10 @@ async def main() -> None:
     if wanted("replay"):
         await replay()
     if sys.argv[1:] == ["replay"]:
+        return
+    if wanted("sessions"):
+        await sessions()
+    if sys.argv[1:] == ["sessions"]:
         return
     with stage(AGENTS, SEED) as hub:
         await asyncio.sleep(LIVELY)

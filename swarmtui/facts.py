@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from textwrap import wrap
 
 from textual.content import Content
 
@@ -23,10 +24,14 @@ from swarmtui.text import (
     safe,
     short,
 )
+from swarmtui.text import name as named
 from swarmtui.work import lease_bar, progress_bar
 
 LABEL = 9
 """How wide the names of facts are."""
+
+SAYS = 4
+"""How many lines of what an agent says are shown."""
 
 _ONCE = f"{AT_MOST_ONCE} at most once: not handled again after a crash"
 _VIA = {
@@ -45,7 +50,7 @@ def agent_facts(agent: Agent, now: datetime, width: int) -> Content:
         _title(agent.id, agent.state, ago(agent.since, now), width),
         Content(""),
         fact("task", agent.task or "none", room),
-        *([fact("says", f"“{agent.message}”", room)] if agent.message else []),
+        *(_says(agent.message, room) if agent.message else []),
         fact("can", " ".join(agent.capabilities) or "not said", room),
         fact("done", plural(agent.completed, "task"), room),
         fact("cost", _cost(agent, now), room),
@@ -55,6 +60,14 @@ def agent_facts(agent: Agent, now: datetime, width: int) -> Content:
         *([fact("mail", _ONCE, room)] if agent.guarantee == "at-most-once" else []),
     ]
     return stack(lines)
+
+
+def _says(text: str, room: int) -> list[Content]:
+    """Return what an agent says, in a few lines: it may be what somebody waits for."""
+    told = wrap(
+        f"“{safe(text)}”", max(room, 8), max_lines=SAYS, placeholder="…", tabsize=1
+    )
+    return [fact("" if n else "says", line, room) for n, line in enumerate(told)]
 
 
 def _cost(agent: Agent, now: datetime) -> str:
@@ -204,7 +217,7 @@ def title(name: str, mark: str, ink: str, age: str, width: int) -> Content:
     """Return the first line of a pane: a name, its state in an ink, since when."""
     room = width - len(mark) - len(age) - 3
     return Content.assemble(
-        (clip(safe(name), room), "bold"), "  ", (mark, f"${ink}"), f" {age}"
+        (named(safe(name), room), "bold"), "  ", (mark, f"${ink}"), f" {age}"
     )
 
 

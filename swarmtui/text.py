@@ -77,6 +77,22 @@ def clip(text: str, cells: int) -> str:
     return text if width(text) <= cells else fit(text, cells)
 
 
+def name(text: str, cells: int) -> str:
+    """Return an agent's name in at most so many cells.
+
+    Its host goes first, which most of a swarm share, then its middle: names begin with
+    what an agent is and end with what tells it from the next.
+    """
+    if width(text) <= cells:
+        return text
+    bare = text.rpartition("@")[0] or text
+    if width(bare) <= cells:
+        return bare
+    tail = cells // 3
+    end = set_cell_size(bare[::-1], tail)[::-1]
+    return f"{set_cell_size(bare, max(cells - 1 - tail, 0))}…{end}"
+
+
 def state(name: str) -> str:
     """Return the glyph and the word of a state, as in ``● busy``."""
     return f"{GLYPHS.get(name, '·')} {name}"

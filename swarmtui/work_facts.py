@@ -19,7 +19,7 @@ from swarmtui.facts import (
 )
 from swarmtui.model import Model
 from swarmtui.telling import tell, whom
-from swarmtui.text import GLYPHS, ago, clip, clock, duration, fit, plural, safe
+from swarmtui.text import GLYPHS, ago, clip, clock, duration, fit, name, plural, safe
 from swarmtui.work import SIGNS, lease_bar, progress_bar, sign, since, wanted
 
 INKS = {"dim": "ink-dim", "faint": "ink-faint"}
@@ -150,7 +150,7 @@ def _recipient(row: Delivery, width: int) -> Content:
     again = f" ×{row.attempts}" if row.attempts > 1 else ""  # noqa: RUF001  # the sign
     room = max(8, width - len(steps) - len(again) - 2)
     return Content.assemble(
-        fit(safe(row.agent), room),
+        fit(name(safe(row.agent), room), room),
         "  ",
         (steps, f"${DELIVERY_INKS[row.state]}"),
         (again, "$st-blocked"),

@@ -7,7 +7,7 @@ from textual.content import Content
 
 from agentkit.rows import Agent, Task
 from swarmtui.modals.pick import Entry, PickSheet
-from swarmtui.text import GLYPHS, fit, safe
+from swarmtui.text import GLYPHS, fit, name, safe
 
 
 class GiveSheet(PickSheet):
@@ -42,7 +42,7 @@ class GiveSheet(PickSheet):
 def _entry(agent: Agent) -> Entry:
     prompt = Content.assemble(
         (f"{GLYPHS[agent.state]} {agent.state:<8}", f"$st-{agent.state}"),
-        fit(safe(agent.id), 30),
+        fit(name(safe(agent.id), 30), 30),
         (f" {safe(' '.join(agent.capabilities))}", "$ink-dim"),
     )
     return Entry(agent.id, " ".join((agent.id, *agent.capabilities)).lower(), prompt)

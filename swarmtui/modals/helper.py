@@ -8,7 +8,7 @@ from textual.content import Content
 from agentkit.rows import HelpRequest
 from swarmtui.modals.pick import Entry, PickSheet
 from swarmtui.model import Candidate
-from swarmtui.text import GLYPHS, fit, safe
+from swarmtui.text import GLYPHS, fit, name, safe
 
 
 class HelperSheet(PickSheet):
@@ -44,6 +44,6 @@ def _prompt(one: Candidate) -> Content:
     return Content.assemble(
         (f"{one.match:4.0%} ", "bold"),
         (f"{GLYPHS[agent.state]} {agent.state:<8}", f"$st-{agent.state}"),
-        fit(safe(agent.id), 26),
+        fit(name(safe(agent.id), 26), 26),
         (f" {safe(' '.join(agent.capabilities))}", "$ink-dim"),
     )

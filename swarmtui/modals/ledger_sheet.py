@@ -14,7 +14,7 @@ from swarmtui.modals.sheet import Sheet
 from swarmtui.model import Delta
 from swarmtui.orders import progress
 from swarmtui.text import safe
-from swarmtui.widgets.columns import age, number, words
+from swarmtui.widgets.columns import age, names, number, words
 from swarmtui.widgets.line_table import Column, LineTable, Sort
 from swarmtui.work_facts import reached
 
@@ -39,7 +39,7 @@ def _remark(row: Delivery) -> str:
 
 
 COLUMNS: tuple[Column[Delivery], ...] = (
-    words("agent", "AGENT", lambda row: row.agent, width=12, flex=2),
+    names("agent", "AGENT", lambda row: row.agent, width=12, flex=2),
     Column(
         key="state",
         title="WAY",

@@ -6,7 +6,7 @@ from datetime import datetime
 from agentkit.rows import Agent, HelpRequest, presence, spent_today
 from swarmtui.model import urgency
 from swarmtui.text import AT_MOST_ONCE, OVER, ago, money, safe, short, state
-from swarmtui.widgets.columns import age, number, words
+from swarmtui.widgets.columns import age, names, number, words
 from swarmtui.widgets.line_table import Column
 from swarmtui.widgets.lines import Line, Span
 
@@ -33,7 +33,7 @@ def _paid(agent: Agent) -> str:
     return "blocked" if agent.over_budget else ""
 
 
-AGENT: Column[Agent] = words("agent", "AGENT", lambda agent: agent.id, width=16, flex=1)
+AGENT: Column[Agent] = names("agent", "AGENT", lambda agent: agent.id, width=18, flex=1)
 STATE: Column[Agent] = Column(
     key="state",
     title="STATE",
@@ -46,7 +46,7 @@ FOR: Column[Agent] = age("for", "FOR", lambda agent: agent.since, width=4)
 DOING: Column[Agent] = Column(
     key="doing",
     title="TASK OR QUESTION",
-    width=16,
+    width=14,
     flex=4,
     text=doing,
     sort=lambda agent: agent.task,
@@ -185,7 +185,7 @@ HELP: tuple[Column[HelpRequest], ...] = (
         style=_kind,
     ),
     age("age", "AGE", lambda request: request.opened, width=5),
-    words("agent", "AGENT", lambda request: request.agent, width=18, flex=2),
+    names("agent", "AGENT", lambda request: request.agent, width=18, flex=2),
     words(
         "task",
         "TASK",

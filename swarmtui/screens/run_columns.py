@@ -20,7 +20,7 @@ from swarmtui.runs import (
     took,
     trouble,
 )
-from swarmtui.widgets.columns import age, number, words
+from swarmtui.widgets.columns import age, names, number, words
 from swarmtui.widgets.line_table import Column, Sort
 
 NEWEST_RUN = Sort("age", falling=True)
@@ -137,7 +137,7 @@ def item_columns(
         ),
         words("stage", "STAGE", stage, width=8, flex=1, min_width=76),
         words("key", "KEY OR TASK", _name, width=11, flex=1, min_width=60),
-        words("agent", "AGENT", agent_of, width=10, flex=1, min_width=72),
+        names("agent", "AGENT", agent_of, width=10, flex=1, min_width=72),
         number(
             "tries",
             "TRY",

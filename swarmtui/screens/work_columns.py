@@ -7,7 +7,7 @@ from agentkit.rows import Delivery, Task
 from swarmtui.facts import carried
 from swarmtui.model import Model, claim_order
 from swarmtui.text import safe
-from swarmtui.widgets.columns import age, number, words
+from swarmtui.widgets.columns import age, names, number, words
 from swarmtui.widgets.line_table import Column, Sort
 from swarmtui.work import (
     Group,
@@ -68,7 +68,7 @@ NEEDS: Column[Task] = Column(
     sort=wanted,
     style=lambda task: "" if task.needs or task.target else "faint",
 )
-AGENT: Column[Task] = words("agent", "AGENT", lambda task: task.agent, width=10, flex=2)
+AGENT: Column[Task] = names("agent", "AGENT", lambda task: task.agent, width=10, flex=2)
 TRIES: Column[Task] = number(
     "tries",
     "TRIES",
@@ -139,7 +139,7 @@ OUTCOME: Column[Task] = words(
 
 
 DEAD: tuple[Column[Letter], ...] = (
-    words("agent", "AGENT", lambda row: row.agent, width=10, flex=1),
+    names("agent", "AGENT", lambda row: row.agent, width=10, flex=1),
     number(
         "tries",
         "TRIES",

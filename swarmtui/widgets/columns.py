@@ -1,10 +1,11 @@
 """The columns that many tables have: words, ages and numbers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from swarmtui.text import ago, safe
+from swarmtui.text import ago, name, safe
 from swarmtui.widgets.order import Column, Ink
 
 R = TypeVar("R")
@@ -43,6 +44,29 @@ def words(
         style=style,
         min_width=min_width,
     )
+
+
+def names(
+    key: str,
+    title: str,
+    of: Callable[[R], str],
+    *,
+    width: int,
+    flex: int = 0,
+    min_width: int = 0,
+) -> Column[R]:
+    """Make a column of agents' names, of which both ends are shown.
+
+    Args:
+        key: As in `Column`, like `title`, `width`, `flex` and `min_width`.
+        title: The header.
+        of: The name in a row.
+        width: Cells.
+        flex: Its share of the cells that are left over.
+        min_width: The width of the table from which on it is there.
+    """
+    column = words(key, title, of, width=width, flex=flex, min_width=min_width)
+    return replace(column, cut=name)
 
 
 def age(

@@ -40,6 +40,8 @@ class Column(Generic[R]):
     """Whether the text changes with the time alone, as ``46m`` does."""
     min_width: int = 0
     """The width of the table from which on the column is there."""
+    cut: Callable[[str, int], str] | None = None
+    """How text is cut to so many cells; None cuts its end off."""
 
 
 @dataclass(frozen=True, slots=True)

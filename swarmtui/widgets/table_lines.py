@@ -102,7 +102,9 @@ class TableLines(Generic[R]):
         spans = [Span(gutter, "primary bold" if marked else "primary")]
         for column, room in self.shown:
             ink = column.style(row) if column.style else ""
-            text = fit(column.text(row, now), room, right=column.right)
+            text = column.text(row, now)
+            text = column.cut(text, room) if column.cut else text
+            text = fit(text, room, right=column.right)
             spans += (Span(text, ink if flat is None else flat), Span(" "))
         first = self._strip(spans, ground, cells)
         if not self._below:

@@ -34,6 +34,17 @@ def test_an_agent_that_promises_at_most_once_says_so() -> None:
     assert (LINK.text(risky, NOW), LINK.text(safe, NOW)) == ("live¹", "live")
 
 
+def test_what_an_agent_says_is_told_in_a_few_lines() -> None:
+    long = agent("a", message="allow Bash " + "npm install " * 30)
+    told = agent_facts(long, NOW, 39).plain.splitlines()
+
+    first = next(n for n, line in enumerate(told) if line.startswith("says"))
+    assert told[first + 3].startswith(" " * 9)
+    assert told[first + 3].endswith("…")
+    assert told[first + 4].startswith("can")
+    assert max(map(len, told)) <= 39
+
+
 def test_an_agent_is_told_with_what_it_costs() -> None:
     used: dict[str, Any] = {"tokens_in": 1_240_000, "tokens_out": 48_000}
     spent: dict[str, Any] = {"cost": 19.55, "spent": 4.2, "spent_on": "2026-01-01"}

@@ -48,6 +48,26 @@ def test_what_is_too_long_ends_in_an_ellipsis() -> None:
     assert text.clip("short", 10) == "short"
 
 
+@pytest.mark.parametrize(
+    ("cells", "drawn"),
+    [
+        (30, "claude-shop-4e11f2@vm"),
+        (20, "claude-shop-4e11f2"),
+        (15, "claude-sh…e11f2"),
+        (10, "claude…1f2"),
+        (2, "c…"),
+        (1, "…"),
+    ],
+)
+def test_a_name_shows_its_ends(cells: int, drawn: str) -> None:
+    assert text.name("claude-shop-4e11f2@vm", cells) == drawn
+
+
+@given(st.text(), st.integers(1, 40))
+def test_a_name_takes_no_more_than_its_cells(anything: str, cells: int) -> None:
+    assert text.width(text.name(text.safe(anything), cells)) <= cells
+
+
 def test_figures_are_set_to_the_right() -> None:
     assert text.fit("7", 4, right=True) == "   7"
 
