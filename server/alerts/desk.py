@@ -81,6 +81,8 @@ class Desk:
 
     async def close(self) -> None:
         """End: what may go goes, if it arrives at once; the rest after a restart."""
+        if not self._tasks:  # it never began, and knows nothing to note
+            return
         self._hub.unsubscribe(self)
         for task in self._tasks:
             task.cancel()

@@ -20,6 +20,7 @@ FAILED: Final = "it cannot be reached, or refuses"
 
 _BETWEEN: Final = re.compile(r"[\s,]+(?=[A-Za-z][\w+.-]*://)")
 _SCHEME: Final = re.compile(r"[A-Za-z][\w+.-]{0,30}(?=://)")
+_OVERFLOW: Final = re.compile(r"[?&]overflow=")
 _CODE: Final = re.compile(r"\berror=(\d{3})\b")
 _OTHERS: Final = 0o077
 """What nobody but its owner may do with a file of secrets."""
@@ -86,6 +87,8 @@ def targets(urls: Sequence[str]) -> list["Target"]:
         app_id="swarmtui",
         app_desc="swarmtui",
         app_url="",
+        image_url_mask="",
+        image_url_logo="",
         async_mode=False,
         service_timeout=0,
         interpret_emojis=False,
@@ -123,6 +126,9 @@ class Target:
         if not sender.add([url]):
             raise Invalid(_misread(number, url))
         service = sender[0]
+        if not _OVERFLOW.search(url):
+            # Discord, Telegram and others refuse what is too long for them.
+            service.overflow_mode = type(service.overflow_mode)("truncate")
         self.name = masked(service)
         """What it is called: the scheme, and the host if its address tells one."""
         self.service = str(service.service_name)

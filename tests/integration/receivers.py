@@ -80,6 +80,8 @@ class MailServer(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Envelope)
         self.mails: Queue[EmailMessage] = Queue()
+        self.refuses = False
+        """Whether nobody's mail is taken."""
 
     @property
     def place(self) -> str:
@@ -95,6 +97,9 @@ class _Envelope(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         self._say("220 here")
         while word := self.rfile.readline().split(b" ")[0].strip().upper():
+            if word == b"MAIL" and self.server.refuses:
+                self._say("451 come again later")
+                continue
             if word == b"DATA":
                 self._say("354 go on")
                 self.server.mails.put(self._letter())

@@ -19,6 +19,7 @@ from agentkit.agent import Job
 from agentkit.settings import Endpoint
 from swarmtui.embedded import Companion, announced
 from tests.integration.conftest import RunningHub, Start, launch
+from tests.integration.internet import internet
 from tests.integration.receivers import Hooks, MailServer, Post, hooks, mail_server
 from tests.integration.test_commands import Done, run
 
@@ -272,6 +273,28 @@ def test_the_hub_beside_a_dashboard_tells_too(
         post = receiver.next()
 
     assert title(post) == "web-1 needs help"
+
+
+def test_a_hub_behind_a_proxy_tells_slack(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    with internet(tmp_path) as net:
+        for name, value in net.env.items():
+            monkeypatch.setenv(name, value)
+        hub = start(
+            "--store", "memory", "--alerts", f"slack://{'A' * 9}/{'B' * 9}/{'H' * 24}"
+        )
+        hub.report("web-1", "help", message="<!channel>, blue or green?")
+        asked = net.next()
+        hub.stop()
+
+    (told,) = asked.body["attachments"]
+    assert asked.host == "hooks.slack.com"
+    assert told["title"] == "swarmtui: web-1 needs help"
+    assert told["text"].endswith(", blue or green?")
+    assert "<!" not in told["text"]
 
 
 # --- receivers that are no good -------------------------------------------------------
