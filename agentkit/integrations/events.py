@@ -47,9 +47,22 @@ class Event:
         later: it is of a session only if another event told of that before: products
             have conversations on the side as well.
         says: the words, when there are none in it.
+        grows: the words are all since the prompt, those of earlier turns too.
+        transcript: where it names the file that the words are in: Copilot's.
     """
 
-    __slots__ = ("context", "faint", "later", "moment", "never", "only", "says", "text")
+    __slots__ = (
+        "context",
+        "faint",
+        "grows",
+        "later",
+        "moment",
+        "never",
+        "only",
+        "says",
+        "text",
+        "transcript",
+    )
 
     def __init__(
         self,
@@ -61,9 +74,13 @@ class Event:
         faint: bool = False,
         later: bool = False,
         says: str = "",
+        grows: bool = False,
+        transcript: str = "",
     ) -> None:
         self.moment = moment
         self.says = says
+        self.grows = grows
+        self.transcript = transcript
         self.text = text
         self.only = only
         self.never = never
@@ -87,6 +104,8 @@ class Product:
         events: what each of its events means; of several, the first that holds.
         event: where the payload names the event, unless the command line does.
         session: where the payload names the session, the first that is there.
+        parent: where it names the session that started the one as a helper: what is
+            told of the helper is told of that one.
         again: what the payload of a turn's end has when the turn is one that we gave.
         cap: how many turns in a row a session may be given; 0 is any number.
         cap_in: the environment's name for another cap; 0 there is any number.
@@ -106,6 +125,7 @@ class Product:
         "event",
         "events",
         "more",
+        "parent",
         "project",
         "ring",
         "script",
@@ -121,6 +141,7 @@ class Product:
         *,
         event: str = "hook_event_name",
         session: tuple[str, ...] = ("session_id",),
+        parent: str = "",
         again: str = "",
         cap: int = 0,
         cap_in: str = "",
@@ -134,6 +155,7 @@ class Product:
         self.events = events
         self.event = event
         self.session = session
+        self.parent = parent
         self.again = again
         self.cap = cap
         self.cap_in = cap_in
@@ -165,6 +187,9 @@ _DIALOGS = (
     "elicitation_url_dialog",
     "agent_needs_input",
 )
+
+_MAIN = ("parentAgentId", (None,))
+"""A session's own, and not of a helper that it has started."""
 
 CURSOR_LOOPS = 20
 """How many turns in a row Cursor is told to allow us."""
@@ -228,7 +253,7 @@ PRODUCTS = {
                     "ask", "message", only=("notification_type", ("ToolPermission",))
                 ),
             ),
-            "AfterAgent": (Event("turn", "prompt_response"),),
+            "AfterAgent": (Event("turn", "prompt_response", grows=True),),
             "SessionEnd": (Event("end", "reason"),),
         },
         again="stop_hook_active",
@@ -237,17 +262,21 @@ PRODUCTS = {
     "copilot": Product(
         "Copilot CLI",
         {
-            "sessionStart": (Event("start", context="plain"),),
-            "userPromptSubmitted": (Event("prompt", "prompt"),),
-            "postToolUse": (Event("tool"),),
+            "sessionStart": (
+                Event("start", only=("initialPrompt", (None, "")), context="plain"),
+                Event("prompt", "initialPrompt", context="plain"),
+            ),
+            "userPromptSubmitted": (Event("prompt", "prompt", only=_MAIN),),
+            "postToolUse": (Event("tool", later=True),),
             "notification": (
                 Event("ask", "message", only=("notification_type", _DIALOGS)),
             ),
-            "errorOccurred": (Event("fail", "error.message", "error"),),
-            "agentStop": (Event("turn"),),
-            "sessionEnd": (Event("end", "reason"),),
+            "errorOccurred": (Event("fail", "error.message", "error", only=_MAIN),),
+            "agentStop": (Event("turn", only=_MAIN, transcript="transcriptPath"),),
+            "sessionEnd": (Event("end", "reason", later=True),),
         },
         session=("sessionId", "session_id"),
+        parent="parentAgentId",
         again="stop_hook_active",
         cap=8,
     ),

@@ -31,11 +31,14 @@ class Happening:
         "cwd",
         "event",
         "faint",
+        "grows",
         "later",
         "moment",
         "pending",
         "session",
+        "stamp",
         "text",
+        "transcript",
     )
 
     def __init__(
@@ -45,11 +48,16 @@ class Happening:
         self.moment: Moment = means.moment
         self.context: Form = means.context
         self.faint = means.faint
+        self.grows = means.grows
         self.later = means.later
         self.session = session_of(product, payload)
         """What the product calls the session."""
         self.text = _words(product, means, payload)
         """The prompt, question, error or last words; empty when there are none."""
+        self.transcript = str(pick(payload, means.transcript or ".") or "")
+        """The file that the words are in; empty when they are here."""
+        self.stamp = payload.get("timestamp")
+        """By which that file knows the event."""
         self.again = bool(pick(payload, product.again)) if product.again else None
         """Whether the turn that ends is one that we gave; None when nothing says so."""
         self.pending = len(_list(payload.get("background_tasks")))
@@ -100,7 +108,7 @@ def happening(
 
 def session_of(product: Product, payload: "Mapping[str, Any]") -> str:
     """Return what the product calls the session; empty when it does not say."""
-    found = (pick(payload, place) for place in product.session)
+    found = (pick(payload, place) for place in (product.parent, *product.session))
     return next((str(key) for key in found if key), "")
 
 
@@ -117,7 +125,7 @@ def _words(product: Product, means: Event, payload: "Mapping[str, Any]") -> str:
             return _clean(text)[:DETAIL] or f"{product.title} did not say why it failed"
         case "end":
             return f"({_clean(text)[:TITLE]})" if text else ""
-    return text[:OUTCOME]
+    return text
 
 
 def _question(product: Product, text: str, payload: "Mapping[str, Any]") -> str:

@@ -12,7 +12,7 @@ from agentkit import places
 from agentkit.integrations import answers, plain, standard, work
 from agentkit.integrations import line as lines
 from agentkit.integrations.events import PRODUCTS, Product
-from agentkit.integrations.happening import TITLE, Happening, happening
+from agentkit.integrations.happening import OUTCOME, TITLE, Happening, happening
 from agentkit.integrations.line import Away, Refused, Setup
 from agentkit.integrations.session import Session, lock
 
@@ -236,14 +236,28 @@ class Hook:
     def _turn(self) -> "dict[str, Any]":
         if self.what.again is False:
             self.session.given = 0
+        words = self._last_words()
         if self.what.pending:
             self._tell()
             return {}
         if self.session.at:
-            result = {"text": self.what.text} if self.what.text else {}
+            result = {"text": words[:OUTCOME]} if words else {}
             work.settle(self._line, self.session, "complete", result=result)
         free = self._tell() and not self.session.task
         return self._more() if free and self._takes_work else {}
+
+    def _last_words(self) -> str:
+        """Return what the session said in the turn that ends."""
+        what, session = self.what, self.session
+        if what.transcript and session.at:
+            from agentkit.integrations.transcript import last_words
+
+            return last_words(what.transcript, what.stamp)
+        if not what.grows:
+            return what.text
+        before = session.heard if what.again else 0
+        session.heard = len(what.text)
+        return (what.text[before:] or what.text).strip()
 
     # --- what is brought back ---
 

@@ -46,6 +46,8 @@ class Session:
         """How many turns in a row it was given."""
         self.count = 0
         """How many tasks it was given."""
+        self.heard = 0
+        """Characters that it had said since its prompt when its last turn ended."""
         self.secret = ""
         """What makes its idempotency keys its own."""
         self.task = ""
@@ -69,6 +71,7 @@ class Session:
         session.told = _number(said.get("told"))
         session.given = int(_number(said.get("given")))
         session.count = int(_number(said.get("count")))
+        session.heard = int(_number(said.get("heard")))
         session.secret = str(said.get("secret", "")) or os.urandom(8).hex()
         session.look()
         return session
@@ -104,6 +107,7 @@ class Session:
             "told": self.told,
             "given": self.given,
             "count": self.count,
+            "heard": self.heard,
             "secret": self.secret,
         }
         self._write(self.file, said)

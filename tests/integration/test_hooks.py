@@ -18,7 +18,7 @@ import pytest
 from agentkit.integrations.events import PRODUCTS
 from agentkit.places import default_agent
 from tests.integration.shell import MAIN, Done, Shell
-from tests.unit.agentkit.integrations.captured import captured
+from tests.unit.agentkit.integrations.captured import FIXTURES, captured
 
 Start = Callable[..., Any]
 
@@ -139,7 +139,8 @@ def test_a_session_is_an_agent_with_its_state(claude: Session, hub: Any) -> None
             "gemini-0.61.0",
             "idle busy idle busy idle busy idle busy idle idle",
         ),
-        ("copilot", "copilot-1.0.102", "idle busy idle busy idle idle"),
+        ("copilot", "copilot-1.0.102", "busy busy idle busy idle idle"),
+        ("copilot", "copilot-helper-1.0.102", "busy busy help busy idle idle"),
     ],
 )
 def test_what_was_captured_is_seen_in_the_hub(
@@ -305,6 +306,50 @@ def test_a_queued_task_is_handed_over_and_done(
     assert done["result"] in ({"text": "it is red"}, {})
     assert state(fresh, session)[0] == "idle"
     assert row(fresh, session.agent)["completed"] == 1
+
+
+def test_what_copilot_said_last_is_in_the_file_that_it_names(
+    alone_on: Callable[..., Session], fresh: Any
+) -> None:
+    session = alone_on("copilot")
+    key = enqueue(fresh, "paint it")
+    session.say("agentStop", stop_hook_active=False)
+    events = FIXTURES / "copilot-events-1.0.102.jsonl"
+    where = {"transcriptPath": str(events), "timestamp": 1795281595320}
+    session.say("agentStop", stop_hook_active=True, **where)
+
+    assert task(fresh, key)["result"] == {"text": "It was helped."}
+
+
+def test_a_helper_is_given_no_work(
+    alone_on: Callable[..., Session], fresh: Any
+) -> None:
+    session = alone_on("copilot")
+    key = enqueue(fresh, "paint it")
+    session.say("agentStop", parentAgentId="the-one-that-started-it")
+
+    assert task(fresh, key)["state"] == "queued"
+    assert fresh.get("/v1/agents").json()["agents"] == []
+
+
+def test_a_session_that_said_nothing_but_its_end_is_no_agent(
+    alone_on: Callable[..., Session], fresh: Any
+) -> None:
+    alone_on("copilot").say("sessionEnd", reason="user_exit")
+
+    assert fresh.get("/v1/agents").json()["agents"] == []
+
+
+def test_of_all_that_gemini_said_the_last_turn_is_the_result(
+    alone_on: Callable[..., Session], fresh: Any
+) -> None:
+    session = alone_on("gemini")
+    first, last = enqueue(fresh, "paint it"), enqueue(fresh, "varnish it")
+    for said, again in (("hi", False), ("hi\nred", True), ("hi\nred\nshiny", True)):
+        session.say("AfterAgent", prompt_response=said, stop_hook_active=again)
+
+    assert task(fresh, first)["result"] == {"text": "red"}
+    assert task(fresh, last)["result"] == {"text": "shiny"}
 
 
 @pytest.mark.parametrize("way", ["assigned", "enqueued"])

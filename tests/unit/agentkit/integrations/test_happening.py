@@ -60,12 +60,24 @@ GEMINI: list[Seen | None] = [
 ]
 
 COPILOT: list[Seen | None] = [
-    ("start", "idle", {}),
+    ("prompt", "busy", {"task": "hi"}),
     ("prompt", "busy", {"task": "hi"}),
     ("turn", "idle", {}),
     ("prompt", "busy", {"task": "[swarm] Task T-1: say hi"}),
     ("turn", "idle", {}),
     ("end", "idle", {"message": "its session has ended (complete)"}),
+]
+
+COPILOT_HELPER: list[Seen | None] = [
+    ("prompt", "busy", {"task": "use a painter"}),
+    ("prompt", "busy", {"task": "use a painter"}),
+    None,  # what the helper is asked to do
+    ("ask", "help", {"message": "Run command: touch red"}),
+    ("tool", "busy", {}),
+    None,  # what the helper answers
+    ("tool", "busy", {}),
+    ("turn", "idle", {}),
+    ("end", "idle", {"message": "its session has ended (user_exit)"}),
 ]
 
 GOOSE: list[Seen | None] = [
@@ -99,6 +111,7 @@ TOLD = [
     ("codex", "codex-notify-0.169.0", [("rest", "idle", {})] * 2),
     ("gemini", "gemini-0.61.0", GEMINI),
     ("copilot", "copilot-1.0.102", COPILOT),
+    ("copilot", "copilot-helper-1.0.102", COPILOT_HELPER),
     ("goose", "goose-1.52.0", GOOSE),
 ]
 
@@ -131,6 +144,12 @@ def test_every_event_names_its_session(product: str, name: str, _: Any) -> None:
     for said in captured(name):
         what = read(product, said)
         assert what is None or SESSION.fullmatch(what.session)
+
+
+def test_a_helper_of_copilot_is_a_part_of_its_session() -> None:
+    found = [read("copilot", said) for said in captured("copilot-helper-1.0.102")]
+
+    assert len({what.session for what in found if what}) == 1
 
 
 ELSEWHERE: list[tuple[str, str, dict[str, Any], Seen | None]] = [
