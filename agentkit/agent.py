@@ -22,7 +22,7 @@ promised.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from agentkit import jobs, places
 from agentkit.boxes import Box
 from agentkit.conversation import Conversation
 from agentkit.endpoints import Endpoints
-from agentkit.errands import Errands, Update, update_of
+from agentkit.errands import Errands, Update, UpdateHandler, update_of
 from agentkit.errors import AgentkitError, Conflict, HubUnavailable
 from agentkit.inbox import Handler, Mail
 from agentkit.jobs import BOTH, Job, Later, Reject, Worker, WorkHandler
@@ -117,7 +117,7 @@ class Agent(Reporter):
         self._methods = Methods(
             self._say, now=lambda: datetime.now(UTC) + self._talk.ahead
         )
-        self._questions = Questions(self._waiters)
+        self._questions = Questions(self._waiters, lambda: hub or endpoint())
         self.results = ResultBackend(hub)
         """Reads and writes results by address, of any size."""
         self.errands = Errands(self._talk.exchange, self._waiters)
@@ -278,6 +278,7 @@ class Agent(Reporter):
         Raises:
             TimeoutError: nobody answered within `timeout` seconds; the question stays
                 open, and an answer that comes later goes to `on_answer`.
+            Unanswered: it was closed without an answer.
             HubRefused: the hub has ended the connection for good.
         """
 
@@ -425,9 +426,7 @@ class Agent(Reporter):
         self._register("message", lambda mail: handler(Message.of(mail)))
         return handler
 
-    def on_update(
-        self, handler: Callable[[Update], Awaitable[None]]
-    ) -> Callable[[Update], Awaitable[None]]:
+    def on_update(self, handler: UpdateHandler) -> UpdateHandler:
         """Have updates handled of tasks that it watches and nobody follows here."""
         self._register("update", lambda mail: handler(update_of(mail)))
         return handler

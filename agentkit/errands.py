@@ -66,6 +66,8 @@ class Update:
         return self.state in SETTLED
 
 
+UpdateHandler: TypeAlias = Callable[[Update], Awaitable[None]]
+
 Permit: TypeAlias = Callable[[], Awaitable[Update]]
 """Has whoever has a task let this agent watch it; returns how it stands."""
 

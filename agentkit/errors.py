@@ -11,6 +11,7 @@
       HubRefused                it answers, but not to us: token, host or version
       HubUnavailable            it answers that it cannot write just now
       ConnectionLost            it went away in the middle
+    Unanswered                  people let a question be
     CallTimeout                 another agent has not answered in time
     CallFailed                  another agent answered that it could not do it
     StillRunning                a run has not come to its end in time
@@ -103,6 +104,13 @@ class ConnectionLost(HubError):
     """The connection to the hub ended in the middle of a request."""
 
     code = "connection_lost"
+
+
+class Unanswered(AgentkitError):
+    """A question was closed without an answer: none will come."""
+
+    code = "unanswered"
+    exit_code = 4
 
 
 class CallTimeout(AgentkitError, TimeoutError):

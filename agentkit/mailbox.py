@@ -45,7 +45,10 @@ class Mailbox:
             return 0
 
     def poll(
-        self, until: float, after: int | None = None
+        self,
+        until: float,
+        after: int | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> Iterator[list[dict[str, Any]]]:
         """Yield what comes, as it comes; end when the time is over.
 
@@ -55,6 +58,7 @@ class Mailbox:
             until: by `time.monotonic`, when to end.
             after: a sequence number; what is not done above it is handed out. Left
                 out, it is the bookmark.
+            meanwhile: is called now and then, while nothing comes.
 
         Raises:
             HubError: the hub was away when the time was over.
@@ -70,6 +74,8 @@ class Mailbox:
             if mail:
                 after = max(item["seq"] for item in mail)
                 yield mail
+            else:
+                meanwhile()
 
     def keep(self, upto: int) -> None:
         """Remember on this machine that the mailbox was read up to a number."""

@@ -4,13 +4,16 @@ import math
 import os
 import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from typing import Any
 
 from agentkit.commands import output
 from agentkit.commands.notify import tell
 from agentkit.errors import HubUnreachable
+from agentkit.integrations.session import of_shell
 from agentkit.mailbox import Mailbox
 from agentkit.oneshot import notify
+from agentkit.questions import why_unanswered
 from agentkit.settings import KitSettings, endpoint
 
 ABOUT = "Ask a person; with --wait, print the answer."
@@ -56,6 +59,7 @@ def run(args: Namespace) -> int:
         settings=settings,
     )
     tell(sent)
+    _note_in_session(agent)
     if not args.wait:
         if args.json:
             output.data({"help": question, "delivered": sent.delivered})
@@ -65,10 +69,27 @@ def run(args: Namespace) -> int:
     return _answer(args, settings, agent, question)
 
 
+def _note_in_session(agent: str) -> None:
+    """Let the hooks of the session that runs us know that it is not busy any more.
+
+    So that they say so when it is again.
+    """
+    session = of_shell(os.environ)
+    if session is not None and session.agent == agent:
+        session.state = "help"
+        session.save()
+
+
 def _answer(args: Namespace, settings: KitSettings, agent: str, question: str) -> int:
     timeout = math.inf if args.timeout is None else args.timeout
     box = Mailbox(lambda: endpoint(settings), agent)
-    item = _await(box, question, time.monotonic() + timeout)
+
+    def look() -> None:
+        closed = why_unanswered(lambda: endpoint(settings), question)
+        if closed is not None:
+            raise closed
+
+    item = _await(box, question, time.monotonic() + timeout, look)
     if item is None:
         output.words_to(
             f"nobody answered within {timeout:g} s: the question stays open"
@@ -84,9 +105,11 @@ def _answer(args: Namespace, settings: KitSettings, agent: str, question: str) -
     return 0
 
 
-def _await(box: Mailbox, question: str, until: float) -> dict[str, Any] | None:
+def _await(
+    box: Mailbox, question: str, until: float, look: Callable[[], None]
+) -> dict[str, Any] | None:
     """Return the answer when it comes; all other mail stays where it is."""
-    for mail in box.poll(until, 0):
+    for mail in box.poll(until, 0, look):
         for item in mail:
             if item["kind"] == "answer" and item["ref"] == question:
                 return item

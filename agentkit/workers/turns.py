@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Final
 
 from agentkit.agent import Agent
-from agentkit.errors import AgentkitError
+from agentkit.errors import AgentkitError, Unanswered
 from agentkit.jobs import Failed, Job
 from agentkit.workers.driver import (
     Asked,
@@ -24,6 +24,9 @@ from agentkit.workers.permissions import Rule, chosen, ruled
 
 EVERY: Final = 2.0
 """Seconds between two words about how far a task is."""
+
+NOBODY: Final = "denied, nobody answered"
+"""What a program is told whose question was closed without an answer."""
 
 STOPS_WITHIN: Final = 1.0
 """Seconds that a program has to leave a prompt alone; then it is ended."""
@@ -176,6 +179,8 @@ class Turn:
                 said = await self._agent.ask(
                     asked.question, choices=names, task=self._job.id
                 )
+            except Unanswered:
+                return None, NOBODY
             finally:
                 self._is_asking = False
                 if not self._job.cancelled:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, Coordinator
+from agentkit import Agent, Coordinator, questions
 from agentkit.agent import Mail
-from agentkit.errors import Conflict, HubRefused, HubUnavailable
+from agentkit.errors import Conflict, HubRefused, HubUnavailable, Unanswered
 from agentkit.rows import Delivery, HelpRequest
 from agentkit.settings import Endpoint
 
@@ -317,6 +317,19 @@ async def test_a_late_answer_goes_to_the_handler(me: str) -> None:
         await swarm.answer(asked(swarm, me)[0].id, "b")
 
         await until(lambda: late == ["b"])
+
+
+async def test_who_waits_for_an_answer_learns_that_there_will_be_none(
+    me: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "LOOK", 0.01)
+    async with Coordinator() as swarm, Agent(me) as agent:
+        asking = asyncio.create_task(agent.ask("which one?"))
+        await until(lambda: bool(asked(swarm, me)))
+        await swarm.resolve(asked(swarm, me)[0].id, note="it does not matter")
+
+        with pytest.raises(Unanswered, match=r"(?s)which one.*it does not matter"):
+            await asking
 
 
 async def test_a_helper_is_told_whom_to_help(me: str) -> None:

@@ -6,14 +6,17 @@ import socket
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agentkit import commands, mailbox
 from agentkit.commands import COMMANDS
 from agentkit.places import default_agent
+from agentkit.quick import Attempt
 from tests.integration.shell import Shell
 
 Start = Callable[..., Any]
@@ -501,6 +504,27 @@ def test_ask_gives_up_after_its_time(run: Shell, hub: Any, me: str) -> None:
 
     assert done.returncode == 4
     assert "nobody answered within 0.1 s" in done.stderr
+
+
+def test_ask_does_not_wait_for_what_was_closed_without_an_answer(
+    hub: Any,
+    me: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SWARMTUI_HOME", str(hub.home))
+    monkeypatch.setattr(mailbox, "POLL", 0.1)
+    words = ["ask", "which?", "--agent", me, "--wait"]
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(commands.run, words, Attempt())
+        requests: list[Any] = []
+        while not requests:
+            requests = hub.get(f"/v1/help?agent={me}").json()["helps"]
+        hub.post(f"/v1/help/{requests[0]['id']}/resolve", {}).raise_for_status()
+        code = asking.result(30)
+
+    said = "agentkit: nobody answered 'which?': it was closed by operator, so go on"
+    assert (code, capsys.readouterr().err.startswith(said)) == (4, True)
 
 
 def test_ask_without_wait_names_the_request(run: Shell, hub: Any, me: str) -> None:

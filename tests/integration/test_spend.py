@@ -113,7 +113,7 @@ async def test_an_agent_is_told_at_once_what_cannot_be_used(
     async with Agent(me) as agent:
         for used in ({"cost": -0.1}, {"cost": float("nan")}, {"tokens_in": -1}):
             with pytest.raises(Invalid, match="tell what was used since the last time"):
-                await agent.spend(**used)  # type: ignore[arg-type]
+                await agent.spend(**used)
         await agent.spend(0.5)
         await agent.flush()
 

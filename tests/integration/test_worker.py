@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, Coordinator
+from agentkit import Agent, Coordinator, questions
 from agentkit.jobs import Job
 from agentkit.rows import Task
 from agentkit.workers.acp import Acp
@@ -286,6 +286,21 @@ async def test_only_a_choice_that_permits_does(
 
     assert "yes" not in task.result["text"]
     assert product != "claude" or task.result["text"] == answer
+
+
+@ANY
+async def test_what_is_resolved_without_an_answer_is_denied(
+    product: str, swarm: Coordinator, me: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "LOOK", 0.01)
+    await swarm.assign(me, f"{me}-T", title="a permission")
+    async with working(product, me):
+        asked = await question(swarm, me)
+        await swarm.resolve(asked.id)
+        task = await ended(swarm, f"{me}-T", "done")
+
+    assert "yes" not in task.result["text"]
+    assert product != "claude" or task.result["text"] == "denied, nobody answered"
 
 
 @ANY

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from agentkit import Agent, Coordinator, coordinator, mirror
+from agentkit.boxes import Box
 from agentkit.errors import ConnectionLost, HubRefused, HubUnavailable
 from agentkit.settings import Endpoint
 
@@ -261,6 +263,36 @@ async def test_a_refused_report_is_logged_and_not_sent_again(
         await agent.flush()
 
     assert "the hub refused report 1 of a1: too long" in caplog.text
+
+
+async def test_who_is_cancelled_while_the_hub_is_slow_ends_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWARMTUI_HOME", str(tmp_path))
+    monkeypatch.setattr("agentkit.agent.GOODBYE", 0.05)
+    said = asyncio.Event()
+
+    async def script(line: Line) -> None:
+        await line.hear()
+        await line.say("welcome", agent="a1", cursor=1, accepted=0)
+        assert (await line.hear())["task"] == "T1"
+        said.set()
+        await line.stay()
+
+    async def be(hub: Endpoint) -> None:
+        async with Agent("a1", hub=hub, durable=True) as agent:
+            await agent.busy("T1")
+            await agent.run_forever()
+
+    async with scripted(script) as hub:
+        being = asyncio.create_task(be(hub))
+        await said.wait()
+        being.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await being
+
+    (file,) = tmp_path.rglob("a1.db")
+    Box.of("a1", file.parent).close()  # nobody has it
 
 
 async def test_after_a_reconnection_only_what_is_new_is_sent() -> None:
