@@ -1,5 +1,8 @@
 """What real programs say over MCP, and in OpenTelemetry."""
 
+import json
+from typing import Any
+
 import pytest
 
 from tests.real.bench import Bench
@@ -12,13 +15,20 @@ TITLE = "paint the door"
 
 NAMES = {
     "claude": "mcp__swarm__{}",
+    "opencode": "swarm_{}",
+    "goose": "swarm__{}",
 }
 """What the model finds our tools called."""
 
 ALONE = {
     "claude": ("-p", "--allowedTools", "mcp__swarm__claim,mcp__swarm__complete", "--"),
+    "opencode": ("run",),
+    "goose": ("run", "-t"),
 }
 """How a prompt is done without anybody in front of it."""
+
+AT_ONCE = {"ENABLE_TOOL_SEARCH": "false", "GOOSE_MODE": "auto"}
+"""So that tools are there, and used without a question."""
 
 SAYS_WHO = ("-e", "SWARMTUI_AGENT=builder-1")
 
@@ -27,23 +37,68 @@ ADD = {
 }
 """How our server is added, but for its command."""
 
+COMMAND = {
+    "opencode": {"type": "local", "command": ["agentkit", "mcp"]},
+    "goose": {"type": "stdio", "cmd": "agentkit", "args": ["mcp"]},
+}
+"""How it stands in a file, where nothing adds it."""
 
-@pytest.mark.parametrize("word", NAMES)
-def test_a_task_is_claimed_and_done_over_mcp(bench: Bench) -> None:
+
+def address(bench: Bench) -> dict[str, Any]:
+    """Return how it stands in a file without a command."""
+    where = f"{bench.hub.url}/mcp?agent=builder-1"
+    headers = {"Authorization": f"Bearer {bench.hub.token}"}
+    if bench.program.word == "opencode":
+        return {"type": "remote", "url": where, "headers": headers}
+    return {"type": "streamable_http", "uri": where, "headers": headers}
+
+
+def write(bench: Bench, server: dict[str, Any]) -> None:
+    """Write our server into the settings."""
+    if bench.program.word == "opencode":
+        path = bench.home / ".config/opencode/opencode.json"
+        settings = {**json.loads(path.read_text()), "mcp": {"swarm": server}}
+    else:
+        path = bench.home / ".config/goose/config.yaml"  # JSON is YAML as well
+        path.parent.mkdir(parents=True)
+        server = {**server, "enabled": True, "name": "swarm", "timeout": 60}
+        settings = {"extensions": {"swarm": server}}
+    path.write_text(json.dumps(settings))
+
+
+def does_a_task(bench: Bench) -> None:
+    """See a task claimed and done with our tools."""
     name, word = NAMES[bench.program.word], bench.program.word
-    bench.environ |= {"SWARMTUI_AGENT": "builder-1", "ENABLE_TOOL_SEARCH": "false"}
+    bench.environ |= {"SWARMTUI_AGENT": "builder-1", **AT_ONCE}
     task = {"id": "T1", "title": TITLE, "agent": "builder-1"}
     bench.hub.report("builder-1", "idle")
     bench.hub.post("/v1/tasks", task).raise_for_status()
     done = {"task": "T1", "result": {"colour": "red"}}
     calls = Call(name.format("claim"), {}), Call(name.format("complete"), done)
     bench.model.when("do what is next", *calls, "It is red.")
-    bench.headless(*ADD[word], "agentkit", "mcp")
     said = bench.headless(*ALONE[word], "do what is next")
 
     assert "It is red." in said
     row = bench.task("T1")
     assert (row["state"], row["result"]) == ("done", {"colour": "red"})
+
+
+@pytest.mark.parametrize("word", NAMES)
+def test_a_task_is_claimed_and_done_over_mcp(bench: Bench) -> None:
+    word = bench.program.word
+    if word in ADD:
+        bench.headless(*ADD[word], "agentkit", "mcp")
+    else:
+        write(bench, COMMAND[word])
+
+    does_a_task(bench)
+
+
+@pytest.mark.parametrize("word", COMMAND)
+def test_no_process_of_ours_is_needed_for_that(bench: Bench) -> None:
+    write(bench, address(bench))
+
+    does_a_task(bench)
 
 
 @pytest.mark.parametrize("word", ["claude"])
