@@ -17,6 +17,11 @@ def go_on(product: "Product", text: str) -> "dict[str, Any]":
     return {product.more: text}
 
 
+def refuse(text: str) -> "dict[str, Any]":
+    """Return the answer to a prompt that the session is not to begin with."""
+    return {"decision": "block", "reason": text}
+
+
 def context(form: "Form", event: str, text: str) -> "dict[str, Any]":
     """Return the answer to an event that tells the session something."""
     match form:

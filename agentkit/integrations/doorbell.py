@@ -5,17 +5,17 @@ started it, and asks for work only while the session has nothing to do.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from fcntl import LOCK_EX, LOCK_NB, flock
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from agentkit.backoff import delays
 from agentkit.integrations import work
+from agentkit.integrations.beside import alone
 from agentkit.integrations.events import PRODUCTS, Product
 from agentkit.integrations.general import GeneralLine
 from agentkit.integrations.happening import session_of
@@ -33,6 +33,18 @@ HELD: Final = 10.0
 
 PATIENCE: Final = 5.0
 """Seconds that the hub may take to answer beyond those."""
+
+SETTLED: Final = 1.0
+"""Seconds that a turn is over before its session waits: some end with it."""
+
+QUEUED: Final = 30.0
+"""Seconds that the product's own queue may take."""
+
+TAKEN_UP: Final = 60.0
+"""Seconds in which a session that waits begins with what was put into its queue."""
+
+DAY: Final = 86_400.0
+"""Seconds after which the next turn has to start another."""
 
 
 def wait(product: str, payload: Mapping[str, Any]) -> int:
@@ -52,11 +64,27 @@ def wait(product: str, payload: Mapping[str, Any]) -> int:
         return 0
     if means.is_script(os.environ):  # it would not end while we wait
         return 0
+    parent = os.getppid()
     try:
-        with _alone(Session(product, key, os.environ).file):
-            return Doorbell(means, product, key).run()
+        with alone(Session(product, key, os.environ).file) as holds:
+            lives = partial(_is_parent, parent)
+            return Doorbell(means, product, key, lambda: lives() and holds()).run()
     except BlockingIOError:
         return 0
+
+
+def ring(product: str, key: str, program: int, holds: Callable[[], bool]) -> None:
+    """Wait for work for a session and put it into the queue of its product.
+
+    Args:
+        product: which product it is.
+        key: what the product calls the session.
+        program: the process that runs the session.
+        holds: whether nobody else waits for it.
+    """
+    lives = partial(_lives, program)
+    means = PRODUCTS[product]
+    Doorbell(means, product, key, lambda: lives() and holds(), program).run()
 
 
 class Doorbell:
@@ -66,43 +94,73 @@ class Doorbell:
         means: the product.
         product: its word.
         key: what the product calls the session.
+        lives: whether the program is there that runs the session, and nobody else
+            waits for it.
+        program: its process, if it is known.
     """
 
-    def __init__(self, means: Product, product: str, key: str) -> None:
+    def __init__(
+        self,
+        means: Product,
+        product: str,
+        key: str,
+        lives: Callable[[], bool],
+        program: int = 0,
+    ) -> None:
         self._means = means
         self._product = product
         self._key = key
-        self._parent = os.getppid()
-        self._until = time.monotonic() + GRACE
+        self._lives = lives
+        self._program = program
+        self._heard = time.monotonic()
+        self._until = self._heard + GRACE
+        self._end = self._heard + DAY
         self._rung = 0
         self._waits = delays()
 
     def run(self) -> int:
         """Wait until the session is over or was woken; return the exit code."""
         while (session := self._session()) is not None:
-            text = self._work(session) if self._is_free(session) else ""
+            text, letters = self._work(session) if self._is_free(session) else ("", [])
             if not text:
                 time.sleep(LOOK)
             elif self._means.ring == "exit":
+                self._sign(session, letters)
                 sys.stderr.write(f"{text}\n")
                 return 2
+            elif self._queue(text):
+                self._sign(session, letters)
             else:
-                self._queue(session, text)
+                return self._give_back(session, "its session could not be woken")
+            if self._means.ring == "codex" and self._is_deaf(session):
+                return self._give_back(session, "its session did not begin with it")
         return 0
 
     def _session(self) -> Session | None:
         """Return the session as it is now; None when it is over."""
         session = Session.load(self._product, self._key, os.environ)
+        now = time.monotonic()
         if session.known:
             self._until = 0.0
-        over = not session.known and time.monotonic() > self._until
-        return None if over or os.getppid() != self._parent else session
+        over = now > self._end or (not session.known and now > self._until)
+        return None if over or not self._lives() else session
 
     def _is_free(self, session: Session) -> bool:
-        return session.state == "idle" and not session.task
+        settled = time.time() - session.told > SETTLED or self._means.ring == "exit"
+        return session.state == "idle" and not session.task and settled
 
-    def _work(self, session: Session) -> str:
-        """Return what there is to do for a session, if it still waits for it."""
+    def _is_deaf(self, session: Session) -> bool:
+        """Say whether a session that waits has left alone what is in its queue."""
+        now = time.monotonic()
+        if session.state != "idle" or not session.task or session.begun:
+            self._heard = now
+        return now - self._heard > TAKEN_UP
+
+    def _work(self, session: Session) -> tuple[str, list[int]]:
+        """Return what there is to do for a session, if it still waits for it.
+
+        And the numbers of the letters in it.
+        """
         try:
             line = GeneralLine(time.monotonic() + HELD + PATIENCE)
             mail = work.mail(line, session)
@@ -112,43 +170,53 @@ class Doorbell:
             task = work.claim(line, session, key, held, begun=False)
         except (Away, Refused):
             time.sleep(next(self._waits))
-            return ""
+            return "", []
         self._waits = delays()
         if not task and not urgent:
-            return ""
+            return "", []
         self._rung += 1
         now = Session.load(self._product, self._key, os.environ)
-        if now.state != "idle" or os.getppid() != self._parent:
+        if now.state != "idle" or not self._lives():
             self._give_back(session, "its session does something else by now")
-            return ""
-        text, numbers = work.letters(mail, task)
-        work.sign(line, session, numbers)
-        return text
+            return "", []
+        return work.letters(mail, task)
 
-    def _queue(self, session: Session, text: str) -> None:
+    def _queue(self, text: str) -> bool:
         """Put work into the product's own queue; it begins with it by itself."""
-        command = ["codex", "queue", "--thread", self._key, "--message", text]
+        program = shutil.which("codex") or f"/proc/{self._program}/exe"
+        command = [program, "queue", "--thread", self._key, "--message", text]
         try:
-            subprocess.run(command, check=True, capture_output=True, timeout=30)  # noqa: S603
+            subprocess.run(  # noqa: S603
+                command,
+                check=True,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=QUEUED,
+            )
         except (OSError, subprocess.SubprocessError):
-            self._give_back(session, "its session could not be woken")
-            time.sleep(next(self._waits))
+            return False
+        return True
 
-    def _give_back(self, session: Session, reason: str) -> None:
+    def _sign(self, session: Session, letters: list[int]) -> None:
+        work.sign(GeneralLine(time.monotonic() + PATIENCE), session, letters)
+
+    def _give_back(self, session: Session, reason: str) -> int:
+        """Let others have the task of a session; return the exit code."""
         if session.task:
             line = GeneralLine(time.monotonic() + PATIENCE)
             work.settle(line, session, "nack", reason=reason)
+        return 0
 
 
-@contextmanager
-def _alone(file: str) -> Iterator[Callable[[], None]]:
-    """Be the only one that waits for a session.
+def _is_parent(process: int) -> bool:
+    return os.getppid() == process
 
-    Raises:
-        BlockingIOError: another one does.
-    """
-    path = Path(f"{file}.lock")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with path.open("w") as held:
-        flock(held, LOCK_EX | LOCK_NB)
-        yield held.close
+
+def _lives(program: int) -> bool:
+    try:
+        os.kill(program, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -27,6 +27,9 @@ BEGAN = time.time()
 PULSE = 60.0
 """Seconds after which the use of a tool is told again, as a sign of life."""
 
+WAITS = ("start", "turn")
+"""Moments behind which a session has nothing to do."""
+
 WORKER = "SWARMTUI_WORKER"
 """Is set for programs that ``agentkit worker`` drives, which reports for them."""
 
@@ -127,12 +130,17 @@ def report(
     )
     hook = Hook(product, what, setup, session, environ)
     try:
-        return hook.answer()
+        answer = hook.answer()
     finally:
         if what.moment != "end":
             _remember(session)
         if turn is not None:
             os.close(turn)
+    if product.ring == "codex" and what.moment in WAITS and session.state == "idle":
+        from agentkit.integrations.beside import wait_beside
+
+        wait_beside(said.product, session.key, session.file)
+    return answer
 
 
 def _remember(session: Session) -> None:
@@ -182,11 +190,20 @@ class Hook:
 
     def _prompt(self) -> "dict[str, Any]":
         session = self.session
+        if self.product.ring == "codex" and (late := self._late()):
+            return answers.refuse(late)
         if session.task and work.opening(session.task) in self.what.text:
             session.hold(session.task, session.fence, begun=True)
         if not session.at:
             session.given = 0
         return self._context() if self._tell() else {}
+
+    def _late(self) -> str:
+        """Return why the session is not to begin with what it finds in its queue."""
+        key = work.named(self.what.text)
+        if not key or key == self.session.task:
+            return ""
+        return f"task {key} is not this session's any more: swarmtui took it back"
 
     def _tool(self) -> "dict[str, Any]":
         if self.product.tools_reset:

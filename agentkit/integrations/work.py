@@ -88,7 +88,17 @@ def told(task: "dict[str, Any]", agent: str, limit: int = LIMIT) -> str:
 
 def opening(task: str) -> str:
     """Return how the words about a task begin."""
-    return f"Task {task} was assigned to this session"
+    return f"Task {task}{_ASSIGNED}"
+
+
+def named(text: str) -> str:
+    """Return the task that words begin with; empty when they begin with none."""
+    key, found, rest = text.partition("\n")[0].partition(_ASSIGNED)
+    ours = found and key.startswith("Task ") and "through swarmtui" in rest
+    return key[5:] if ours else ""
+
+
+_ASSIGNED = " was assigned to this session"
 
 
 def _details(task: "dict[str, Any]") -> str:

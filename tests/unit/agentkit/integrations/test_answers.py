@@ -30,6 +30,12 @@ def test_codex_takes_what_we_tell_it(event: str, name: str) -> None:
     assert faults(answer, rules, rules) == []
 
 
+def test_codex_takes_our_refusal_of_a_prompt() -> None:
+    rules = schema("user-prompt-submit")
+
+    assert faults(answers.refuse(TEXT), rules, rules) == []
+
+
 def test_the_schemas_refuse_what_codex_does() -> None:
     rules = schema("stop")
 
