@@ -35,137 +35,11 @@ _RANK: Mapping[ItemState, int] = {
     "done": 5,
 }
 
-
-def run_columns(model: Model) -> tuple[Column[Run], ...]:
-    """Return the columns of runs; names, rates and times left are the model's."""
-
-    def rate(run: Run, now: datetime) -> float | None:
-        return None if run.is_settled else model.tempo.rate(run.id, now)
-
-    return (
-        Column(
-            key="state",
-            title="STATE",
-            width=11,
-            text=lambda run, _: sign(run.state),
-            sort=lambda run: run.state,
-            style=lambda run: ink(run.state),
-        ),
-        words("run", "RUN", lambda run: run.id, width=10, flex=3),
-        words("plan", "PLAN", model.plan_name, width=7, flex=2),
-        words("stage", "STAGE", lambda run: run.stage, width=7, flex=2),
-        Column(
-            key="progress",
-            title="PROGRESS",
-            width=13,
-            text=lambda run, _: bar(share(run)),
-            sort=lambda run: share(run) or 0.0,
-            style=lambda run: ink(run.state),
-        ),
-        Column(
-            key="items",
-            title="ITEMS",
-            width=9,
-            flex=1,
-            text=lambda run, _: tally(run),
-            sort=lambda run: run.total,
-            style=lambda run: "help" if run.failed else "",
-            falling=True,
-            right=True,
-        ),
-        Column(
-            key="rate",
-            title="RATE",
-            width=6,
-            text=lambda run, now: per_second(rate(run, now)),
-            right=True,
-            style=lambda _: "dim",
-            timed=True,
-            min_width=92,
-        ),
-        Column(
-            key="left",
-            title="LEFT",
-            width=4,
-            text=lambda run, now: span(model.tempo.left(run, now)),
-            right=True,
-            timed=True,
-        ),
-        age("age", "AGE", lambda run: run.created, width=5, falling=True),
-        words(
-            "by",
-            "BY",
-            lambda run: run.by or run.launched_by,
-            width=8,
-            flex=1,
-            style=lambda _: "dim",
-            min_width=104,
-        ),
-    )
+SHORT = 400
+"""Characters of an output that its line may need."""
 
 
-def item_columns(
-    book: Callable[[], RunBook], agent_of: Callable[[Item], str]
-) -> tuple[Column[Item], ...]:
-    """Return the columns of items.
-
-    Args:
-        book: gives the run that they are of.
-        agent_of: gives who does one, or did.
-    """
-
-    def stage(item: Item) -> str:
-        return book().visits.get(item.visit, "")
-
-    return (
-        Column(
-            key="index",
-            title="#",
-            width=4,
-            text=lambda item, _: f"{item.index:,}",
-            sort=lambda item: (-item.visit, item.index),
-            style=lambda _: "dim",
-            right=True,
-        ),
-        Column(
-            key="state",
-            title="STATE",
-            width=11,
-            text=lambda item, _: sign(item.state),
-            sort=lambda item: (_RANK[item.state], -item.visit, item.index),
-            style=lambda item: "faint" if is_past(item, book()) else ink(item.state),
-        ),
-        words("stage", "STAGE", stage, width=8, flex=1, min_width=76),
-        words("key", "KEY OR TASK", _name, width=11, flex=1, min_width=60),
-        names("agent", "AGENT", agent_of, width=10, flex=1, min_width=72),
-        number(
-            "tries",
-            "TRY",
-            lambda item: item.attempt,
-            width=3,
-            min_width=56,
-            style=lambda item: "blocked" if item.attempt > 1 else "dim",
-        ),
-        Column(
-            key="took",
-            title="TOOK",
-            width=5,
-            text=lambda item, now: span(took(item, now)),
-            sort=_length,
-            falling=True,
-            right=True,
-            timed=True,
-        ),
-        words(
-            "output",
-            "OUTPUT",
-            outcome,
-            width=8,
-            flex=4,
-            sorts=False,
-            style=lambda item: "blocked" if item.error else "dim",
-        ),
-    )
+# --- what cells say ---
 
 
 def is_past(item: Item, book: RunBook) -> bool:
@@ -183,25 +57,6 @@ def _length(item: Item) -> float:
     if item.began is None:
         return 0.0
     return inf if item.ended is None else (item.ended - item.began).total_seconds()
-
-
-CHECKPOINTS: tuple[Column[Checkpoint], ...] = (
-    number("number", "NO", lambda row: row.number, width=4),
-    words("stage", "GOES ON AT", lambda row: row.stage, width=10, flex=2),
-    age("age", "AGO", lambda row: row.at, width=5, falling=True),
-    Column(
-        key="clock",
-        title="WHEN",
-        width=8,
-        text=lambda row, _: f"{row.at.astimezone():%H:%M:%S}",
-        right=True,
-        style=lambda _: "dim",
-    ),
-)
-NEWEST_CHECKPOINT = Sort("number", falling=True)
-
-SHORT = 400
-"""Characters of an output that its line may need."""
 
 
 def outcome(item: Item) -> str:
@@ -232,3 +87,177 @@ def brief(value: Any, room: int = SHORT) -> str:
 
 def _row(values: Any, room: int) -> str:
     return ", ".join(brief(one, room // 4) for one in values)
+
+
+# --- runs ---
+
+_RUN_STATE: Column[Run] = Column(
+    key="state",
+    title="STATE",
+    width=11,
+    text=lambda run, _: sign(run.state),
+    sort=lambda run: run.state,
+    style=lambda run: ink(run.state),
+)
+_PROGRESS: Column[Run] = Column(
+    key="progress",
+    title="PROGRESS",
+    width=13,
+    text=lambda run, _: bar(share(run)),
+    sort=lambda run: share(run) or 0.0,
+    style=lambda run: ink(run.state),
+)
+_ITEMS: Column[Run] = Column(
+    key="items",
+    title="ITEMS",
+    width=9,
+    flex=1,
+    text=lambda run, _: tally(run),
+    sort=lambda run: run.total,
+    style=lambda run: "help" if run.failed else "",
+    falling=True,
+    right=True,
+)
+_BY: Column[Run] = words(
+    "by",
+    "BY",
+    lambda run: run.by or run.launched_by,
+    width=8,
+    flex=1,
+    style=lambda _: "dim",
+    min_width=104,
+)
+
+
+def run_columns(model: Model) -> tuple[Column[Run], ...]:
+    """Return the columns of runs; names, rates and times left are the model's."""
+    return (
+        _RUN_STATE,
+        words("run", "RUN", lambda run: run.id, width=10, flex=3),
+        words("plan", "PLAN", model.plan_name, width=7, flex=2),
+        words("stage", "STAGE", lambda run: run.stage, width=7, flex=2),
+        _PROGRESS,
+        _ITEMS,
+        *_pace(model),
+        age("age", "AGE", lambda run: run.created, width=5, falling=True),
+        _BY,
+    )
+
+
+def _pace(model: Model) -> tuple[Column[Run], ...]:
+    """Return how fast runs are, and how long they will take."""
+
+    def rate(run: Run, now: datetime) -> float | None:
+        return None if run.is_settled else model.tempo.rate(run.id, now)
+
+    return (
+        Column(
+            key="rate",
+            title="RATE",
+            width=6,
+            text=lambda run, now: per_second(rate(run, now)),
+            right=True,
+            style=lambda _: "dim",
+            timed=True,
+            min_width=92,
+        ),
+        Column(
+            key="left",
+            title="LEFT",
+            width=4,
+            text=lambda run, now: span(model.tempo.left(run, now)),
+            right=True,
+            timed=True,
+        ),
+    )
+
+
+# --- items ---
+
+_INDEX: Column[Item] = Column(
+    key="index",
+    title="#",
+    width=4,
+    text=lambda item, _: f"{item.index:,}",
+    sort=lambda item: (-item.visit, item.index),
+    style=lambda _: "dim",
+    right=True,
+)
+_TRIES: Column[Item] = number(
+    "tries",
+    "TRY",
+    lambda item: item.attempt,
+    width=3,
+    min_width=56,
+    style=lambda item: "blocked" if item.attempt > 1 else "dim",
+)
+_TOOK: Column[Item] = Column(
+    key="took",
+    title="TOOK",
+    width=5,
+    text=lambda item, now: span(took(item, now)),
+    sort=_length,
+    falling=True,
+    right=True,
+    timed=True,
+)
+_OUTPUT: Column[Item] = words(
+    "output",
+    "OUTPUT",
+    outcome,
+    width=8,
+    flex=4,
+    sorts=False,
+    style=lambda item: "blocked" if item.error else "dim",
+)
+
+
+def item_columns(
+    book: Callable[[], RunBook], agent_of: Callable[[Item], str]
+) -> tuple[Column[Item], ...]:
+    """Return the columns of items.
+
+    Args:
+        book: gives the run that they are of.
+        agent_of: gives who does one, or did.
+    """
+    state: Column[Item] = Column(
+        key="state",
+        title="STATE",
+        width=11,
+        text=lambda item, _: sign(item.state),
+        sort=lambda item: (_RANK[item.state], -item.visit, item.index),
+        style=lambda item: "faint" if is_past(item, book()) else ink(item.state),
+    )
+
+    def stage(item: Item) -> str:
+        return book().visits.get(item.visit, "")
+
+    return (
+        _INDEX,
+        state,
+        words("stage", "STAGE", stage, width=8, flex=1, min_width=76),
+        words("key", "KEY OR TASK", _name, width=11, flex=1, min_width=60),
+        names("agent", "AGENT", agent_of, width=10, flex=1, min_width=72),
+        _TRIES,
+        _TOOK,
+        _OUTPUT,
+    )
+
+
+# --- checkpoints ---
+
+CHECKPOINTS: tuple[Column[Checkpoint], ...] = (
+    number("number", "NO", lambda row: row.number, width=4),
+    words("stage", "GOES ON AT", lambda row: row.stage, width=10, flex=2),
+    age("age", "AGO", lambda row: row.at, width=5, falling=True),
+    Column(
+        key="clock",
+        title="WHEN",
+        width=8,
+        text=lambda row, _: f"{row.at.astimezone():%H:%M:%S}",
+        right=True,
+        style=lambda _: "dim",
+    ),
+)
+NEWEST_CHECKPOINT = Sort("number", falling=True)
