@@ -76,6 +76,8 @@ class Stats:
     """Latencies below 0.5, 1, 2, 5, 10 ms, and above."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """Agents by state."""
+    alerts_failing: Mapping[str, str] = field(default_factory=dict)
+    """Targets that take no alerts of the hub just now, and why in a word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -251,6 +251,12 @@ METRICS: Final = (
     ),
     Metric(
         GAUGE,
+        "alerts_failing",
+        "Targets that take no alerts just now.",
+        lambda o: len(o.alerts.failing),
+    ),
+    Metric(
+        GAUGE,
         "alerts_waiting",
         "Alerts that are held back, or on their way to a target, counted for each.",
         lambda o: o.alerts.waiting(),

@@ -123,5 +123,6 @@ async def stats(office: Office) -> dict[str, Any]:
         "commit_ms": round(meter.commit_ms, 3),
         "turns": meter.turns,
         "buckets": meter.histogram(),
+        "alerts_failing": office.alerts.failing,
         "counts": await office.hub.ask(lambda swarm: dict(swarm.counts)),
     }

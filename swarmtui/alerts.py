@@ -1,6 +1,6 @@
-"""Quiet by default: who may ring, when a toast is due, what the title says."""
+"""Quiet by default: who may ring, when a toast is due, what title and news say."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from agentkit.coordinator import Heard
 from swarmtui.telling import is_call, tell, whom
@@ -57,3 +57,25 @@ class Gate:
         self._open_at = now + HOLD
         taken, self._waiting = self._waiting, []
         return taken
+
+
+class Targets:
+    """Tells once that a target takes no alerts of the hub, and once that it does."""
+
+    def __init__(self) -> None:
+        self._failing: Mapping[str, str] = {}
+
+    def news(self, failing: Mapping[str, str]) -> str:
+        """Return a sentence for what is new; empty when nothing is.
+
+        Args:
+            failing: the targets that take none just now, and why.
+        """
+        before, self._failing = self._failing, failing
+        gone = [
+            f"alerts do not reach {name}: {why}"
+            for name, why in failing.items()
+            if name not in before
+        ]
+        back = [f"alerts reach {name} again" for name in before if name not in failing]
+        return "; ".join(gone + back)

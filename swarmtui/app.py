@@ -20,7 +20,7 @@ from agentkit.errors import AgentkitError
 from agentkit.follower import Follower
 from agentkit.settings import paths
 from swarmtui.actions import Action, Need, Scope, bindings, by_id, in_scope, offered
-from swarmtui.alerts import Gate, calls, loud, summary, title
+from swarmtui.alerts import Gate, Targets, calls, loud, summary, title
 from swarmtui.crash import last_words, write_crash
 from swarmtui.feed import Feed
 from swarmtui.modals.confirm import ConfirmSheet
@@ -102,6 +102,7 @@ class SwarmApp(App[None], inherit_bindings=False):
         self._embedded = embedded
         self._feed = Feed(swarm, self.model)
         self._gate = Gate()
+        self._targets = Targets()
         self._ringer = Ringer(self.settings.notices, os.environ, self._write)
         self._open = AsyncExitStack()
         self._last_view: Scope = "fleet"
@@ -179,9 +180,19 @@ class SwarmApp(App[None], inherit_bindings=False):
             # One that is just being put together reads the model when it is done.
             if isinstance(screen, SwarmScreen | Sheet) and screen.is_mounted:
                 screen.tick(delta)
+        if delta.stats:
+            self._tell_of_targets()
         if self.given() != self._given:
             self._given = self.given()
             self.screen.refresh_bindings()
+
+    def _tell_of_targets(self) -> None:
+        """Say in the ticker when alerts do not arrive elsewhere, or do so again."""
+        stats, view = self.model.stats, self.view
+        if stats is None or view is None:
+            return
+        if news := self._targets.news(stats.alerts_failing):
+            view.say(news, "blocked" if stats.alerts_failing else "done")
 
     def _second(self) -> None:
         """Let ages move on, and ring if somebody called."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -34,6 +34,8 @@ class Tally:
     """Alerts that a target never got."""
     waiting: Callable[[], int] = lambda: 0
     """Counts alerts that are held back or on their way, these for each target."""
+    failing: dict[str, str] = field(default_factory=dict)
+    """Targets that take no alerts just now, and why in a word."""
 
 
 class Post:
@@ -68,7 +70,6 @@ class Post:
         self._first = first
         self._wake = asyncio.Event()
         self._empty = asyncio.Event()
-        self._fails = False
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -108,8 +109,7 @@ class Post:
             if not why:
                 self._arrived(debts)
                 return
-            self._tally.failed += 1
-            self._tell(why)
+            self._failed(why)
             await asyncio.sleep(pause)
             self._give_up()
 
@@ -117,8 +117,7 @@ class Post:
         pay(self._debts, debts)
         self._paid()
         self._tally.sent += 1
-        if self._fails:
-            self._fails = False
+        if self._tally.failing.pop(self._target.name, ""):
             log.info("alerts reach %s again", self._target.name)
 
     def _give_up(self) -> None:
@@ -131,8 +130,9 @@ class Post:
             self._tally.dropped += len(late)
             log.error("%d alerts never reached %s", len(late), self._target.name)
 
-    def _tell(self, why: str) -> None:
-        if not self._fails:
-            self._fails = True
-            name = self._target.name
+    def _failed(self, why: str) -> None:
+        name = self._target.name
+        if name not in self._tally.failing:
             log.warning("alerts do not reach %s: %s; trying again", name, why)
+        self._tally.failing[name] = why
+        self._tally.failed += 1

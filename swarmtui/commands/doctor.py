@@ -11,7 +11,7 @@ import sqlite3
 import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from agentkit.calls import Caller
+from agentkit.changes import Stats
 from agentkit.errors import AgentkitError, HubError, HubUnreachable, Invalid
 from agentkit.sealing import WrongKey
 from agentkit.settings import Endpoint, KitSettings, discover, load, paths
@@ -27,6 +28,8 @@ from swarmtui import __version__, output
 from swarmtui.asking import KNOCK, hub_meant, hub_options
 from swarmtui.commands.paths import TABLES, strays
 from swarmtui.commands.serve import (
+    Settings,
+    alert_targets,
     check_key,
     check_results,
     check_store,
@@ -261,13 +264,44 @@ def clock() -> Finding:
 
 
 async def _behind(meant: Endpoint) -> timedelta:
+    return (await _figures(meant)).at - datetime.now(UTC)
+
+
+async def _figures(meant: Endpoint) -> Stats:
+    """Return how a hub says that it is."""
     from agentkit.coordinator import Coordinator
 
     async with asyncio.timeout(PATIENCE), Coordinator(meant) as swarm:
         async for _ in swarm.changes():
             if swarm.stats is not None:
-                return swarm.stats.at - datetime.now(UTC)
+                return swarm.stats
     raise TimeoutError
+
+
+def alerts() -> Finding:
+    """Whether people elsewhere are told of what needs one, and who of them is."""
+    try:
+        settings = load(Settings).values
+        urls = settings.alert_addresses
+        names = [target.name for target in (alert_targets(urls) if urls else ())]
+    except AgentkitError as error:
+        return Finding("fail", str(error), "correct it, then swarmtui alerts test")
+    if failing := _failing_targets():
+        told = "; ".join(f"{name} takes none: {why}" for name, why in failing.items())
+        return Finding("warn", told, "swarmtui alerts test tries it out")
+    if not names:
+        return Finding("ok", "told nobody but the dashboard; alerts_file says whom")
+    quiet = settings.alerts_quiet
+    hours = f", quiet hours {quiet}" if quiet else ""
+    return Finding("ok", f"{', '.join(names)}{hours}; try them: swarmtui alerts test")
+
+
+def _failing_targets() -> Mapping[str, str]:
+    """Return which targets the hub does not reach, and why, if there is a hub."""
+    try:
+        return asyncio.run(_figures(hub_meant())).alerts_failing
+    except (AgentkitError, TimeoutError):
+        return {}
 
 
 def round_trip() -> Finding:
@@ -320,6 +354,7 @@ CHECKS: tuple[tuple[str, Callable[[], Finding]], ...] = (
     ("hub", hub),
     ("store", store),
     ("clock", clock),
+    ("alerts", alerts),
     ("round trip", round_trip),
 )
 

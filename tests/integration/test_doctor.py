@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.integration.test_alerts import until
+
 
 def examined(home: Path, *args: str, **env: str) -> tuple[int, dict[str, Any]]:
     """Return the doctor's exit code and its findings by check."""
@@ -204,3 +206,73 @@ def test_a_store_that_no_hub_has_is_looked_over(start: Any) -> None:
 
     assert code == 0
     assert checks["store"]["found"].startswith("sound, ")
+
+
+# --- alerts ---------------------------------------------------------------------------
+
+
+def test_where_alerts_go_is_told_without_secrets(tmp_path: Path) -> None:
+    path = tmp_path / "alerts"
+    path.write_text("ntfys://tk_HUSH@ntfy.example.org/HUSH\n")
+    path.chmod(0o600)
+
+    _, checks = examined(
+        tmp_path,
+        SWARMTUI_ALERTS_FILE=str(path),
+        SWARMTUI_ALERTS_QUIET="22:00-07:00",
+    )
+
+    assert checks["alerts"]["result"] == "ok"
+    assert checks["alerts"]["found"] == (
+        "ntfys://ntfy.example.org, quiet hours 22:00-07:00; "
+        "try them: swarmtui alerts test"
+    )
+    assert "HUSH" not in str(checks)
+
+
+def test_without_addresses_nobody_is_told(tmp_path: Path) -> None:
+    _, checks = examined(tmp_path)
+
+    assert "told nobody" in checks["alerts"]["found"]
+
+
+def test_a_file_of_addresses_that_others_can_read_fails(tmp_path: Path) -> None:
+    path = tmp_path / "alerts"
+    path.write_text("json://HUSH\n")
+    path.chmod(0o644)
+
+    code, checks = examined(tmp_path, SWARMTUI_ALERTS_FILE=str(path))
+
+    assert code == 1
+    assert checks["alerts"]["result"] == "fail"
+    assert f"chmod 600 {path}" in checks["alerts"]["found"]
+    assert "swarmtui alerts test" in checks["alerts"]["remedy"]
+
+
+def test_alerts_without_the_extra_fail(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nsys.modules['apprise'] = None"
+    )
+
+    code, checks = examined(
+        tmp_path, SWARMTUI_ALERTS="json://a.b", PYTHONPATH=str(tmp_path)
+    )
+
+    assert code == 1
+    assert "install swarmtui[notify]" in checks["alerts"]["found"]
+
+
+def test_a_target_that_the_hub_does_not_reach_is_noticed(start: Any) -> None:
+    url = "json://127.0.0.1:1/HUSH"
+    hub = start("--store", "memory", "--alerts", url)
+    hub.report("web-1", "help", message="?")
+    until(lambda: "swarmtui_alerts_failing 1" in hub.get("/metrics").text)
+
+    code, checks = examined(hub.home, SWARMTUI_ALERTS=url)
+
+    assert code == 0
+    assert checks["alerts"]["result"] == "warn"
+    assert checks["alerts"]["found"] == (
+        "json://127.0.0.1:1 takes none: it cannot be reached, or refuses"
+    )
+    assert "swarmtui alerts test" in checks["alerts"]["remedy"]

@@ -246,9 +246,9 @@ class StillSwarm(Coordinator):
         self.bus_letters = [row for row in self.bus_letters if row.id != letter]
         self.hear(Heard(301 + len(self.given), event))
 
-    def beat(self, rate: float, delay: float) -> None:
+    def beat(self, rate: float = 0.0, delay: float = 0.0, **others: Any) -> None:
         """Let a second of figures arrive."""
-        self.stats = Stats(at=NOW, in_rate=rate, out_rate=rate, p99_ms=delay)
+        self.stats = Stats(at=NOW, in_rate=rate, out_rate=rate, p99_ms=delay, **others)
         self._changes.put_nowait(Change(kind="stats"))
 
     def relink(self, link: Link) -> None:

@@ -2,7 +2,7 @@
 
 from agentkit.coordinator import Heard
 from agentkit.protocol import HelpEscalated, TaskDone
-from swarmtui.alerts import HOLD, Gate, calls, loud, summary, title
+from swarmtui.alerts import HOLD, Gate, Targets, calls, loud, summary, title
 from tests.unit.swarmtui.conftest import NOW, asked
 
 
@@ -45,3 +45,19 @@ def test_what_comes_too_soon_gathers_until_the_gate_opens() -> None:
 
     assert (len(first), len(too_soon), len(later)) == (1, 0, 2)
     assert gate.take(99.0) == []
+
+
+def test_a_target_that_stops_taking_alerts_is_told_once_and_so_is_its_return() -> None:
+    targets = Targets()
+    slack, mail = {"slack://…": "it answered 403"}, {"mailto://a.b": "it hangs"}
+
+    told = [targets.news(now) for now in ({}, slack, slack, slack | mail, mail, {})]
+
+    assert told == [
+        "",
+        "alerts do not reach slack://…: it answered 403",
+        "",
+        "alerts do not reach mailto://a.b: it hangs",
+        "alerts reach slack://… again",
+        "alerts reach mailto://a.b again",
+    ]

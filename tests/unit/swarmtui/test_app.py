@@ -427,3 +427,14 @@ async def test_every_sheet_leaves_on_escape() -> None:
 
             await press(pilot, "escape")
             assert not isinstance(app.screen, Sheet), keys
+
+
+async def test_a_target_that_takes_no_alerts_is_news_until_it_does_again() -> None:
+    async with shown(three()) as (app, pilot):
+        swarm = app.swarm
+        assert isinstance(swarm, StillSwarm)
+
+        swarm.beat(alerts_failing={"slack://…": "it answered 403"})
+        await until(lambda: "alerts do not reach slack://…" in news(app), pilot)
+        swarm.beat()
+        await until(lambda: "alerts reach slack://… again" in news(app), pilot)
