@@ -128,12 +128,12 @@ def report(
     session.agent = (
         said.agent or setup.agent or session.agent or _name(said.product, what, environ)
     )
-    hook = Hook(product, what, setup, session, environ)
+    hook, answer = Hook(product, what, setup, session, environ), None
     try:
         answer = hook.answer()
     finally:
         if what.moment != "end":
-            _remember(session)
+            _remember(session, aloud=answer is not None)
         if turn is not None:
             os.close(turn)
     if product.ring == "codex" and what.moment in WAITS and session.state == "idle":
@@ -143,12 +143,13 @@ def report(
     return answer
 
 
-def _remember(session: Session) -> None:
+def _remember(session: Session, *, aloud: bool) -> None:
     """Write down how a session is; a disk that is full costs no answer."""
     try:
         session.save()
     except OSError as error:
-        standard.complain(f"the session is not remembered: {error}")
+        if aloud:
+            standard.complain(f"the session is not remembered: {error}")
 
 
 class Hook:

@@ -70,6 +70,10 @@ class Setup:
 def setup(environ: "Mapping[str, str]") -> Setup:
     """Return how to report: the quick way, or the general one when it is unusual."""
     try:
+        os.getcwd()  # noqa: PTH109 - pathlib takes longer to import
+    except OSError:  # somebody deleted the folder of the session
+        os.chdir("/")
+    try:
         return _quick(environ)
     except (quick.Unusual, OSError, ValueError):
         from agentkit.integrations.general import general

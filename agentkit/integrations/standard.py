@@ -27,7 +27,7 @@ def told(seconds: float = PATIENCE) -> str:
     said = b"".join(_parts(0, time.monotonic() + seconds))
     if len(said) > LARGEST:
         raise ValueError(f"it is told more than {LARGEST:,} bytes")
-    return said.decode("utf-8", "replace")
+    return said.decode("utf-8-sig", "replace")
 
 
 def _parts(source: int, until: float) -> "Iterator[bytes]":
