@@ -157,6 +157,9 @@ def terminal(
         opened.open(words, cwd, columns, rows)
         try:
             yield opened
+        except AssertionError as error:
+            error.add_note(f"in front of it stood:\n{opened.screen}")
+            raise
         finally:
             opened.close()
 
