@@ -86,7 +86,7 @@ def notify(
         OSError: the hub is down and the report could not be put on disk either.
     """
     kit = settings or load(KitSettings).values
-    name = agent or kit.agent or places.default_agent(str(Path.cwd()))
+    name = agent or kit.agent or places.agent_here(os.environ, str(Path.cwd()))
     if kit.disable:
         return Sent(name, delivered=False, reason="reports are disabled")
     able = kit.capabilities if capabilities is None else capabilities

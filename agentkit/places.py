@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 PROJECT_FILE = "swarmtui.toml"
 
+SHELLS = {"CLAUDE_CODE_SESSION_ID": "claude", "CODEX_THREAD_ID": "codex"}
+"""What tells a command which session of which product runs it."""
+
 _XDG = {
     "config": ("XDG_CONFIG_HOME", ".config"),
     "data": ("XDG_DATA_HOME", ".local/share"),
@@ -72,6 +75,20 @@ def project_file(cwd: str) -> str:
     """Return the nearest `PROJECT_FILE` upward from a folder; empty when none."""
     found = _upward(cwd, (PROJECT_FILE,))
     return os.path.join(found, PROJECT_FILE) if found else ""
+
+
+def agent_here(environ: "Mapping[str, str]", cwd: str) -> str:
+    """Return who runs a command: the session whose hooks report, else the project.
+
+    So what a session says by itself is said by the agent that its hooks made of it.
+    """
+    if any(variable in environ for variable in SHELLS):
+        from agentkit.integrations.session import of_shell
+
+        session = of_shell(environ)
+        if session is not None:
+            return session.agent
+    return default_agent(cwd)
 
 
 def default_agent(cwd: str) -> str:

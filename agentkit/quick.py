@@ -125,7 +125,7 @@ def _body(
         body.append(f'"{REPORTS[report]}":{_json(options[""][0])}')
     if "--cost" in options:
         body.append(f'"cost":{_cost(options["--cost"][-1])}')
-    return agent[-1] or places.default_agent(cwd), "{" + ",".join(body) + "}"
+    return agent[-1] or places.agent_here(environ, cwd), "{" + ",".join(body) + "}"
 
 
 def first(environ: "Mapping[str, str]", *names: str) -> str:

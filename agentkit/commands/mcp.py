@@ -45,7 +45,7 @@ def _agent(settings: KitSettings) -> str:
     """Return who calls; an agent's own token says so by itself."""
     if not settings.agent and endpoint(settings).token.startswith("agent."):
         return ""
-    return output.agent_of(settings)
+    return output.program_of(settings)
 
 
 def _write(line: bytes) -> None:

@@ -1,6 +1,7 @@
 """Data on stdout, words on stderr."""
 
 import json
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
@@ -49,7 +50,14 @@ def settings_of(args: Namespace) -> KitSettings:
 
 
 def agent_of(settings: KitSettings) -> str:
-    """Return who the agent is: as set, else the project and the host."""
+    """Return who the agent is: as set, else the session that runs us, or project."""
+    from pathlib import Path
+
+    return settings.agent or places.agent_here(os.environ, str(Path.cwd()))
+
+
+def program_of(settings: KitSettings) -> str:
+    """Return who a program is that we run or serve: no session is meant by itself."""
     from pathlib import Path
 
     return settings.agent or places.default_agent(str(Path.cwd()))

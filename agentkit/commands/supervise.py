@@ -83,7 +83,7 @@ def run(args: Namespace) -> int:
         )
     settings = output.settings_of(args)
     words = [args.command_word, *args.words]
-    work = Work(settings, output.agent_of(settings), args.task, shlex.join(words))
+    work = Work(settings, output.program_of(settings), args.task, shlex.join(words))
     with child.passing() as relay:
         ended, restarts = _supervise(args, words, work, relay)
     work.end(ended)

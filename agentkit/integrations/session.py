@@ -198,6 +198,17 @@ def _turn_of(file: str) -> str:
     return f"{file}.turn"
 
 
+def of_shell(environ: "Mapping[str, str]") -> "Session | None":
+    """Return the session that runs a command, if one does and its hooks report."""
+    for variable, product in places.SHELLS.items():
+        key = environ.get(variable)
+        if key:
+            session = Session.load(product, key, environ)
+            if session.known:
+                return session
+    return None
+
+
 def folder(environ: "Mapping[str, str]") -> str:
     """Return where the sessions of this machine are remembered."""
     return os.path.join(places.folder("state", environ), "sessions")

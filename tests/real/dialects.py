@@ -19,6 +19,13 @@ class Call(NamedTuple):
     arguments: dict[str, Any]
 
 
+class Failure(NamedTuple):
+    """What there is instead of a reply."""
+
+    status: int
+    reason: str
+
+
 Reply = str | Call
 
 
@@ -45,12 +52,17 @@ class Dialect(Protocol):
 
 
 def text_of(content: Any) -> str:
-    """Return the text in a message's content, which is a string or has parts."""
+    """Return the text in a message's content, which is a string or has parts.
+
+    The outcome of a tool is a part with a content of its own.
+    """
     if isinstance(content, str):
         return content
-    parts = content if isinstance(content, list) else []
+    parts = [part for part in content or () if isinstance(part, dict)]
     return "\n".join(
-        str(part["text"]) for part in parts if isinstance(part, dict) and "text" in part
+        str(part["text"]) if "text" in part else text_of(part["content"])
+        for part in parts
+        if "text" in part or "content" in part
     )
 
 

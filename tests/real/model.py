@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.real.dialects import DIALECTS, Asked, Call, Reply
+from tests.real.dialects import DIALECTS, Asked, Call, Failure, Reply
 
 USUAL = "noted"
 """What it says without a rule, and when the replies of one are used up."""
@@ -29,10 +29,10 @@ class Model:
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.url = ""
-        self._rules: dict[str, tuple[Reply, ...]] = {}
+        self._rules: dict[str, tuple[Reply | Failure, ...]] = {}
         self._thoughts: dict[str, threading.Event] = {}
 
-    def when(self, phrase: str, *replies: Reply) -> None:
+    def when(self, phrase: str, *replies: Reply | Failure) -> None:
         """Reply so to what has a phrase in it."""
         self._rules[phrase] = replies
 
@@ -45,7 +45,7 @@ class Model:
         finally:
             thought.set()
 
-    def reply(self, asked: Asked) -> Reply:
+    def reply(self, asked: Asked) -> Reply | Failure:
         """Return what it says to a request.
 
         A tool is called only for those who have it: products ask on the side as well,
@@ -53,10 +53,10 @@ class Model:
         """
         self.asked.append(asked)
         for phrase, thought in list(self._thoughts.items()):
-            if asked.has(phrase):
+            if asked.has(phrase, "user"):
                 thought.wait()
         replies, step = self._rule(asked)
-        said: Reply = replies[step] if step < len(replies) else USUAL
+        said = replies[step] if step < len(replies) else USUAL
         if isinstance(said, Call) and said.tool not in asked.tools:
             return next((r for r in reversed(replies) if isinstance(r, str)), USUAL)
         return said
@@ -65,7 +65,7 @@ class Model:
         """Say whether a user, or the one who speaks for it, said this."""
         return any(asked.has(phrase, who) for asked in list(self.asked))
 
-    def _rule(self, asked: Asked) -> tuple[tuple[Reply, ...], int]:
+    def _rule(self, asked: Asked) -> tuple[tuple[Reply | Failure, ...], int]:
         """Return the replies to what was said last, and how many of them were given."""
         given = 0
         for turn in reversed(asked.turns):
@@ -119,7 +119,11 @@ class _Request(BaseHTTPRequestHandler):
         for ending, dialect in DIALECTS.items():
             if path.endswith(ending):
                 asked = dialect.read(body, path)
-                self._send(*dialect.write(self.server.model.reply(asked), asked))
+                reply = self.server.model.reply(asked)
+                if isinstance(reply, Failure):
+                    self._fail(reply)
+                else:
+                    self._send(*dialect.write(reply, asked))
                 return
         self._send("application/json", b'{"input_tokens": 10, "totalTokens": 10}')
 
@@ -133,8 +137,13 @@ class _Request(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(parts)
 
-    def _send(self, kind: str, body: bytes) -> None:
-        self.send_response(200)
+    def _fail(self, failure: Failure) -> None:
+        error = {"type": "invalid_request_error", "message": failure.reason}
+        body = json.dumps({"type": "error", "error": error}).encode()
+        self._send("application/json", body, failure.status)
+
+    def _send(self, kind: str, body: bytes, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.end_headers()

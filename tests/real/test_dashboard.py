@@ -3,7 +3,7 @@
 import pytest
 
 from tests.real.bench import Bench
-from tests.real.tmux import Terminal
+from tests.real.tmux import Terminal, until
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -48,3 +48,68 @@ def test_what_is_assigned_in_the_dashboard_is_done_by_the_session(bench: Bench) 
 
     assert bench.program.word in done
     assert bench.task("T1")["agent"] == agent
+
+
+def test_a_permission_that_is_asked_for_stands_in_help_until_it_is_given(
+    bench: Bench,
+) -> None:
+    bench.model.when(TITLE, bench.program.shell("touch red"), "It is red.")
+    bench.agentkit("hooks", "install", bench.program.word)
+    with bench.dashboard() as dashboard, bench.session() as session:
+        dashboard.press("3")
+        dashboard.shows("words of the question")
+        session.type(f"please {TITLE}")
+        dashboard.shows(CURSOR, "\N{BLACK UP-POINTING TRIANGLE} help")
+        dashboard.shows("touch red")
+        session.insists(
+            lambda: session.press(*bench.program.allow),
+            lambda _: (bench.cwd / "red").exists(),
+            "it is allowed",
+        )
+        dashboard.shows("nobody needs you")
+
+
+@pytest.mark.parametrize("word", ["claude", "codex"])
+def test_an_answer_that_is_given_in_the_dashboard_reaches_the_session(
+    bench: Bench,
+) -> None:
+    question = "agentkit ask 'Which colour?' --choice red --choice blue --wait"
+    bench.model.when(TITLE, bench.program.shell(question), "It is as you like.")
+    bench.agentkit("hooks", "install", bench.program.word)
+    with bench.dashboard() as dashboard, bench.session() as session:
+        session.type(f"please {TITLE}")
+        bench.becomes(status="help")  # may it run that?
+        dashboard.press("3")
+        session.insists(
+            lambda: session.press(*bench.program.allow),
+            lambda _: bench.agent["message"] == "Which colour?",
+            "it asks",
+        )
+        dashboard.shows("\N{LEFT DOUBLE QUOTATION MARK}Which colour?")
+        dashboard.press("r")
+        dashboard.answers("1 red", ("1",))
+        until(lambda: bench.model.heard("red", "tool"), "it has the answer")
+        dashboard.shows("nobody needs you")
+        bench.becomes(status="idle")
+
+
+@pytest.mark.parametrize("word", ["claude", "codex", "gemini"])
+def test_a_broadcast_is_told_to_the_session_with_its_next_prompt(bench: Bench) -> None:
+    bench.agentkit("hooks", "install", bench.program.word)
+    with bench.dashboard() as dashboard, bench.session() as session:
+        bench.appears(session)
+        dashboard.shows(CURSOR)
+        dashboard.press("b")
+        dashboard.shows("Broadcast")
+        dashboard.type("the tests are red")
+        dashboard.shows("the tests are red", "to 1 agent")
+        assert not bench.model.heard("the tests are red")
+        session.type("good evening")
+        until(
+            lambda: any(
+                asked.has("good evening") and asked.has("the tests are red")
+                for asked in bench.model.asked
+            ),
+            "it hears of the tests",
+        )
+        dashboard.shows("done 1")

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from agentkit.places import default_agent, project_file
+from agentkit.integrations.session import Session
+from agentkit.places import agent_here, default_agent, project_file
 
 HOST = os.uname().nodename.partition(".")[0]
 
@@ -33,3 +34,18 @@ def test_the_nearest_project_file_upward_counts(tmp_path: Path) -> None:
     (tmp_path / "swarmtui.toml").touch()
     (tmp_path / "a" / "swarmtui.toml").touch()
     assert project_file(str(deep)) == str(tmp_path / "a" / "swarmtui.toml")
+
+
+def test_a_command_of_a_session_is_the_agent_that_its_hooks_report(
+    tmp_path: Path,
+) -> None:
+    shell = {"SWARMTUI_HOME": str(tmp_path), "CLAUDE_CODE_SESSION_ID": "s-1"}
+    assert agent_here(shell, "/nowhere/shop") == f"shop@{HOST}"
+
+    session = Session.load("claude", "s-1", shell)
+    session.agent, session.state = "builder", "busy"
+    session.save()
+    assert agent_here(shell, "/nowhere/shop") == "builder"
+
+    session.forget()
+    assert agent_here(shell, "/nowhere/shop") == f"shop@{HOST}"
