@@ -185,7 +185,6 @@ PROGRAMS: Final = {
             ready="/ commands",
             begins=(("Do you trust", ("Enter",)),),
             places=(".copilot/hooks/*",),
-            tells_words=False,
             begins_idle=False,
         ),
         Program(
