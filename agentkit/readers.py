@@ -4,12 +4,31 @@ A reader raises a ValueError that says what the value is not: "is not a number".
 """
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 Read: TypeAlias = Callable[[Any], Any]
+
+
+def masked(raw: Any) -> str:
+    """Return what may be shown of an address: no login, and nothing behind a ? or #.
+
+    A login may be written wrongly, so it ends with the last @.
+    """
+    scheme, mark, rest = str(raw).partition("://")
+    if not mark:
+        scheme, rest = "", scheme
+    _, login, place = rest.rpartition("@")
+    place, *more = re.split("[?#]", place, maxsplit=1)
+    return repr(f"{scheme}{mark}{'…@' if login else ''}{place}{'?…' if more else ''}")
+
+
+def hidden(_: Any) -> str:
+    """Return what may be shown of a secret."""
+    return "what it is set to"
 
 
 def text(raw: Any) -> str:
@@ -103,7 +122,7 @@ def split_address(address: str) -> SplitResult:
         raise ValueError("does not begin with http:// or https://")
     if not parts.hostname:
         raise ValueError("has no host name")
-    if parts.username or parts.query or parts.fragment:
+    if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("has more than a host, a port and a path")
     try:
         _ = parts.port

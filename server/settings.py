@@ -16,6 +16,7 @@ from agentkit.errors import Invalid
 from agentkit.sealing import master_key
 from agentkit.settings import (
     file,
+    hidden,
     load,
     number,
     one_of,
@@ -97,6 +98,7 @@ class Settings:
         "a ?; the flag may be given several times.",
         read=words,
         personal=True,
+        shown=hidden,
     )
     alerts: tuple[str, ...] = setting(
         (),
@@ -104,6 +106,7 @@ class Settings:
         "…; the flag may be given several times.",
         read=addresses,
         personal=True,
+        shown=hidden,
     )
     alerts_file: Path | None = setting(
         None,
@@ -281,12 +284,16 @@ class Settings:
         "What the store is sealed with: long, random and not lost.",
         env=("FAME_STORAGE_MASTER_KEY",),
         personal=True,
+        shown=hidden,
     )
     storage_master_key_file: Path | None = setting(
         None, "A file with it.", read=file, personal=True
     )
     storage_master_key_previous: str = setting(
-        "", "The one before, until swarmtui rekey has run.", personal=True
+        "",
+        "The one before, until swarmtui rekey has run.",
+        personal=True,
+        shown=hidden,
     )
     embedded: bool = setting(
         False, "End when standard input ends, with whoever started it.", read=switch

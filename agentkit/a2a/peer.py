@@ -20,7 +20,7 @@ from agentkit.a2a.cards import PLACES, Card, Version, read_card
 from agentkit.a2a.errors import PeerError, PeerUnreachable
 from agentkit.a2a.words import Told, read
 from agentkit.errors import Invalid
-from agentkit.settings import same_hub, split_address
+from agentkit.settings import masked, same_hub, split_address
 
 if TYPE_CHECKING:
     import httpx
@@ -318,7 +318,7 @@ def _parts(url: str) -> str:
         return split_address(url).hostname or ""
     except ValueError as error:
         raise Invalid(
-            f"the address {url!r} {error}: give http://HOST:PORT of the agent"
+            f"the address {masked(url)} {error}: give http://HOST:PORT of the agent"
         ) from None
 
 

@@ -19,6 +19,8 @@ which names the nearest one.
 
 from agentkit.readers import (
     file,
+    hidden,
+    masked,
     number,
     one_of,
     split_address,
@@ -57,7 +59,9 @@ __all__ = [
     "endpoint",
     "entries",
     "file",
+    "hidden",
     "load",
+    "masked",
     "number",
     "one_of",
     "paths",

@@ -4,7 +4,7 @@
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,10 +12,21 @@ from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from agentkit import places
 from agentkit.errors import Invalid
-from agentkit.readers import Read, file, one_of, switch, text, web_address, words
+from agentkit.readers import (
+    Read,
+    file,
+    hidden,
+    masked,
+    one_of,
+    switch,
+    text,
+    web_address,
+    words,
+)
 from agentkit.rows import Guarantee
 
 T = TypeVar("T")
+Shown: TypeAlias = Callable[[Any], str]
 Layer: TypeAlias = Literal["flag", "environment", "project", "user", "default"]
 
 SECTIONS = ("hub", "dashboard")
@@ -39,6 +50,13 @@ class Setting:
     """Other names in the environment, for when ours is absent."""
     personal: bool
     """It may not stand in a project file, which may be somebody else's."""
+    shown: Shown = repr
+    """What a person is shown of a value that cannot be read."""
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether it is shown to nobody."""
+        return self.shown is hidden
 
 
 def setting(
@@ -48,9 +66,10 @@ def setting(
     read: Read = text,
     env: tuple[str, ...] = (),
     personal: bool = False,
+    shown: Shown = repr,
 ) -> Any:
     """Declare a setting: a field of a table; see `Setting`."""
-    entry = Setting(about, read, env, personal)
+    entry = Setting(about, read, env, personal, shown)
     return field(default=default, metadata={"setting": entry})
 
 
@@ -71,6 +90,7 @@ class KitSettings:
         read=web_address,
         env=("IFNOTIFY_URL",),
         personal=True,
+        shown=masked,
     )
     agent: str = setting("", "Who the agent is.", env=("SESSION_ID",))
     capabilities: tuple[str, ...] = setting(
@@ -79,7 +99,7 @@ class KitSettings:
         read=words,
         env=("CAPABILITIES",),
     )
-    token: str = setting("", "The token shown to the hub.", personal=True)
+    token: str = setting("", "The token shown to the hub.", personal=True, shown=hidden)
     token_file: Path | None = setting(
         None, "A file with the token.", read=file, personal=True
     )
@@ -115,12 +135,16 @@ class KitSettings:
         "Seals what durable agents keep on disk, and reports that wait there.",
         env=("FAME_STORAGE_MASTER_KEY",),
         personal=True,
+        shown=hidden,
     )
     storage_master_key_file: Path | None = setting(
         None, "A file with that key.", read=file, personal=True
     )
     storage_master_key_previous: str = setting(
-        "", "The key before that one: what it sealed is sealed anew.", personal=True
+        "",
+        "The key before that one: what it sealed is sealed anew.",
+        personal=True,
+        shown=hidden,
     )
 
 
@@ -273,5 +297,5 @@ def _read(name: str, entry: Setting, raw: Any, source: Source) -> Any:
         return entry.read(raw)
     except ValueError as error:
         raise Invalid(
-            f"{name} cannot be {raw!r}: it {error}; correct {source.place}"
+            f"{name} cannot be {entry.shown(raw)}: it {error}; correct {source.place}"
         ) from None

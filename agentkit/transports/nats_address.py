@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from agentkit.errors import Invalid
+from agentkit.readers import masked
 from agentkit.transports.errors import ConnectionError, TransportError  # noqa: A004
 from agentkit.transports.nats_errors import is_of_nats, said
 from agentkit.transports.nats_tls import tls_context
@@ -63,7 +64,7 @@ class Address:
         scheme = _split(self.url).scheme
         if scheme not in ("nats", "tls"):
             raise Invalid(
-                f"the url scheme {scheme!r} is not one of NATS: write nats:// or, for "
+                f"the url {masked(self.url)} is not one of NATS: write nats:// or, for "
                 "TLS, tls://"
             )
         if scheme == "nats" and (self.ca_file or self.cert_file or self.key_file):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from agentkit.errors import Invalid
+from agentkit.readers import masked
 from agentkit.transports.errors import (
     ConnectionError,  # noqa: A004
     TransportError,
@@ -46,7 +47,7 @@ class Address:
         scheme = urlsplit(self.url).scheme
         if scheme not in ("redis", "rediss"):
             raise Invalid(
-                f"the url scheme {scheme!r} is not one of Redis: write redis:// or, "
+                f"the url {masked(self.url)} is not one of Redis: write redis:// or, "
                 "for TLS, rediss://"
             )
         self._try_port()

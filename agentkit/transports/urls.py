@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from agentkit.errors import Invalid
-from agentkit.readers import Read, switch, text
+from agentkit.readers import Read, masked, switch, text
 from agentkit.transports.errors import TransportError
 from agentkit.transports.protocol import Transport
 
@@ -80,10 +80,8 @@ def open_transport(url: str) -> Transport:
     parts = _split(url)
     kind = _KINDS.get(parts.scheme)
     if kind is None:
-        raise Invalid(
-            f"{parts.scheme + ':' if parts.scheme else url!r} names no transport: use "
-            f"one of {', '.join(_KINDS)}"
-        )
+        named = repr(f"{parts.scheme}:") if parts.scheme else masked(url)
+        raise Invalid(f"{named} names no transport: use one of {', '.join(_KINDS)}")
     options = _options(kind, parts.scheme, parts.query)
     _require(kind, parts.scheme)
     address = (_without_query(parts),) if kind.has_url else ()
@@ -126,16 +124,15 @@ def _options(kind: _Kind, scheme: str, query: str) -> dict[str, Any]:
     found = {}
     for word, raw in parse_qsl(query, keep_blank_values=True):
         if word not in kind.options:
+            said = "of that name" if "@" in query else repr(word)  # of a password?
             raise Invalid(
-                f"a transport of {scheme}: has no option {word!r}: use "
-                f"{', '.join(kind.options)}"
+                f"a transport of {scheme}: has no option {said}: use "
+                f"{', '.join(kind.options)}, and %3F for a ? in a password"
             )
         read: Read = _READ.get(word, text)
         try:
             found[kind.options[word]] = read(raw)
         except ValueError as error:
             remedy = "1 or 0" if word in _READ else "printable text"
-            raise Invalid(
-                f"the option {word}={raw!r} {error}: write {remedy}"
-            ) from None
+            raise Invalid(f"the option {word} {error}: write {remedy}") from None
     return found

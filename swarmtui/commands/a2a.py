@@ -20,7 +20,7 @@ from agentkit.a2a.telling import derived, follow, push_of, tell
 from agentkit.a2a.words import Told
 from agentkit.calls import Caller
 from agentkit.errors import Conflict, Invalid, NotFound
-from agentkit.readers import web_address
+from agentkit.readers import masked, web_address
 from agentkit.settings import Endpoint
 from swarmtui import output, words
 from swarmtui.asking import answering, hub_meant, hub_options
@@ -49,7 +49,7 @@ def _address(
     try:
         return None if value is None else web_address(value)
     except ValueError as error:
-        raise click.BadParameter(f"{value!r} {error}") from None
+        raise click.BadParameter(f"{masked(value)} {error}") from None
 
 
 @click.group()

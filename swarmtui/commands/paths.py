@@ -26,13 +26,6 @@ PREFIX = "SWARMTUI_"
 """What our names in the environment begin with."""
 BESIDE_SETTINGS = ("HOME", "DEBUG")
 """Variables of ours that are no settings."""
-SECRET = {
-    "token",
-    "storage_master_key",
-    "storage_master_key_previous",
-    "bridge",
-    "alerts",
-}
 
 
 @click.command()
@@ -92,9 +85,9 @@ def _settings() -> list[dict[str, Any]]:
     for table in TABLES:
         loaded: Loaded[Any] = load(table)
         section = getattr(table, "SECTION", "")
-        for name in entries(table):
+        for name, entry in entries(table).items():
             value = getattr(loaded.values, name)
-            hidden = name in SECRET and value
+            hidden = entry.is_secret and value
             found.append(
                 {
                     "section": section,
