@@ -29,6 +29,7 @@ class Program:
         begins: what it asks before that, and the keys that answer it.
         allow: the keys that grant a permission.
         places: what of its home our hooks are written into.
+        writes: what it writes of itself into the same files, as a pattern.
         leave: how somebody ends it.
         wakes: whether a session that waits is woken for work.
         asks: whether it says that it waits for a permission.
@@ -46,6 +47,7 @@ class Program:
     begins: tuple[tuple[str, tuple[str, ...]], ...] = ()
     files: Callable[[str, Path], Mapping[str, Any]] = lambda _url, _cwd: {}
     allow: tuple[str, ...] = ("Enter",)
+    writes: str = r"\Z"
     leave: tuple[str, ...] = ("C-u", "/exit", "Enter")
     wakes: bool = False
     asks: bool = True
@@ -154,8 +156,9 @@ PROGRAMS: Final = {
             ),
             files=_codex_files,
             allow=("y",),
+            writes=r"\n\[tui[^\n]*\n(?:[^\n\[]+\n)*",
             leave=("C-c", "C-c"),
-            tells_end=False,
+            wakes=True,
             begins_idle=False,
         ),
         Program(
