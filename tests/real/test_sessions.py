@@ -1,12 +1,14 @@
 """A session of each product, with somebody in front of it."""
 
 import time
+from typing import Any
 
 import pytest
 
 from agentkit import Coordinator
 from agentkit.settings import Endpoint
 from tests.real.bench import Bench
+from tests.real.dialects import Failure
 from tests.real.tmux import until
 
 pytestmark = pytest.mark.timeout(400)
@@ -14,10 +16,10 @@ pytestmark = pytest.mark.timeout(400)
 TITLE = "paint the door"
 
 
-async def assigned(bench: Bench) -> str:
+async def assigned(bench: Bench, **said: Any) -> str:
     """Assign a task to the session, as the dashboard does; return its id."""
     async with Coordinator(Endpoint(bench.hub.url, bench.hub.token)) as boss:
-        order = await boss.assign(bench.agent["id"], title=TITLE)
+        order = await boss.assign(bench.agent["id"], title=TITLE, **said)
     return order.task
 
 
@@ -81,3 +83,24 @@ def test_a_permission_is_asked_for_in_the_hub(bench: Bench) -> None:
         bench.becomes(status="idle")
 
     assert "touch red" in question
+
+
+WHY = {
+    "opencode": "there is no credit left",
+    "goose": "Goose did not say why it failed",
+}
+
+
+@pytest.mark.parametrize("word", WHY)
+async def test_a_task_fails_with_the_model(bench: Bench) -> None:
+    bench.model.when(TITLE, Failure(400, "there is no credit left"))
+    bench.agentkit("hooks", "install", bench.program.word)
+    with bench.session() as terminal:
+        bench.appears(terminal)
+        key = await assigned(bench, max_attempts=1)
+        if not bench.program.wakes:
+            terminal.type("tell me what is there to do")
+        failed = bench.ends(key, "dead")
+        agent = bench.becomes(status="blocked")
+
+    assert failed["reason"] == agent["message"] == WHY[bench.program.word]

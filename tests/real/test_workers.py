@@ -11,6 +11,7 @@ import pytest
 from agentkit import Coordinator
 from agentkit.settings import Endpoint
 from tests.real.bench import Bench
+from tests.real.dialects import Failure
 from tests.real.tmux import until
 
 pytestmark = pytest.mark.timeout(400)
@@ -92,3 +93,12 @@ async def test_a_task_that_is_cancelled_leaves_the_program_ready(bench: Bench) -
             second = await boss.assign("builder", title="paint the door")
         assert bench.ends(second.task)["result"] == {"text": "it is red"}
     assert not (bench.cwd / "painted").exists()
+
+
+@pytest.mark.parametrize("word", ["opencode", "goose"])
+async def test_a_task_fails_with_the_model(bench: Bench) -> None:
+    bench.model.when("the door", Failure(400, "there is no credit left"))
+    with working(bench):
+        async with Coordinator(Endpoint(bench.hub.url, bench.hub.token)) as boss:
+            order = await boss.assign("builder", title="paint the door", max_attempts=1)
+        assert "there is no credit left" in bench.ends(order.task, "dead")["reason"]
