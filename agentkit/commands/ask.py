@@ -13,7 +13,6 @@ from agentkit.errors import HubUnreachable
 from agentkit.integrations.session import of_shell
 from agentkit.mailbox import Mailbox
 from agentkit.oneshot import notify
-from agentkit.questions import why_unanswered
 from agentkit.settings import KitSettings, endpoint
 
 ABOUT = "Ask a person; with --wait, print the answer."
@@ -82,6 +81,8 @@ def _note_in_session(agent: str) -> None:
 
 def _answer(args: Namespace, settings: KitSettings, agent: str, question: str) -> int:
     timeout = math.inf if args.timeout is None else args.timeout
+    from agentkit.questions import why_unanswered  # which knows of SQLite
+
     box = Mailbox(lambda: endpoint(settings), agent)
 
     def look() -> None:
