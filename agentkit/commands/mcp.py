@@ -3,6 +3,7 @@
 import os
 import sys
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import Final
 
 from agentkit.commands import output
@@ -12,12 +13,15 @@ ABOUT = "Serve the hub's tools over MCP, on standard input and output. For MCP c
 
 EXAMPLES = """\
   claude mcp add swarm -- agentkit mcp
-  codex mcp add swarm -- agentkit mcp
+  codex mcp add swarm --env SWARMTUI_AGENT=builder-1 -- agentkit mcp
   agentkit mcp --agent builder-1     who calls; else the folder and the host
 """
 
 OUT: Final = 1
 """The client reads the protocol here, and nothing else may stand in it."""
+
+RUNTIME: Final = "/run/user/{}"
+"""Where the files of a user lie who is logged in, as ``XDG_RUNTIME_DIR`` says."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -29,6 +33,7 @@ def run(args: Namespace) -> int:
     """Carry frames until the client has no more; return the exit code."""
     from agentkit.mcp_bridge import Bridge
 
+    _look_around()
     settings = output.settings_of(args)
     if settings.disable:
         output.words_to("SWARMTUI_DISABLE is set: unset it to use the hub over MCP")
@@ -39,6 +44,17 @@ def run(args: Namespace) -> int:
     )
     bridge.run(sys.stdin.buffer)
     return 0
+
+
+def _look_around() -> None:
+    """Find the hub as the user's own commands do.
+
+    Codex, and clients made with the SDK of the protocol, keep most of their environment
+    from what they start.
+    """
+    usual = Path(RUNTIME.format(os.getuid()))
+    if "XDG_RUNTIME_DIR" not in os.environ and usual.is_dir():
+        os.environ["XDG_RUNTIME_DIR"] = str(usual)
 
 
 def _agent(settings: KitSettings) -> str:

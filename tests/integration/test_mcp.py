@@ -578,6 +578,24 @@ def test_a_bridge_without_a_hub_says_so(alone: Shell) -> None:
     assert (said, more, process.returncode) == ("", "", 0)
 
 
+def test_a_bridge_with_little_around_it_finds_the_hub_of_the_user(
+    hub: RunningHub, alone: Shell, tmp_path: Path
+) -> None:
+    announced = tmp_path / "run" / "swarmtui" / "hub.json"
+    announced.parent.mkdir(parents=True)
+    announced.write_bytes((hub.home / "hub.json").read_bytes())
+    del alone.environ["SWARMTUI_HOME"]
+    place = (
+        f"from agentkit.commands import mcp; mcp.RUNTIME = {str(tmp_path / 'run')!r}"
+    )
+    said = '{"jsonrpc":"2.0","id":1,"method":"ping"}\n'
+
+    done = alone("mcp", code=f"{place}; {MAIN}", said=said, HOME=str(tmp_path))
+
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["result"] == {}
+
+
 def test_a_bridge_that_is_disabled_says_so(alone: Shell) -> None:
     done = alone("mcp", said="", SWARMTUI_DISABLE="1")
 

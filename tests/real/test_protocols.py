@@ -15,6 +15,7 @@ TITLE = "paint the door"
 
 NAMES = {
     "claude": "mcp__swarm__{}",
+    "codex": "mcp__swarm/{}",
     "opencode": "swarm_{}",
     "goose": "swarm__{}",
 }
@@ -22,6 +23,7 @@ NAMES = {
 
 ALONE = {
     "claude": ("-p", "--allowedTools", "mcp__swarm__claim,mcp__swarm__complete", "--"),
+    "codex": ("exec", "--skip-git-repo-check"),
     "opencode": ("run",),
     "goose": ("run", "-t"),
 }
@@ -30,12 +32,22 @@ ALONE = {
 AT_ONCE = {"ENABLE_TOOL_SEARCH": "false", "GOOSE_MODE": "auto"}
 """So that tools are there, and used without a question."""
 
-SAYS_WHO = ("-e", "SWARMTUI_AGENT=builder-1")
-
 ADD = {
-    "claude": ("mcp", "add", "swarm", *SAYS_WHO, "--"),
+    "claude": ("mcp", "add", "swarm", "-e", "SWARMTUI_AGENT=builder-1", "--"),
+    "codex": (
+        *("mcp", "add", "swarm", "--env", "SWARMTUI_AGENT=builder-1"),
+        *("--env", "SWARMTUI_HOME={home}", "--"),  # it passes little else on
+    ),
 }
 """How our server is added, but for its command."""
+
+ADD_ADDRESS = {
+    "codex": (
+        *("mcp", "add", "swarm", "--url", "{url}/mcp?agent=builder-1"),
+        *("--bearer-token-env-var", "SWARMTUI_TOKEN"),
+    ),
+}
+"""How the hub itself is added."""
 
 COMMAND = {
     "opencode": {"type": "local", "command": ["agentkit", "mcp"]},
@@ -66,6 +78,12 @@ def write(bench: Bench, server: dict[str, Any]) -> None:
     path.write_text(json.dumps(settings))
 
 
+def add(bench: Bench, words: tuple[str, ...], *command: str) -> None:
+    """Add our server as its page says."""
+    known = {"home": bench.hub.home, "url": bench.hub.url}
+    bench.headless(*(word.format(**known) for word in words), *command)
+
+
 def does_a_task(bench: Bench) -> None:
     """See a task claimed and done with our tools."""
     name, word = NAMES[bench.program.word], bench.program.word
@@ -87,16 +105,21 @@ def does_a_task(bench: Bench) -> None:
 def test_a_task_is_claimed_and_done_over_mcp(bench: Bench) -> None:
     word = bench.program.word
     if word in ADD:
-        bench.headless(*ADD[word], "agentkit", "mcp")
+        add(bench, ADD[word], "agentkit", "mcp")
     else:
         write(bench, COMMAND[word])
 
     does_a_task(bench)
 
 
-@pytest.mark.parametrize("word", COMMAND)
+@pytest.mark.parametrize("word", [*ADD_ADDRESS, *COMMAND])
 def test_no_process_of_ours_is_needed_for_that(bench: Bench) -> None:
-    write(bench, address(bench))
+    word = bench.program.word
+    bench.environ["SWARMTUI_TOKEN"] = bench.hub.token
+    if word in ADD_ADDRESS:
+        add(bench, ADD_ADDRESS[word])
+    else:
+        write(bench, address(bench))
 
     does_a_task(bench)
 
