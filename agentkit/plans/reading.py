@@ -152,10 +152,12 @@ class _Reader:
         return source
 
     def _allows(self, name: str, file: FilePath, at: _Place) -> bool:
-        """Whether a file lies in the folder of the plan, links followed."""
+        """Whether a file is one, in the folder of the plan, links followed."""
         folder = self.main.parent.resolve()
         if FilePath(name).is_absolute() or not file.resolve().is_relative_to(folder):
             self.note(f"{name!r} is not in the folder of the plan; move it there", at)
+        elif file.exists() and not (file.is_file() or file.is_dir()):
+            self.note(f"{name!r} is no file; only a plan itself may be a pipe", at)
         elif len(self.sources) >= MACHINES:
             self.note(f"the plan has more than {MACHINES} files; join some", at)
         else:

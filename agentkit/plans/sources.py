@@ -111,13 +111,13 @@ def _text(file: FilePath) -> str:
     """Return what is in a file.
 
     Raises:
-        Flaw: it is not there, is no file, is too large or is no text.
+        Flaw: it is not there, is a folder, is too large or is no text.
     """
     start = Spot(1, 1)
     try:
         if file.is_dir():
             raise Flaw("it is a folder; name a file in it", start)
-        if not file.is_file():
+        if not file.exists():
             raise Flaw("there is no such file; correct the path", start)
         with file.open("rb") as stream:
             data = stream.read(LARGEST + 1)

@@ -1,5 +1,7 @@
 """Plans read from files: what becomes of them, and where problems are."""
 
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -359,6 +361,29 @@ def test_all_problems_are_told_at_once_in_their_order(tmp_path: Path) -> None:
 
     assert [one.line for one in problems] == sorted(one.line for one in problems)
     assert {9, 21, 29} <= {one.line for one in problems}
+
+
+def test_a_plan_may_come_through_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "plan"
+    os.mkfifo(pipe)
+    writing = threading.Thread(target=pipe.write_text, args=(OTHER,))
+    writing.start()
+    reading = read_plan(pipe)
+    writing.join()
+
+    assert not reading.errors
+    assert reading.document["main"] == "plan"
+
+
+def test_a_machine_that_a_plan_names_is_no_pipe(tmp_path: Path) -> None:
+    main = written(tmp_path)
+    node = main.with_name("node.yml")
+    node.unlink()
+    os.mkfifo(node)
+
+    (problem, *_) = read_plan(main).errors
+
+    assert problem.text == "'./node.yml' is no file; only a plan itself may be a pipe"
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
