@@ -5,15 +5,19 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tests.integration.conftest import RunningHub
 from tests.real.model import Model
 from tests.real.products import Program
 from tests.real.tmux import Terminal, terminal, until
+
+LOST: Final = 15.0
+"""Seconds after which a prompt that the model has not heard is taken for lost."""
 
 
 class Bench:
@@ -81,8 +85,23 @@ class Bench:
         """See a session appear, some only with the first prompt; return its agent."""
         if self.program.begins_idle:
             return self.becomes(status="idle")
-        session.type("good morning")
+        self.prompts(session, "good morning")
         return self.becomes(status="idle", task="good morning")
+
+    def prompts(self, session: Terminal, text: str) -> None:
+        """Prompt a session until its model hears of it: as a turn ends, some get lost."""
+        typed = 0.0
+
+        def is_heard() -> bool:
+            nonlocal typed
+            if self.model.heard(text):
+                return True
+            if time.monotonic() > typed + LOST:
+                session.type(text)
+                typed = time.monotonic()
+            return False
+
+        until(is_heard, f"the model hears {text!r}")
 
     @contextmanager
     def dashboard(self) -> Iterator[Terminal]:

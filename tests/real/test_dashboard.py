@@ -37,7 +37,7 @@ def test_what_is_assigned_in_the_dashboard_is_done_by_the_session(bench: Bench) 
             dashboard.shows(f"T1 \N{RIGHTWARDS ARROW} {agent}")
             dashboard.press("Escape")
             if not bench.program.wakes:  # it asks for work at the end of a turn
-                session.type("tell me what is there to do")
+                bench.prompts(session, "tell me what is there to do")
             dashboard.shows("busy 1")
             dashboard.shows(CURSOR, "\N{BLACK CIRCLE} busy", "T1")
         dashboard.shows("idle 2")
@@ -60,7 +60,7 @@ def test_a_permission_that_is_asked_for_stands_in_help_until_it_is_given(
     with bench.dashboard() as dashboard, bench.session() as session:
         dashboard.press("3")
         dashboard.shows("words of the question")
-        session.type(f"please {TITLE}")
+        bench.prompts(session, f"please {TITLE}")
         dashboard.shows(CURSOR, "\N{BLACK UP-POINTING TRIANGLE} help")
         dashboard.shows("touch red")
         session.insists(
@@ -79,7 +79,7 @@ def test_an_answer_that_is_given_in_the_dashboard_reaches_the_session(
     bench.model.when(TITLE, bench.program.shell(question), "It is as you like.")
     bench.agentkit("hooks", "install", bench.program.word)
     with bench.dashboard() as dashboard, bench.session() as session:
-        session.type(f"please {TITLE}")
+        bench.prompts(session, f"please {TITLE}")
         bench.becomes(status="help")  # may it run that?
         dashboard.press("3")
         session.insists(
@@ -106,7 +106,7 @@ def test_a_broadcast_is_told_to_the_session_with_its_next_prompt(bench: Bench) -
         dashboard.type("the tests are red")
         dashboard.shows("the tests are red", "to 1 agent")
         assert not bench.model.heard("the tests are red")
-        session.type("good evening")
+        bench.prompts(session, "good evening")
         until(
             lambda: any(
                 asked.has("good evening") and asked.has("the tests are red")

@@ -29,7 +29,7 @@ def test_a_session_is_seen_from_its_start_to_its_end(bench: Bench) -> None:
     assert bench.settings() != before
     with bench.session() as terminal:
         bench.appears(terminal)
-        terminal.type("tell me what is there to do")
+        bench.prompts(terminal, "tell me what is there to do")
         agent = bench.becomes(status="idle", task="tell me what is there to do")
         assert bench.reports()[-2:] == ["busy", "idle"]
         assert agent["id"].startswith(f"{bench.program.word}-")
@@ -53,7 +53,7 @@ async def test_a_task_that_is_assigned_is_done(bench: Bench) -> None:
         bench.appears(terminal)
         key = await assigned(bench)
         if not bench.program.wakes:  # it asks for work at the end of a turn
-            terminal.type("tell me what is there to do")
+            bench.prompts(terminal, "tell me what is there to do")
         done = bench.ends(key)
         agent = bench.becomes(status="idle")
 
@@ -70,7 +70,7 @@ def test_a_permission_is_asked_for_in_the_hub(bench: Bench) -> None:
     bench.model.when(TITLE, bench.program.shell("touch red"), "It is red.")
     bench.agentkit("hooks", "install", bench.program.word)
     with bench.session() as terminal:
-        terminal.type(f"please {TITLE}")
+        bench.prompts(terminal, f"please {TITLE}")
         question = bench.becomes(status="help")["message"]
         assert not (bench.cwd / "red").exists()
 
@@ -99,7 +99,7 @@ async def test_a_task_fails_with_the_model(bench: Bench) -> None:
         bench.appears(terminal)
         key = await assigned(bench, max_attempts=1)
         if not bench.program.wakes:
-            terminal.type("tell me what is there to do")
+            bench.prompts(terminal, "tell me what is there to do")
         failed = bench.ends(key, "dead")
         agent = bench.becomes(status="blocked")
 
