@@ -362,9 +362,16 @@ def evolve_retrying(swarm: Swarm, event: ItemRetrying) -> None:
 
 
 def call_off(at: Moment, reason: str, most: int) -> list[Event]:
-    """Call off items that are begun and not settled, and what does them."""
+    """Call off items that are begun and not settled, and what does them.
+
+    One that is done meanwhile is done, and is not done again when the run goes on.
+    """
     events: list[Event] = []
     for item in islice(at.swarm.runs.going(at.run), most):
+        settled = _settled(at, item)
+        if isinstance(settled, ItemDone):
+            events.append(settled)
+            continue
         events += _stop(at, item, reason)
         events.append(
             ItemCancelled(

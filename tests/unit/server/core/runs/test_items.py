@@ -11,6 +11,7 @@ from agentkit.protocol import (
     Claim,
     Complete,
     Enqueue,
+    ItemDone,
     ItemStarted,
     Nack,
     Requeue,
@@ -184,6 +185,26 @@ def test_calling_off_many_takes_several_turns(runs: Runs) -> None:
 
     assert runs.run(key).active == 0
     assert runs.swarm.task_counts["queued"] == 0
+
+
+def test_what_is_done_while_a_run_is_called_off_is_not_done_again(runs: Runs) -> None:
+    many = 2 * SPARE
+    key = runs.launch(plan(GIVEN), {"tasks": list(range(many))})
+    while runs.run(key).started < many:
+        runs.do(Tick())
+    last = runs.items(key)[many - 1].ref
+    runs.do(Claim(agent="w", task=last))
+    runs.cancel(key)
+    runs.settle(runs.swarm.tasks[last], lambda value: value)
+    while runs.run(key).active:
+        runs.do(Tick())
+
+    assert (runs.run(key).done, runs.run(key).failed) == (1, many - 1)
+    assert runs.items(key) == {}  # they went with the run; the log has them
+    done = [event for event in runs.log if isinstance(event, ItemDone)]
+    assert [(event.index, event.output) for event in done] == [
+        (many - 1, {"r": many - 1})
+    ]
 
 
 def test_a_run_below_another_may_be_called_off_alone(runs: Runs) -> None:
