@@ -89,7 +89,7 @@ class Bench:
         return self.becomes(status="idle", task="good morning")
 
     def prompts(self, session: Terminal, text: str) -> None:
-        """Prompt a session until its model hears of it: as a turn ends, some get lost."""
+        """Prompt a session until its model hears: as a turn ends, some get lost."""
         typed = 0.0
 
         def is_heard() -> bool:
