@@ -36,6 +36,7 @@ class Happening:
         "moment",
         "pending",
         "session",
+        "spent",
         "stamp",
         "text",
         "transcript",
@@ -62,6 +63,8 @@ class Happening:
         """Whether the turn that ends is one that we gave; None when nothing says so."""
         self.pending = len(_list(payload.get("background_tasks")))
         """What still runs in the background when a turn ends."""
+        self.spent = _spent(payload.get("spent"))
+        """Dollars and tokens since it last told; empty when it used none."""
         self.cwd = str(payload.get("cwd") or payload.get("working_dir") or "")
 
     @property
@@ -143,6 +146,13 @@ def _question(product: Product, text: str, payload: "Mapping[str, Any]") -> str:
     if patterns:
         return _clean(f"needs approval: {text} {patterns[0]}")[:DETAIL]
     return _clean(text)[:DETAIL] or f"{product.title} waits for a person"
+
+
+def _spent(value: object) -> "dict[str, float]":
+    """Return what was used, as the hub takes it."""
+    said = value if isinstance(value, dict) else {}
+    used = {name: said.get(name) for name in ("cost", "tokens_in", "tokens_out")}
+    return {n: x for n, x in used.items() if isinstance(x, (int, float)) and x > 0}
 
 
 def _list(value: object) -> "list[Any]":

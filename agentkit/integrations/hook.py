@@ -182,6 +182,7 @@ class Hook:
         """
         does = getattr(self, f"_{self.what.moment}")
         answer: dict[str, Any] = does()
+        self._spend()
         return answer
 
     # --- what is told, by moment ---
@@ -339,6 +340,16 @@ class Hook:
         return 0 < self.session.told - BEGAN < PULSE
 
     # --- how it is told ---
+
+    def _spend(self) -> None:
+        """Tell what was used; an answer is not lost for it."""
+        agent, spent = self.session.agent, self.what.spent
+        if not spent:
+            return
+        try:
+            self._line.tell(agent, ("agents", agent, "spend"), spent)
+        except Refused as error:
+            standard.complain(f"what was used is not told: {error}")
 
     def _tell(self) -> bool:
         """Report what happened; return whether the hub has it already."""

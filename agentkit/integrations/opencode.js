@@ -29,7 +29,9 @@ const textOf = (parts) =>
     .join("\n")
 
 export const Swarmtui = async ({ client, directory }) => {
-  const helpers = new Set()
+  const helpers = new Map()
+  const counted = new Set()
+  const used = new Map()
   const failed = new Set()
   const open = new Set()
   const waiting = new Set()
@@ -57,6 +59,25 @@ export const Swarmtui = async ({ client, directory }) => {
     return {}
   }
 
+  // What a message of the model cost is told with the end of the turn; what helpers
+  // use is used by who started them.
+  const count = ({ id, sessionID, role, time, cost, tokens }) => {
+    if (role !== "assistant" || !time?.completed || !tokens?.cache || counted.has(id)) return
+    counted.add(id)
+    const who = helpers.get(sessionID) ?? sessionID
+    const sum = used.get(who) ?? { cost: 0, tokens_in: 0, tokens_out: 0 }
+    sum.cost += cost
+    sum.tokens_in += tokens.input + tokens.cache.read + tokens.cache.write
+    sum.tokens_out += tokens.output + tokens.reasoning
+    used.set(who, sum)
+  }
+
+  const spent = (id) => {
+    const sum = used.get(id)
+    used.delete(id)
+    return sum
+  }
+
   // What opencode calls idle behind an error is not the end of a turn.
   const isEcho = (name, id) => {
     if (name === "session.error") failed.add(id)
@@ -69,7 +90,9 @@ export const Swarmtui = async ({ client, directory }) => {
     else open.add(id)
     const idle = name === "session.idle"
     const event = idle && ENDS ? "session.rest" : name
-    const { out } = await hook([event], { ...payload, sessionID: id, cwd: directory })
+    const said = { ...payload, sessionID: id, cwd: directory }
+    if (idle || name === "session.error") said.spent = spent(id)
+    const { out } = await hook([event], said)
     if (!idle || ENDS) return
     const text = out ? JSON.parse(out).reason : ""
     if (text) await prompt(id, text)
@@ -86,7 +109,8 @@ export const Swarmtui = async ({ client, directory }) => {
   const leave = async () => {
     await Promise.race([last, new Promise((resolve) => setTimeout(resolve, 1000))])
     for (const sessionID of open) {
-      const words = ["hook", "opencode", "dispose", JSON.stringify({ sessionID })]
+      const said = JSON.stringify({ sessionID, spent: spent(sessionID) })
+      const words = ["hook", "opencode", "dispose", said]
       const child = spawn(AGENTKIT, words, { detached: true, stdio: "ignore" })
       child.on("error", () => {})
       child.unref()
@@ -98,7 +122,10 @@ export const Swarmtui = async ({ client, directory }) => {
     dispose: leave,
     event: async ({ event }) => {
       const said = event.properties ?? {}
-      if (said.info?.parentID) helpers.add(said.info.id)
+      const parent = said.info?.parentID
+      if (event.type.startsWith("session.") && parent)
+        helpers.set(said.info.id, helpers.get(parent) ?? parent)
+      if (event.type === "message.updated") count(said.info ?? {})
       const id = said.sessionID ?? said.info?.id
       const question = said.questions?.[0]?.question
       tell(event.type, id, event.type === "session.idle" ? ended(id) : { ...said, question })

@@ -764,6 +764,28 @@ def test_the_plugin_of_opencode_reports_and_brings_work(
     assert task(fresh, second)["state"] == "queued"
 
 
+def test_an_opencode_tells_what_it_and_its_helpers_used(
+    opencode: Callable[..., tuple[Opencode, Session]], fresh: Any
+) -> None:
+    program, session = opencode("run")
+    program.event("session.created", info={"id": "helper", "parentID": session.key})
+    program.prompt(session.key, "hello")
+    cache = {"read": 10, "write": 0}
+    tokens = {"input": 90, "output": 15, "reasoning": 5, "cache": cache}
+    message = {"role": "assistant", "time": {}, "cost": 0.25, "tokens": tokens}
+    for key in (session.key, "helper"):
+        begun = {**message, "id": f"msg-of-{key}", "sessionID": key}
+        ended = {**begun, "time": {"completed": 1795281436526}}
+        for info in (begun, ended, ended):
+            program.event("message.updated", sessionID=key, info=info)
+    program.event("session.idle", sessionID=session.key)
+    program.event("session.idle", sessionID=session.key)
+    program.end()
+
+    agent = row(fresh, session.agent)
+    assert (agent["spent"], agent["tokens_in"], agent["tokens_out"]) == (0.5, 200, 40)
+
+
 def test_an_opencode_whose_model_fails_takes_no_work(
     opencode: Callable[..., tuple[Opencode, Session]], fresh: Any
 ) -> None:

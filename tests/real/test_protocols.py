@@ -141,3 +141,12 @@ def test_what_a_session_used_is_counted(bench: Bench) -> None:
     agent = bench.agent
     assert agent["spent"] > 0
     assert (agent["tokens_in"], agent["tokens_out"]) == (100, 20)
+
+
+@pytest.mark.parametrize("word", ["opencode"])
+def test_what_its_plugin_counts_is_counted(bench: Bench) -> None:
+    bench.agentkit("hooks", "install", "opencode")
+    bench.headless("run", "hello")
+    until(lambda: bench.agent and bench.agent["tokens_in"], "it is counted")
+
+    assert (bench.agent["tokens_in"], bench.agent["tokens_out"]) == (100, 20)
