@@ -73,7 +73,7 @@ def of_lost(row: Agent, now: datetime) -> Alert | None:
     away = now - row.unlinked if row.unlinked else timedelta()
     gone = f"not connected{_lasting(away)}" if away else ""
     title, text = f"{name(row.id)} is lost", _lines(gone, _on(row.task))
-    # While it is lost nothing is heard of it.
+    # While it is lost nothing is heard of it, but perhaps what it cost.
     mark = round(row.heard.timestamp() * 1_000_000)
     return Alert(("lost", row.id), mark, "lost", now, title, text)
 

@@ -128,7 +128,7 @@ class Post:
             pay(self._debts, late)
             self._paid()
             self._tally.dropped += len(late)
-            log.error("%d alerts never reached %s", len(late), self._target.name)
+            log.error("%s never got %d of the alerts", self._target.name, len(late))
 
     def _failed(self, why: str) -> None:
         name = self._target.name

@@ -61,6 +61,20 @@ def test_what_is_settled_is_told_no_more_and_may_come_up_anew() -> None:
     assert book.take_in(alert("a", 2))
 
 
+def test_what_comes_up_anew_while_it_is_on_its_way_is_still_owed() -> None:
+    book = opened()
+    book.take_in(alert("a"))
+    book.tell(NOW)
+    on_its_way = list(book.owed["chat"].values())
+    book.settle(("a",))
+    book.take_in(alert("a", 2))
+    book.tell(NOW)
+
+    pay(book.owed["chat"], on_its_way)
+
+    assert owed(book) == ["a"]
+
+
 def test_what_is_open_when_nothing_was_ever_told_is_no_news() -> None:
     book = opened("", alert("a"))
 

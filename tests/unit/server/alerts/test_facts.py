@@ -25,7 +25,7 @@ HOUR = timedelta(hours=1)
 RULES = Rules(
     escalate_after=HOUR, lost_after=HOUR, budget=5.0, retry_first=timedelta(0)
 )
-PLAN = {
+PLAN: dict[str, Any] = {
     "name": "p",
     "main": "main",
     "machines": {
@@ -95,13 +95,14 @@ class World:
                 return event.help
         raise AssertionError("it asked for no help")
 
-    async def claim(self) -> p.TaskLeased | None:
-        """Claim an item for the agent a1, if there is one."""
+    async def fail_one(self) -> None:
+        """Let the agent a1 fail at an item, for good."""
         while await self.do(p.Tick()):
             pass
         events = await self.do(p.Claim(agent="a1", capabilities=("first",)))
-        found = (event for _, event in events if isinstance(event, p.TaskLeased))
-        return next(found, None)
+        leased = next(e for _, e in events if isinstance(e, p.TaskLeased))
+        task, fence = leased.task, leased.fence
+        await self.do(p.Fail(agent="a1", task=task, fence=fence, final=True))
 
     async def pass_by(self, span: timedelta) -> None:
         self.time += span
@@ -287,10 +288,7 @@ async def test_a_task_whose_last_attempt_failed_is_told(world: World) -> None:
 async def test_of_a_run_its_items_are_one_alert(world: World) -> None:
     await world.do(p.Launch(id="R", plan=PLAN))
     for _ in range(2):
-        leased = await world.claim()
-        assert leased
-        task, fence = leased.task, leased.fence
-        await world.do(p.Fail(agent="a1", task=task, fence=fence, final=True))
+        await world.fail_one()
 
     assert {alert.key for alert in world.alerts} == {("run", "R")}
     assert len(world.alerts) == 2
@@ -385,14 +383,29 @@ async def test_of_runs_that_only_the_store_has_failed_items_are_found(
         "below": {"states": {"one": {"agent": "first", **goes_on}, **end}},
     }
     await world.do(p.Launch(id="R", plan={**PLAN, "machines": machines}))
-    leased = await world.claim()
-    assert leased
-    task, fence = leased.task, leased.fence
-    await world.do(p.Fail(agent="a1", task=task, fence=fence, final=True))
+    await world.fail_one()
 
     assert [*world.open] == [("run", "R.1")]
     assert await world.found() == world.open
     assert await world.hub.ask(runs_elsewhere) == {"R.1"}
+
+
+async def test_of_a_run_whose_items_are_tried_again_nothing_is_open(
+    world: World,
+) -> None:
+    states = PLAN["machines"]["main"]["states"]
+    one_by_one = {**states["all"], "concurrency": 1}
+    machines = {"main": {"states": {**states, "all": one_by_one}}}
+    await world.do(p.Launch(id="R", plan={**PLAN, "machines": machines}))
+    for _ in range(2):
+        await world.fail_one()
+    visit = await world.store.latest_failed_visit("R")
+    assert visit
+    await world.do(p.RetryRun(id="R", visit=visit))
+
+    begun, waits = await world.store.items("R")
+    assert (begun.state, waits.state, bool(waits.ref)) == ("running", "waiting", True)
+    assert await world.found() == {}
 
 
 # --- all of it ------------------------------------------------------------------------

@@ -115,21 +115,6 @@ async def test_what_comes_up_or_is_settled_while_a_target_is_away_counts(
     assert await asyncio.to_thread(line.next) == "b, and 1 more"
 
 
-async def test_what_comes_up_anew_on_its_way_is_told_again(
-    line: Line, receiver: Hooks
-) -> None:
-    receiver.hangs = True
-    line.owe("a")
-    line.post.open()
-    await until(lambda: receiver.asked == 1)
-
-    line.owe("a")
-    receiver.hangs = False
-    receiver.over.set()
-
-    assert await asyncio.to_thread(line.next) == "a"
-
-
 async def test_after_an_hour_an_alert_is_dropped_and_the_next_one_tried(
     line: Line, receiver: Hooks
 ) -> None:
