@@ -1,6 +1,7 @@
 """``agentkit hooks``: writes the hooks of a product into its settings."""
 
 from argparse import ArgumentParser, Namespace
+from contextlib import nullcontext
 
 from agentkit.commands import output
 from agentkit.integrations import installing
@@ -47,13 +48,18 @@ def run(args: Namespace) -> int:
     scope: Scope = args.scope
     if args.action == "print":
         return _print(args.product, scope)
-    installs = args.action == "install"
-    plan = installing.plan if installs else installing.plan_removal
-    changes = plan(args.product, scope)
-    if not args.dry_run:
-        (installing.apply if installs else installing.remove)(changes)
+    with nullcontext() if args.dry_run else installing.alone():
+        changes = _changed(args.action == "install", args.product, scope, args.dry_run)
     _tell(args, changes)
     return 0
+
+
+def _changed(installs: bool, product: str, scope: Scope, dry: bool) -> list[Change]:
+    plan = installing.plan if installs else installing.plan_removal
+    changes = plan(product, scope)
+    if not dry:
+        (installing.apply if installs else installing.remove)(changes)
+    return changes
 
 
 def _print(product: str, scope: Scope) -> int:

@@ -9,10 +9,12 @@ import json
 import os
 import tomllib
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import unified_diff
+from errno import EACCES
+from fcntl import LOCK_EX, flock
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +24,7 @@ from agentkit import places
 from agentkit.errors import Invalid
 from agentkit.integrations import json_text, trust
 from agentkit.integrations.wiring import WIRINGS, Part, Scope, command, is_ours
-from agentkit.settings import private_folder
+from agentkit.integrations.writing import Writing
 
 BEGIN: Final = "# >>> swarmtui: written by agentkit hooks install >>>\n"
 END: Final = "# <<< swarmtui <<<\n"
@@ -52,21 +54,20 @@ class Kept:
         before = None if said["before"] is None else b64decode(said["before"])
         return cls(path, before, said["after"], tuple(said["folders"]))
 
-    def write(self) -> None:
-        """Keep it, in a private file.
+    def write(self, writing: Writing) -> None:
+        """Keep it, in a private file, when all is written.
 
         Raises:
             OSError: it cannot be written.
         """
         record = _record(self.path)
-        private_folder(record.parent)
+        writing.make(record.parent, 0o700)
         before = None if self.before is None else b64encode(self.before).decode()
         said = {"before": before, "after": self.after, "folders": self.folders}
-        record.touch(mode=0o600)
-        record.write_text(json.dumps({"path": str(self.path), **said}), "utf-8")
+        text = json.dumps({"path": str(self.path), **said})
         if self.before is not None:
-            backup(self.path).touch(mode=0o600)
-            backup(self.path).write_bytes(self.before)
+            writing.put(backup(self.path), self.before, 0o600)
+        writing.put(record, text.encode(), 0o600)
 
     def forget(self) -> None:
         """Keep it no longer: what was there is there again."""
@@ -124,6 +125,27 @@ def parts(product: str, scope: Scope, call: str = "") -> list[Part]:
     return wiring.parts(call or command(scope), base, scope)
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Be the only one that installs or uninstalls, from the plan to its end.
+
+    Raises:
+        Invalid: what is kept of files cannot be written.
+    """
+    folder = _record(Path()).parent
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        turn = (folder / ".turn").open("w")
+    except OSError as error:
+        raise Invalid(
+            f"{folder} cannot be written ({_reason(error)}): make room, or make it "
+            "writable, or choose another folder with SWARMTUI_HOME"
+        ) from None
+    with turn:
+        flock(turn, LOCK_EX)
+        yield
+
+
 def fresh(part: Part) -> str:
     """Return what is written where there is no file yet."""
     return _with(part, part.path, None)
@@ -143,7 +165,7 @@ def plan(product: str, scope: Scope, call: str = "") -> list[Change]:
 
 
 def _planned(product: str, part: Part) -> Change:
-    path = part.path.resolve()
+    path = _resolved(part.path)
     before = _bytes(path)
     if part.kind == "none":
         return Change(path, before, before)
@@ -160,18 +182,20 @@ def _planned(product: str, part: Part) -> Change:
 
 
 def apply(changes: Iterable[Change]) -> None:
-    """Write what was planned, and keep what was there.
+    """Write what was planned, all or nothing, and keep what was there.
 
     Raises:
-        OSError: a file cannot be written.
+        Invalid: a file cannot be written, or is not as it was when this was planned.
     """
-    for change in changes:
-        if not change.is_one or change.after is None or change.kept is None:
-            continue
-        made = _folders(change.path.parent) or change.kept.folders
-        kept = change.kept
-        Kept(change.path, kept.before, _digest(change.after), tuple(made)).write()
-        _replace(change.path, change.after)
+    with _writing() as writing:
+        for change in changes:
+            if not change.is_one or change.after is None or change.kept is None:
+                continue
+            before, folders = change.kept.before, change.kept.folders
+            made = tuple(writing.make(change.path.parent)) or folders
+            Kept(change.path, before, _digest(change.after), made).write(writing)
+            _put(writing, change, change.after)
+        writing.commit()
 
 
 def _with(part: Part, path: Path, bare: str | None) -> str:
@@ -209,7 +233,7 @@ def plan_removal(product: str, scope: Scope) -> list[Change]:
 
 
 def _planned_removal(product: str, part: Part) -> Change:
-    path = part.path.resolve()
+    path = _resolved(part.path)
     now = _bytes(path)
     kept = Kept.read(path) if part.kind != "none" else None
     if now is None:
@@ -239,16 +263,20 @@ def _unnoted(hooks: Path, path: Path, text: str, kept: Kept | None) -> tuple[str
 
 
 def remove(changes: Sequence[Change]) -> None:
-    """Write what was planned, and forget what was kept.
+    """Write what was planned, all or nothing, and forget what was kept.
 
     Raises:
-        OSError: a file cannot be written.
+        Invalid: a file cannot be written, or is not as it was when this was planned.
     """
+    with _writing() as writing:
+        for change in changes:
+            if change.is_one and change.after is not None:
+                _put(writing, change, change.after)
+        writing.commit()
+        for change in changes:
+            if change.is_one and change.after is None:
+                change.path.unlink()
     for change in reversed(changes):  # a folder goes after what is in it
-        if change.is_one and change.after is None:
-            change.path.unlink()
-        elif change.is_one and change.after is not None:
-            _replace(change.path, change.after)
         if change.kept is not None:
             for folder in change.kept.folders if change.after is None else ():
                 with suppress(OSError):  # somebody put something there
@@ -278,10 +306,13 @@ def _without(
 
 
 def _cut(text: str) -> str:
-    """Return a text without our block."""
-    head, begun, rest = text.partition(BEGIN)
-    _, ended, tail = rest.partition(END)
-    return head + tail if begun and ended else text
+    """Return a text without our block, however an editor has its lines end."""
+    begin, end = BEGIN.rstrip(), END.rstrip()
+    head, begun, rest = text.partition(begin)
+    _, ended, tail = rest.partition(end)
+    if not (begun and ended):
+        return text
+    return head + tail.removeprefix("\r").removeprefix("\n")
 
 
 def _is_bare(part: Part, text: str) -> bool:
@@ -305,11 +336,55 @@ def _record(path: Path) -> Path:
     return Path(places.folder("state", os.environ)) / "hooks" / f"{name}.json"
 
 
+def _resolved(path: Path) -> Path:
+    """Return where a path leads: a link stays one, and what it leads to is written."""
+    try:
+        return path.resolve()
+    except (RuntimeError, OSError):
+        raise Invalid(
+            f"{path} is a link that leads nowhere: remove it and try again"
+        ) from None
+
+
 def _bytes(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise Invalid(
+            f"{path} cannot be read ({_reason(error)}): see that it is a file of "
+            "yours, nothing was changed"
+        ) from None
+
+
+@contextmanager
+def _writing() -> Iterator[Writing]:
+    """Write files, all or none.
+
+    Raises:
+        Invalid: one cannot be written.
+    """
+    try:
+        with Writing() as writing:
+            yield writing
+    except OSError as error:
+        raise Invalid(
+            f"{error.filename or 'a file'} cannot be written ({_reason(error)}): make "
+            "room, or make it writable, nothing was changed"
+        ) from None
+
+
+def _put(writing: Writing, change: Change, content: bytes) -> None:
+    if _bytes(change.path) != change.before:
+        raise Invalid(f"{change.path} was changed by somebody just now: try again")
+    if change.before is not None and not os.access(change.path, os.W_OK):
+        raise PermissionError(EACCES, "it is read-only", str(change.path))
+    writing.put(change.path, content)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def _text(path: Path, content: bytes) -> str:
@@ -332,27 +407,6 @@ def _unreadable(path: Path, error: ValueError) -> Invalid:
         f"{path} cannot be read ({reason[:1].lower()}{reason[1:]}): correct it there "
         "and try again, nothing was changed"
     )
-
-
-def _folders(folder: Path) -> list[str]:
-    """Make a folder; return those that were not there, the innermost first."""
-    made: list[str] = []
-    for place in (folder, *folder.parents):
-        if place.exists():
-            break
-        made.append(str(place))
-    folder.mkdir(parents=True, exist_ok=True)
-    return made
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put a content in the place of a file at once; its mode stays."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    fresh.touch(mode=mode)
-    fresh.chmod(mode)
-    fresh.write_bytes(content)
-    fresh.replace(path)
 
 
 def _digest(content: bytes) -> str:

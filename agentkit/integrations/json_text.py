@@ -28,13 +28,9 @@ class Node:
     """Where it begins with its name, if it is a member of an object."""
     value: Any = None
     members: dict[str, "Node"] = field(default_factory=dict)
-    items: list["Node"] = field(default_factory=list)
-
-    @property
-    def parts(self) -> list["Node"]:
-        """What is in it, in order."""
-        found = (*self.members.values(), *self.items)
-        return sorted(found, key=lambda node: node.start)
+    """By name; of those with the same the last, which is the one that counts."""
+    parts: list["Node"] = field(default_factory=list)
+    """What is in it, in order."""
 
 
 def read(text: str) -> Node:
@@ -43,9 +39,14 @@ def read(text: str) -> Node:
     Raises:
         ValueError: it is not an object of JSON.
     """
-    if not isinstance(json.loads(text), dict):
-        raise ValueError("it is not an object")  # noqa: TRY004 - a fault of the text
-    return _Reader(text).value(_BLANK.match(text).end())  # type: ignore[union-attr]
+    if text.startswith("\ufeff"):
+        raise ValueError("it begins with a mark for the order of bytes")
+    try:
+        if not isinstance(json.loads(text), dict):
+            raise ValueError("it is not an object")  # noqa: TRY004 - the text's fault
+        return _Reader(text).value(_BLANK.match(text).end())  # type: ignore[union-attr]
+    except RecursionError:
+        raise ValueError("it goes too deep") from None
 
 
 def merged(text: str, wanted: Mapping[str, Any]) -> str:
@@ -98,6 +99,7 @@ class _Reader:
             part = self.value(self._blank(self._blank(end) + 1))
             part.begins = place
             node.members[name] = part
+            node.parts.append(part)
             node.value[name] = part.value
             node.end = part.end
         return node
@@ -106,7 +108,7 @@ class _Reader:
         node = Node(start, begins=start, value=[])
         for place in self._places(node, "]"):
             part = self.value(place)
-            node.items.append(part)
+            node.parts.append(part)
             node.value.append(part.value)
             node.end = part.end
         return node

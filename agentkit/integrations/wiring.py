@@ -87,8 +87,14 @@ def _runs(product: str, line: str) -> bool:
         words = shlex.split(line)
     except ValueError:
         return False
+    while words and _SETTING.match(words[0]):
+        del words[0]
     named = words[:1] and os.path.basename(words[0]) == "agentkit"  # noqa: PTH119
     return bool(named) and words[1:3] == ["hook", product]
+
+
+_SETTING: Final = re.compile(r"[A-Za-z_]\w*=")
+"""What a user may have put in front of a command: a variable for it."""
 
 
 def folder(variable: str, default: Path) -> Path:

@@ -398,7 +398,7 @@ def test_last_words_with_letters_cut_in_two_are_a_result(
 ) -> None:
     shell = Shell(tmp_path, SWARMTUI_HOME=str(fresh.home), SWARMTUI_AGENT="a1")
     fresh.post("/v1/tasks", {"id": "T1", "title": "paint"}).raise_for_status()
-    stop = {"session_id": KEY, "hook_event_name": "Stop"}
+    stop: dict[str, Any] = {"session_id": KEY, "hook_event_name": "Stop"}
     shell("hook", "claude", said=json.dumps(stop))
     stop |= {"last_assistant_message": "red \ud83d", "stop_hook_active": True}
     done = shell("hook", "claude", said=json.dumps(stop))

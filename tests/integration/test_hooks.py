@@ -1035,3 +1035,85 @@ def test_what_would_be_written_is_printed(
     assert done.returncode == 0
     assert "agentkit hook" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+SETTINGS = {
+    ".claude/settings.json": '{"model":"opus", "hooks": {"Stop": []}}',
+    ".codex/hooks.json": '{"hooks":{}}',
+    ".codex/config.toml": 'model = "x"',
+    ".gemini/settings.json": "{ }",
+    ".cursor/hooks.json": '{"version": 1}',
+    ".tmux.conf": "set -g mouse on",
+}
+
+
+@pytest.fixture
+def settled(alone: Shell, tmp_path: Path) -> Path:
+    """Return the home of somebody who has settings."""
+    home = tmp_path / "user"
+    for name, text in SETTINGS.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    alone.environ["HOME"] = str(home)
+    return home
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    return {
+        str(path): None if path.is_dir() else path.read_bytes()
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_a_full_disk_leaves_every_file_as_it_was(
+    alone: Shell, settled: Path, product: str
+) -> None:
+    before = tree(settled)
+    full = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (100, 100)); "
+    done = alone("hooks", "install", product, code=full + MAIN)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "cannot be written (" in done.stderr
+    assert tree(settled) == before
+
+
+@pytest.mark.parametrize("product", ["claude", "codex", "opencode"])
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_an_end_in_the_middle_leaves_settings_whole(
+    alone: Shell, settled: Path, product: str, call: int
+) -> None:
+    before = tree(settled)
+    killed = (
+        "import os, signal, itertools; real = os.fsync; calls = itertools.count(1)\n"
+        "def fsync(file):\n"
+        f"    if next(calls) == {call}: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    real(file)\n"
+        "os.fsync = fsync\n"
+    )
+    done = alone("hooks", "install", product, code=killed + MAIN)
+    assert done.returncode in (-signal.SIGKILL, 0)
+    settings = {name: text for name, text in tree(settled).items() if name in before}
+    assert done.returncode == 0 or settings == before
+
+    assert alone("hooks", "install", product).returncode == 0
+    assert alone("hooks", "uninstall", product).returncode == 0
+    left = {name for name, text in tree(settled).items() if text is not None}
+    assert left == {name for name, text in before.items() if text is not None}
+    assert {name: tree(settled)[name] for name in before} == before
+
+
+@pytest.mark.parametrize("product", ["claude", "codex"])
+def test_installed_many_times_at_once_is_installed_once(
+    alone: Shell, settled: Path, product: str
+) -> None:
+    before = tree(settled)
+    started = [alone.start("hooks", "install", product) for _ in range(4)]
+    done = [process.communicate(timeout=60) for process in started]
+    assert [process.returncode for process in started] == [0] * 4, done
+    told = [bool(out) for out, _ in done]
+    assert told.count(True) == 1
+
+    assert alone("hooks", "uninstall", product).returncode == 0
+    assert tree(settled) == before

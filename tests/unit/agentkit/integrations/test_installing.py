@@ -104,6 +104,176 @@ def test_installed_twice_is_installed_once(
     assert tree(home) == before
 
 
+@pytest.mark.parametrize(("product", "scope"), SCOPED)
+def test_what_is_printed_is_what_is_written(
+    home: Path, product: str, scope: Scope
+) -> None:
+    install(product, scope)
+
+    for part in installing.parts(product, scope):
+        if part.kind != "none":
+            assert part.path.read_text("utf-8") == installing.fresh(part)
+
+
+@pytest.mark.parametrize("product", WIRINGS)
+def test_installed_for_the_user_and_a_project_it_is_taken_out_of_each(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, product: str
+) -> None:
+    settle(home)
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    before = tree(home), tree(tmp_path / "project")
+    scopes = WIRINGS[product].scopes
+    for scope in scopes:
+        install(product, scope)
+    for scope in scopes:
+        uninstall(product, scope)
+
+    assert (tree(home), tree(tmp_path / "project")) == before
+
+
+@pytest.mark.parametrize("product", WIRINGS)
+def test_a_kit_that_was_moved_is_called_where_it_is(
+    home: Path, monkeypatch: pytest.MonkeyPatch, product: str
+) -> None:
+    settle(home)
+    before = tree(home)
+    monkeypatch.setenv("PATH", "/nowhere")
+    for place in ("/old place/bin", "/new 'place'/bin"):
+        monkeypatch.setattr(sys, "argv", [f"{place}/agentkit"])
+        install(product)
+    files = [text.decode() for text in tree(home).values() if text is not None]
+    written = "".join(files).replace("\\", "")
+
+    assert "old place" not in written
+    assert "place" in written
+    uninstall(product)
+    assert tree(home) == before
+
+
+@pytest.mark.parametrize(
+    ("product", "name"),
+    [
+        ("claude", ".claude/settings.json"),
+        ("codex", ".codex/hooks.json"),
+        ("gemini", ".gemini/settings.json"),
+        ("cursor", ".cursor/hooks.json"),
+    ],
+)
+@pytest.mark.parametrize("settled", [True, False], ids=["settled", "bare"])
+def test_a_product_may_write_its_settings_anew(
+    home: Path, product: str, name: str, settled: bool
+) -> None:
+    if settled:
+        settle(home)
+    path = home / name
+
+    def anew() -> str:
+        said = {**json.loads(path.read_text()), "theme": "Zoë"}
+        path.write_text(json.dumps(said, indent=2, ensure_ascii=False))
+        return path.read_text()
+
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    if settled:
+        expected = anew()
+        settle(home)
+    else:
+        path.unlink()
+        stays = {"version": 1} if product == "cursor" else {}  # it needs one
+        said = {**stays, "theme": "Zoë"}
+        expected = json.dumps(said, indent=2, ensure_ascii=False)
+    install(product)
+    anew()
+    uninstall(product)
+
+    assert path.read_text() == expected
+
+
+def test_entries_of_ours_that_somebody_edited_go_as_well(home: Path) -> None:
+    settle(home)
+    install("claude")
+    path = home / ".claude" / "settings.json"
+    edited = path.read_text().replace('"timeout": 5', '"timeout": 9')
+    edited = edited.replace(
+        '"agentkit hook', "\"SWARMTUI_AGENT=me X='1 2' agentkit hook"
+    )
+    assert edited.count("SWARMTUI_AGENT") > 5
+    path.write_text(edited)
+    uninstall("claude")
+
+    assert path.read_text() == BEFORE[".claude/settings.json"]
+
+
+def test_a_block_goes_whatever_ends_its_lines(home: Path) -> None:
+    settle(home)
+    install("codex")
+    path = home / ".codex" / "config.toml"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    install("codex")
+    assert path.read_bytes().count(b"notify = ") == 1
+    uninstall("codex")
+
+    expected = BEFORE[".codex/config.toml"].replace("\n", "\r\n")
+    assert path.read_bytes().decode() == expected
+
+
+def test_a_link_that_leads_nowhere_is_refused(home: Path) -> None:
+    (home / ".claude").mkdir()
+    link = home / ".claude" / "settings.json"
+    link.symlink_to("settings.json")
+
+    with pytest.raises(Invalid, match="is a link that leads nowhere"):
+        install("claude")
+    assert link.is_symlink()
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused(home: Path) -> None:
+    (home / ".claude" / "settings.json").mkdir(parents=True)
+
+    with pytest.raises(Invalid, match=r"settings\.json cannot be read"):
+        install("claude")
+
+
+def test_a_file_that_changed_after_the_plan_is_not_written(home: Path) -> None:
+    settle(home)
+    changes = installing.plan("claude", "user")
+    path = home / ".claude" / "settings.json"
+    path.write_text('{"mine": 1}')
+    before = tree(home)
+
+    with pytest.raises(Invalid, match="was changed by somebody just now"):
+        installing.apply(changes)
+    assert tree(home) == before
+
+
+def test_a_place_that_cannot_be_written_is_told_in_one_sentence(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODEX_HOME", "/proc/none")
+    before = tree(home)
+
+    with pytest.raises(Invalid, match=r"/proc/none.* cannot be written") as refused:
+        install("codex")
+    assert "\n" not in str(refused.value)
+    assert tree(home) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
+@pytest.mark.parametrize("folder", [True, False], ids=["folder", "file"])
+def test_what_is_read_only_stays(home: Path, folder: bool) -> None:
+    settle(home)
+    path = home / ".claude" / "settings.json"
+    guarded = path.parent if folder else path
+    guarded.chmod(0o555 if folder else 0o444)
+    before = tree(home)
+
+    with pytest.raises(Invalid, match="cannot be written"):
+        install("claude")
+    guarded.chmod(0o755)
+    assert tree(home) == before
+
+
 @pytest.mark.parametrize("product", ["claude", "codex", "gemini", "cursor"])
 def test_every_event_of_the_table_is_installed(home: Path, product: str) -> None:
     merges = [part for part in installing.parts(product, "user") if part.entries]
@@ -186,6 +356,15 @@ def test_an_older_entry_of_ours_is_replaced(home: Path) -> None:
         ("claude", ".claude/settings.json", b"{ // mine\n}"),
         ("claude", ".claude/settings.json", b""),
         ("claude", ".claude/settings.json", b'{"a": "\xff"}'),
+        ("claude", ".claude/settings.json", b"\xef\xbb\xbf{}"),
+        (
+            "claude",
+            ".claude/settings.json",
+            b'{"a": ' + b"[" * 9999 + b"]" * 9999 + b"}",
+        ),
+        ("claude", ".claude/settings.json", b"null"),
+        ("gemini", ".gemini/settings.json", b'{"a": /* mine */ 1}'),
+        ("tmux", ".tmux.conf", b"set -g status-left \xff"),
         ("claude", ".claude/settings.json", b'{"hooks": "none"}'),
         ("codex", ".codex/hooks.json", b"[]"),
         ("codex", ".codex/config.toml", b"model = "),
@@ -199,7 +378,7 @@ def test_a_file_that_is_something_else_is_refused_and_not_touched(
     home: Path, product: str, name: str, text: bytes
 ) -> None:
     path = home / name
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text)
     before = tree(home)
 

@@ -31,6 +31,9 @@ def ours(value: Any) -> bool:
         '{"hooks": {"Stop": [{"hooks": [{"command": "theirs"}]}]}}',
         '{\n  "hooks": {\n    "Stop": [\n      {"hooks": []}\n    ]\n  }\n}',
         '{"é": "\\u00e9\\"", "hooks": {"Other": [{"hooks": [{"command": "x"}]}]}}',
+        '{"hooks": {"Stop": [1]}, "x": {}, "hooks": {}, "x": []}',
+        '{"hooks": {"Stop": [], "a": 1, "Stop": [], "": 2, "": 3}}',
+        '{"a": "\\ud800", "b": 1e400, "c": -0.0, "d": 123456789012345678901234567890}',
     ],
 )
 def test_what_was_put_in_is_taken_out_again(text: str) -> None:
@@ -106,6 +109,11 @@ def test_an_empty_list_of_theirs_stays() -> None:
         ('{"hooks": []}', "hooks is not an object"),
         ('{"hooks": {"Stop": {}}}', "hooks.Stop is not an array"),
         ('{"hooks": null}', "hooks is not an object"),
+        ("null", "it is not an object"),
+        ("\ufeff{}", "it begins with a mark for the order of bytes"),
+        ('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "it goes too deep"),
+        ('{"a": {"b": ' * 600 + "1" + "}}" * 600, "it goes too deep"),
+        ('{"a": 1} {"b": 2}', "Extra data"),
     ],
 )
 def test_what_is_something_else_is_refused(text: str, reason: str) -> None:
@@ -146,3 +154,25 @@ def test_any_file_is_as_it_was(
     assert without(put, ours, text) == text
     assert json.loads(put)["hooks"]["Start"][-1] == {"hooks": [OURS]}
     assert {**json.loads(put), "hooks": None} == {**value, "hooks": None}
+
+
+@given(
+    st.dictionaries(names, values, max_size=4),
+    st.none() | events,
+    st.sampled_from([1, 2, 4, "\t"]),
+    st.booleans(),
+)
+def test_a_file_that_its_product_writes_anew_is_what_that_makes_of_it(
+    rest: dict[str, Any],
+    hooks: dict[str, Any] | None,
+    indent: int | str,
+    returns: bool,
+) -> None:
+    value = {**rest, **({} if hooks is None else {"hooks": hooks})}
+    text = json.dumps(value)
+
+    def anew(text: str) -> str:
+        laid_out = json.dumps(json.loads(text), indent=indent, ensure_ascii=False)
+        return laid_out.replace("\n", "\r\n") if returns else laid_out
+
+    assert without(anew(merged(text, WANTED)), ours, text) == anew(text)

@@ -107,6 +107,8 @@ def test_what_there_is_no_room_for_is_left_for_the_next_time() -> None:
 class Hub:
     """A line on which certain things are answered."""
 
+    left = 1.0
+
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.asked: list[tuple[str, ...]] = []
