@@ -9,6 +9,9 @@ const TOLD = new Set([])
 // "opencode run" ends with its first turn: it reports, and takes no work.
 const ENDS = process.argv.includes("run")
 
+// Installed for the user and for the project it is there twice: the last one tells.
+const TELLS = (globalThis[Symbol.for("swarmtui")] ??= new Map())
+
 function hook(words, payload) {
   return new Promise((resolve) => {
     const said = { code: -1, out: "", err: "" }
@@ -29,6 +32,8 @@ const textOf = (parts) =>
     .join("\n")
 
 export const Swarmtui = async ({ client, directory }) => {
+  const me = {}
+  TELLS.set(directory, me)
   const helpers = new Map()
   const counted = new Set()
   const used = new Map()
@@ -101,7 +106,8 @@ export const Swarmtui = async ({ client, directory }) => {
 
   // In order, and nobody waits for it: opencode goes on at once.
   const tell = (name, id, payload = {}) => {
-    if (!id || helpers.has(id) || !TOLD.has(name) || isEcho(name, id)) return
+    if (TELLS.get(directory) !== me || !id || helpers.has(id)) return
+    if (!TOLD.has(name) || isEcho(name, id)) return
     last = last.then(async () => report(name, id, await payload)).catch(() => {})
   }
 

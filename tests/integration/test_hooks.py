@@ -653,13 +653,16 @@ const parts = [{ type: "text", text: "It is red." }]
 const said = { info: { role: "assistant" }, parts }
 const messages = async ({ query }) => ({ data: [said].slice(-query.limit) })
 const client = { session: { promptAsync, messages } }
-const plugin = await Swarmtui({ client, directory: process.cwd() })
+const twice = await import(process.argv[2] + "?in=project")
+const asked = { client, directory: process.cwd() }
+const plugins = [await Swarmtui(asked), await twice.Swarmtui(asked)]
 for await (const line of createInterface({ input: process.stdin })) {
   const [name, ...words] = JSON.parse(line)
-  await plugin[name](...words)
+  for (const plugin of plugins) await plugin[name](...words)
 }
 """
-"""What opencode does with a plugin: it hands it what happens, as lines say."""
+"""What opencode does with a plugin: it hands it what happens, as lines say. It does so
+twice where it is installed for the user and for the project."""
 
 
 class Opencode:
