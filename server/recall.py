@@ -5,7 +5,7 @@ from typing import Final, Literal, TypeAlias
 
 from agentkit import protocol as p
 from agentkit.protocol import CancelRun, Command, Launch, ResumeRun, RetryRun, Send
-from agentkit.rows import Broadcast, HelpRequest, Item, Letter, Run, Task
+from agentkit.rows import Broadcast, Checkpoint, HelpRequest, Item, Letter, Run, Task
 from server.core import Swarm
 from server.core.messages import own_id
 from server.core.tables import Tables
@@ -107,10 +107,21 @@ async def _at_visit(store: Store, run: Run, visit: int) -> Tables:
         return tables
     tables.checkpoints[run.id, then.number] = then
     for item in await items_of(store, run.id, visit):
-        # Others are of a time before a retry: it led here once more.
-        if (item.began or then.at) >= then.at:
+        if is_since(item, then):
             tables.items[run.id, visit, item.index] = item
     return tables
+
+
+def is_since(item: Item, then: Checkpoint) -> bool:
+    """Say whether an item is of the last time that a run came to a stage.
+
+    Others are of a time before a retry, which led there once more.
+
+    Args:
+        item: of that stage.
+        then: the checkpoint with which the run came there.
+    """
+    return item.began is None or item.began >= then.at
 
 
 async def items_of(store: Store, run: str, visit: int) -> list[Item]:

@@ -33,7 +33,7 @@ from server.core import Swarm
 from server.core.renewal import replace
 from server.hub import Hub, Pushed
 from server.progress import Measure, measure, progress
-from server.recall import RunCommand
+from server.recall import RunCommand, is_since
 from server.wire import WISHES, valid
 
 PAGE: Final = 1000
@@ -245,8 +245,16 @@ class Runs:
         """Return items of a stage in order, as many as one answer takes."""
         wanted = dict(question)
         row = await self.find(wanted.pop("id"))
-        wanted.setdefault("visit", row.visit)
-        return _fitting(await self._hub.store.items(row.id, **wanted))
+        visit = wanted.setdefault("visit", row.visit)
+        if visit > row.visit:  # it was there before it went back
+            return []
+        store = self._hub.store
+        found = await store.items(row.id, **wanted)
+        if visit == row.visit:
+            found = [item for item in found if item.index < row.started]
+        elif then := await store.checkpoint(row.id, visit - 1):
+            found = [item for item in found if is_since(item, then)]
+        return _fitting(found)
 
     async def checkpoints(self, key: str, limit: int) -> list[Checkpoint]:
         """Return the newest checkpoints, newest first, without what they hold."""

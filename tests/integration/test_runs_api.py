@@ -194,6 +194,35 @@ def test_items_come_in_order_and_in_pages(hub: RunningHub) -> None:
     assert [item["error"]["_error"] for item in failed] == ["2 is bad", "4 is bad"]
 
 
+def test_items_of_before_a_retry_are_not_shown(hub: RunningHub) -> None:
+    parts = "{{ context.outputs[1].parts|default([1, 2, 3]) }}"
+    again = {
+        **{"foreach": parts, "agent": "worker", "input": {"n": "{{ item }}"}},
+        "transitions": [{"to": "last"}],
+    }
+    last = {"agent": "worker", "input": {"n": 9}, "transitions": [{"to": "done"}]}
+    document = fan(transitions=[{"to": "again"}])
+    document["machines"]["main"]["states"] |= {"again": again, "last": last}
+    run = launch(hub, document, input={"items": [1, 2]})
+
+    def shown(visit: int) -> int:
+        return len(items(hub, run, visit=visit)["items"])
+
+    work(hub, 2)  # which fails, so that there are three parts
+    first = [shown(visit) for visit in (1, 2, 3)]
+    hub.post(f"/v1/runs/{run}/retry-failed", {"visit": 1}).raise_for_status()
+    went_back = [shown(visit) for visit in (1, 2, 3)]
+    (task,) = claim(hub)
+    complete(hub, task, parts=[4])
+    there = [shown(visit) for visit in (1, 2, 3)]
+    (task,) = claim(hub)
+    complete(hub, task)
+    beyond = [shown(visit) for visit in (1, 2, 3)]
+
+    assert (first, went_back) == ([2, 3, 1], [2, 0, 0])
+    assert (there, beyond) == ([2, 1, 0], [2, 1, 1])
+
+
 def test_items_that_are_large_come_in_more_pages(fresh: RunningHub) -> None:
     run = launch(fresh, fan(), input={"items": list(range(150))})
     while tasks := claim(fresh, most=100):
