@@ -16,6 +16,8 @@ TITLE = "paint the door"
 NAMES = {
     "claude": "mcp__swarm__{}",
     "codex": "mcp__swarm/{}",
+    "gemini": "mcp_swarm_{}",
+    "copilot": "swarm-{}",
     "opencode": "swarm_{}",
     "goose": "swarm__{}",
 }
@@ -24,6 +26,8 @@ NAMES = {
 ALONE = {
     "claude": ("-p", "--allowedTools", "mcp__swarm__claim,mcp__swarm__complete", "--"),
     "codex": ("exec", "--skip-git-repo-check"),
+    "gemini": ("-m", "gemini-2.5-pro", "-p"),
+    "copilot": ("--allow-tool", "swarm", "-p"),
     "opencode": ("run",),
     "goose": ("run", "-t"),
 }
@@ -38,6 +42,8 @@ ADD = {
         *("mcp", "add", "swarm", "--env", "SWARMTUI_AGENT=builder-1"),
         *("--env", "SWARMTUI_HOME={home}", "--"),  # it passes little else on
     ),
+    "gemini": ("mcp", "add", "-e", "SWARMTUI_AGENT=builder-1", "--trust", "swarm"),
+    "copilot": ("mcp", "add", "swarm", "--env", "SWARMTUI_AGENT=builder-1", "--"),
 }
 """How our server is added, but for its command."""
 
@@ -45,6 +51,14 @@ ADD_ADDRESS = {
     "codex": (
         *("mcp", "add", "swarm", "--url", "{url}/mcp?agent=builder-1"),
         *("--bearer-token-env-var", "SWARMTUI_TOKEN"),
+    ),
+    "gemini": (
+        *("mcp", "add", "-t", "http", "-H", "Authorization: Bearer {token}"),
+        *("--trust", "swarm", "{url}/mcp?agent=builder-1"),
+    ),
+    "copilot": (
+        *("mcp", "add", "--transport", "http", "swarm", "{url}/mcp?agent=builder-1"),
+        *("--header", "Authorization: Bearer {token}"),
     ),
 }
 """How the hub itself is added."""
@@ -80,7 +94,8 @@ def write(bench: Bench, server: dict[str, Any]) -> None:
 
 def add(bench: Bench, words: tuple[str, ...], *command: str) -> None:
     """Add our server as its page says."""
-    known = {"home": bench.hub.home, "url": bench.hub.url}
+    hub = bench.hub
+    known = {"home": hub.home, "url": hub.url, "token": hub.token}
     bench.headless(*(word.format(**known) for word in words), *command)
 
 
