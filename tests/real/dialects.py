@@ -181,8 +181,9 @@ class Responses:
             return Turn("tool", str(item.get("output")))
         if kind != "message":
             return None
-        who = {"assistant": "model", "user": "user"}.get(str(item.get("role")), "tool")
-        return Turn(who, text_of(item.get("content")))  # type: ignore[arg-type]
+        who: Literal["user", "model"]
+        who = "model" if item.get("role") == "assistant" else "user"  # or developer
+        return Turn(who, text_of(item.get("content")))
 
     def _tools(self, tools: Any) -> Iterator[str]:
         """Return the names of tools; those of a namespace have it before them."""
