@@ -13,11 +13,17 @@ from server.auth import Keys
 from server.otlp.edge import LARGEST
 from tests.integration.conftest import RunningHub, launch
 
-CAPTURED = Path(__file__).parents[1] / "fixtures/agents/claude-otlp-2.1.329.jsonl"
-LINES = {
-    line["path"]: line["body"]
-    for line in map(json.loads, CAPTURED.read_text().splitlines())
-}
+CAPTURED = Path(__file__).parents[1] / "fixtures" / "agents"
+
+
+def lines(name: str) -> dict[str, Any]:
+    """Return what a product exported, by the path that it went to."""
+    said = map(json.loads, (CAPTURED / name).read_text().splitlines())
+    return {line["path"]: line["body"] for line in said}
+
+
+LINES = lines("claude-otlp-2.1.329.jsonl")
+CODEX = lines("codex-otlp-0.169.0.jsonl")
 
 
 def captured(path: str, agent: str) -> Any:
@@ -104,6 +110,28 @@ def test_each_way_to_tell_it_will_do(hub: RunningHub, a1: str, path: str) -> Non
     hub.post(f"/otlp{path}", captured(path, a1))
 
     assert (agent(hub, a1)["cost"], agent(hub, a1)["tokens_in"]) == (0.00014, 10)
+
+
+def test_what_codex_exports_is_found_by_its_session(hub: RunningHub) -> None:
+    hub.report("codex-shop-159e87@box", "busy")
+    answer = hub.post(LOGS, CODEX["/v1/logs"])
+
+    row = agent(hub, "codex-shop-159e87@box")
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert (row["tokens_in"], row["tokens_out"], row["cost"]) == (100, 20, 0.0)
+
+
+def test_the_metrics_of_codex_are_of_whose_token_they_come_with(
+    hub: RunningHub, a1: str
+) -> None:
+    own = {"authorization": f"Bearer {Keys.load(hub.home).derive(f'agent:{a1}')}"}
+    nameless = hub.post(METRICS, CODEX["/v1/metrics"])
+    hub.post(METRICS, CODEX["/v1/metrics"], headers=own)
+    hub.post(LOGS, CODEX["/v1/logs"], headers=own)
+
+    assert nameless.json()["partialSuccess"]["rejectedDataPoints"] == "2"
+    row = agent(hub, a1)
+    assert (row["tokens_in"], row["tokens_out"]) == (100, 20), "the same, told twice"
 
 
 def test_an_export_that_is_sent_again_counts_once(hub: RunningHub, a1: str) -> None:

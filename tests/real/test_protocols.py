@@ -158,6 +158,30 @@ def test_what_a_session_used_is_counted(bench: Bench) -> None:
     assert (agent["tokens_in"], agent["tokens_out"]) == (100, 20)
 
 
+OTEL = """
+[otel]
+log_user_prompt = false
+
+[otel.exporter.otlp-http]
+endpoint = "{url}/otlp/v1/logs"
+protocol = "json"
+headers = {{ "Authorization" = "Bearer {token}" }}
+"""
+"""What has Codex export what it used."""
+
+
+@pytest.mark.parametrize("word", ["codex"])
+def test_what_a_session_used_is_counted_as_its_settings_say(bench: Bench) -> None:
+    settings = bench.home / ".codex" / "config.toml"
+    with settings.open("a") as file:
+        file.write(OTEL.format(url=bench.hub.url, token=bench.hub.token))
+    bench.agentkit("hooks", "install", "codex")
+    bench.headless(*ALONE["codex"], "--dangerously-bypass-hook-trust", "hello")
+    until(lambda: bench.agent and bench.agent["tokens_in"], "it is counted")
+
+    assert (bench.agent["tokens_in"], bench.agent["tokens_out"]) == (100, 20)
+
+
 @pytest.mark.parametrize("word", ["opencode"])
 def test_what_its_plugin_counts_is_counted(bench: Bench) -> None:
     bench.agentkit("hooks", "install", "opencode")
