@@ -12,9 +12,9 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 Counted: TypeAlias = Literal["cost", "tokens_in", "tokens_out"]
 
-Source: TypeAlias = Literal["metric", "gen_ai", "log"]
+Source: TypeAlias = Literal["metric", "gen_ai", "inference", "log"]
 """A way in which use is told: a product's own metrics, those of the semantic
-conventions for generative AI, log records."""
+conventions for generative AI, older and newer, log records."""
 
 
 class Meter(NamedTuple):
@@ -22,9 +22,11 @@ class Meter(NamedTuple):
 
     source: Source
     by: str = ""
-    """The attribute that says what a point counts; empty: all count dollars."""
+    """The attribute that says what a point counts; empty: all count the same."""
     kinds: Mapping[str, Counted] = {}
     """What is counted, by the value of that attribute; others are parts of these."""
+    all: Counted = "cost"
+    """What is counted if all points count the same."""
 
 
 class Record(NamedTuple):
@@ -66,6 +68,8 @@ METERS: Final[Mapping[str, Meter]] = {
         "gen_ai.token.type",
         {"input": "tokens_in", "output": "tokens_out"},
     ),
+    "gen_ai.client.inference.usage.input_tokens": Meter("inference", all="tokens_in"),
+    "gen_ai.client.inference.usage.output_tokens": Meter("inference", all="tokens_out"),
 }
 """By the name of the metric."""
 

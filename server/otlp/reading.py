@@ -125,7 +125,7 @@ def _read_point(
     point: Mapping[str, Any],
     series: Series | None,
 ) -> None:
-    counted = meter.kinds.get(str(said.get(meter.by, ""))) if meter.by else "cost"
+    counted = meter.kinds.get(str(said.get(meter.by, ""))) if meter.by else meter.all
     amount = _amount(point)
     if counted is None:
         export.other += 1

@@ -69,6 +69,30 @@ def test_what_claude_code_sends_is_what_it_used(path: str) -> None:
     assert export.bad == 0
 
 
+@pytest.mark.parametrize("path", READ)
+def test_what_gemini_sends_is_what_it_used(path: str) -> None:
+    export = captured("gemini-otlp-0.61.0.jsonl")[path]
+
+    by_source = {use.source for use in export.uses}
+    assert by_source == ({"metric", "gen_ai"} if "metrics" in path else {"log"})
+    assert sums(export) == {
+        "tokens_in": 100 * len(by_source),
+        "tokens_out": 20 * len(by_source),
+    }
+    assert {use.session[-8:] for use in export.uses} == {"5e389bd4"}
+    assert export.bad == 0
+
+
+def test_what_copilot_sends_is_what_it_used() -> None:
+    export = captured("copilot-otlp-1.0.102.jsonl")["/v1/metrics"]
+
+    assert sums(export) == {"tokens_in": 100, "tokens_out": 20}
+    assert {use.source for use in export.uses} == {"inference"}
+    assert {(use.agent, use.session) for use in export.uses} == {("builder-1", "")}
+    assert all(use.series for use in export.uses)
+    assert export.bad == 0
+
+
 def test_what_was_read_from_a_cache_was_read() -> None:
     kinds = {"input": 1, "cacheRead": 20, "cacheCreation": 300, "output": 4000}
     points = [point(value, type=kind) for kind, value in kinds.items()]
