@@ -1,5 +1,8 @@
 """What somebody does in the dashboard, key by key, and what a session makes of it."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.real.bench import Bench
@@ -75,7 +78,8 @@ def test_a_permission_that_is_asked_for_stands_in_help_until_it_is_given(
 def test_an_answer_that_is_given_in_the_dashboard_reaches_the_session(
     bench: Bench,
 ) -> None:
-    question = "agentkit ask 'Which colour?' --choice red --choice blue --wait"
+    ours = Path(sys.executable).with_name("agentkit")  # Codex starts a login shell
+    question = f"{ours} ask 'Which colour?' --choice red --choice blue --wait"
     bench.model.when(TITLE, bench.program.shell(question), "It is as you like.")
     bench.agentkit("hooks", "install", bench.program.word)
     with bench.dashboard() as dashboard, bench.session() as session:
