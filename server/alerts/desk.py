@@ -17,7 +17,10 @@ from server.office import Office
 from server.store.base import StoreError
 
 GATHER: Final = 1.0
-"""Seconds in which alerts gather, and what arrived: it is told, and noted, at once."""
+"""Seconds in which alerts gather: what comes up at once is told at once."""
+
+REST: Final = 0.1
+"""Seconds between two notes of what arrived: they are written where the hub writes."""
 
 LOOK: Final = 60.0
 """Seconds between looks at the clock at most: clocks are set, and machines sleep."""
@@ -135,7 +138,7 @@ class Desk:
     async def _note_what_changed(self) -> None:
         while True:
             await self._changed.wait()
-            await asyncio.sleep(GATHER if await self._save() else LOOK)
+            await asyncio.sleep(REST if await self._save() else LOOK)
 
     async def _save(self) -> bool:
         """Note what was told; say whether that is on disk."""
