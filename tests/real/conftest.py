@@ -12,7 +12,7 @@ from tests.real.model import Model
 from tests.real.products import PROGRAMS, REAL
 from tests.real.tmux import end_all
 
-HOW = "tests/real/get.sh FOLDER fetches them, SWARMTUI_REAL=FOLDER/bin tries them"
+HOW = "tests/real/get.sh FOLDER fetches it, SWARMTUI_REAL=FOLDER/bin has it tried"
 
 
 @pytest.fixture(params=PROGRAMS)
@@ -26,11 +26,11 @@ def bench(word: str, tmp_path: Path) -> Iterator[Bench]:
     """A hub, a model and a fresh home for a program, which all end with the test."""
     program = PROGRAMS[word]
     if not REAL:
-        pytest.skip(f"SWARMTUI_REAL does not say where the real programs are: {HOW}")
+        pytest.skip(f"{word} was not tried, for SWARMTUI_REAL is not set: {HOW}")
     if program.path is None:
-        pytest.skip(f"there is no {word} in SWARMTUI_REAL ({REAL}): {HOW}")
+        pytest.skip(f"{word} was not tried, for it is not in {REAL}: {HOW}")
     if shutil.which("tmux") is None:
-        pytest.skip("tmux, in which the real programs are started, is not installed")
+        pytest.skip(f"{word} was not tried, for there is no tmux: install it")
     (tmp_path / "hub").mkdir()
     hub = launch(tmp_path / "hub", "--store", "memory")
     with Model().listening() as model:
