@@ -49,7 +49,7 @@ def test_what_is_assigned_in_the_dashboard_is_done_by_the_session(bench: Bench) 
         dashboard.press("Right", "Right")
         done = dashboard.shows("done", "T1", TITLE)
 
-    assert bench.program.word in done
+    assert bench.program.word[:6] in done  # a name is cut to the width
     assert bench.task("T1")["agent"] == agent
 
 
