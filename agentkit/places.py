@@ -15,8 +15,14 @@ if TYPE_CHECKING:
 
 PROJECT_FILE = "swarmtui.toml"
 
-SHELLS = {"CLAUDE_CODE_SESSION_ID": "claude", "CODEX_THREAD_ID": "codex"}
-"""What tells a command which session of which product runs it."""
+SHELLS = {
+    "CLAUDE_CODE_SESSION_ID": "claude",
+    "CODEX_THREAD_ID": "codex",
+    "COPILOT_AGENT_SESSION_ID": "copilot",
+    "OPENCODE_SESSION_ID": "opencode",  # our plugin sets it
+    "AGENT_SESSION_ID": "goose",
+}
+"""What tells a command which session of which product runs it; Gemini CLI does not."""
 
 _XDG = {
     "config": ("XDG_CONFIG_HOME", ".config"),

@@ -138,6 +138,10 @@ export const Swarmtui = async ({ client, directory }) => {
     },
     "chat.message": async ({ sessionID }, { parts }) =>
       tell("chat.message", sessionID, { prompt: textOf(parts) }),
+    // So that agentkit, when the model runs it, knows whose words it tells.
+    "shell.env": async ({ sessionID }, { env }) => {
+      if (sessionID) env.OPENCODE_SESSION_ID = helpers.get(sessionID) ?? sessionID
+    },
     "tool.execute.after": async ({ sessionID }) => tell("tool.execute.after", sessionID),
   }
 }

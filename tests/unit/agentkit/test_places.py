@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from agentkit.integrations.session import Session
-from agentkit.places import agent_here, default_agent, project_file
+from agentkit.places import SHELLS, agent_here, default_agent, project_file
 
 HOST = os.uname().nodename.partition(".")[0]
 
@@ -36,13 +38,14 @@ def test_the_nearest_project_file_upward_counts(tmp_path: Path) -> None:
     assert project_file(str(deep)) == str(tmp_path / "a" / "swarmtui.toml")
 
 
+@pytest.mark.parametrize("variable", SHELLS)
 def test_a_command_of_a_session_is_the_agent_that_its_hooks_report(
-    tmp_path: Path,
+    tmp_path: Path, variable: str
 ) -> None:
-    shell = {"SWARMTUI_HOME": str(tmp_path), "CLAUDE_CODE_SESSION_ID": "s-1"}
+    shell = {"SWARMTUI_HOME": str(tmp_path), variable: "s-1"}
     assert agent_here(shell, "/nowhere/shop") == f"shop@{HOST}"
 
-    session = Session.load("claude", "s-1", shell)
+    session = Session.load(SHELLS[variable], "s-1", shell)
     session.agent, session.state = "builder", "busy"
     session.save()
     assert agent_here(shell, "/nowhere/shop") == "builder"
