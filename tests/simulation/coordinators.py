@@ -16,6 +16,8 @@ from agentkit.protocol import (
     Retry,
     Send,
     SendBroadcast,
+    TaskAssigned,
+    TaskEnqueued,
     Watch,
 )
 from agentkit.rows import Delivery
@@ -152,5 +154,7 @@ class Coordinator:
         self._tasks += [
             logged.event.task
             for logged in reply
-            if isinstance(wish, Enqueue | Assign) and logged.event.by == wish.by
+            if isinstance(wish, Enqueue | Assign)
+            and isinstance(logged.event, TaskEnqueued | TaskAssigned)
+            and logged.event.by == wish.by
         ]
