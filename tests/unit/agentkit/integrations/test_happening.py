@@ -9,7 +9,7 @@ from agentkit.integrations.events import MOMENTS, PRODUCTS
 from agentkit.integrations.happening import Happening, happening
 from tests.unit.agentkit.integrations.captured import captured, faults, schema
 
-SESSION = re.compile(r"[0-9a-f-]{36}|[0-9]{8}_[0-9]+")
+SESSION = re.compile(r"[0-9a-f-]{36}|[0-9]{8}_[0-9]+|ses_\w{26}")
 
 Seen = tuple[str, str, dict[str, str]]
 
@@ -100,6 +100,20 @@ GOOSE: list[Seen | None] = [
     ("end", "idle", {"message": "its session has ended"}),
 ]
 
+OPENCODE: list[Seen | None] = [
+    ("start", "idle", {}),
+    ("prompt", "busy", {"task": "hello"}),
+    ("turn", "idle", {}),
+    ("prompt", "busy", {"task": "paint the door"}),
+    ("ask", "help", {"message": "needs approval: bash touch red"}),
+    ("tool", "busy", {}),
+    ("tool", "busy", {}),
+    ("turn", "idle", {}),
+    ("prompt", "busy", {"task": "break it"}),
+    ("fail", "blocked", {"message": "you have no credit left"}),
+    ("end", "idle", {"message": "its session has ended"}),
+]
+
 TOLD = [
     ("claude", "claude-2.1.329", CLAUDE),
     ("codex", "codex-0.169.0", CODEX),
@@ -113,6 +127,7 @@ TOLD = [
     ("copilot", "copilot-1.0.102", COPILOT),
     ("copilot", "copilot-helper-1.0.102", COPILOT_HELPER),
     ("goose", "goose-1.52.0", GOOSE),
+    ("opencode", "opencode-1.18.33", OPENCODE),
 ]
 
 
@@ -150,6 +165,16 @@ def test_a_helper_of_copilot_is_a_part_of_its_session() -> None:
     found = [read("copilot", said) for said in captured("copilot-helper-1.0.102")]
 
     assert len({what.session for what in found if what}) == 1
+
+
+def test_what_was_used_is_told_as_the_hub_takes_it() -> None:
+    told = [read("opencode", said) for said in captured("opencode-1.18.33")]
+    used = [what.spent for what in told if what is not None and what.spent]
+
+    assert used == [
+        {"tokens_in": 100, "tokens_out": 20},
+        {"tokens_in": 200, "tokens_out": 40},
+    ]
 
 
 ELSEWHERE: list[tuple[str, str, dict[str, Any], Seen | None]] = [
