@@ -65,6 +65,10 @@ class Bench:
         """Run our command as a user of this home does; return what it prints."""
         return self._run("agentkit", *words)
 
+    def swarmtui(self, *words: str) -> str:
+        """Run the other command; return what it prints."""
+        return self._run("swarmtui", *words)
+
     def headless(self, *words: str) -> str:
         """Run the program without anybody in front of it; return what it prints."""
         assert self.program.path is not None

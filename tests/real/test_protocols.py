@@ -182,6 +182,39 @@ def test_what_a_session_used_is_counted_as_its_settings_say(bench: Bench) -> Non
     assert (bench.agent["tokens_in"], bench.agent["tokens_out"]) == (100, 20)
 
 
+@pytest.mark.parametrize("word", ["gemini"])
+def test_what_gemini_used_is_counted_by_its_session(bench: Bench) -> None:
+    path = bench.home / ".gemini/settings.json"
+    exported = {"otlpProtocol": "http", "otlpEndpoint": f"{bench.hub.url}/otlp"}
+    telemetry = {"enabled": True, "target": "local", "logPrompts": False, **exported}
+    path.write_text(
+        json.dumps({**json.loads(path.read_text()), "telemetry": telemetry})
+    )
+    header = f"Authorization=Bearer {bench.hub.token}"
+    bench.environ["OTEL_EXPORTER_OTLP_HEADERS"] = header
+    bench.agentkit("hooks", "install", "gemini")
+    bench.headless(*ALONE["gemini"], "hello")
+    until(lambda: bench.agent["tokens_in"], "it is counted")
+
+    assert (bench.agent["tokens_in"], bench.agent["tokens_out"]) == (100, 20)
+
+
+@pytest.mark.parametrize("word", ["copilot"])
+def test_what_copilot_used_is_counted_by_its_token(bench: Bench) -> None:
+    *_, token = bench.swarmtui("token", "derive", "agent:builder-1").split()
+    bench.environ |= {
+        "SWARMTUI_AGENT": "builder-1",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"{bench.hub.url}/otlp",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+        "OTEL_EXPORTER_OTLP_HEADERS": f"Authorization=Bearer {token}",
+    }
+    bench.agentkit("hooks", "install", "copilot")
+    bench.headless(*ALONE["copilot"], "hello")
+    until(lambda: bench.agent["tokens_in"], "it is counted")
+
+    assert (bench.agent["tokens_in"], bench.agent["tokens_out"]) == (100, 20)
+
+
 @pytest.mark.parametrize("word", ["opencode"])
 def test_what_its_plugin_counts_is_counted(bench: Bench) -> None:
     bench.agentkit("hooks", "install", "opencode")
