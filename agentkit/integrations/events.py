@@ -106,6 +106,8 @@ class Product:
         session: where the payload names the session, the first that is there.
         parent: where it names the session that started the one as a helper: what is
             told of the helper is told of that one.
+        apart: a prompt comes only when no turn runs, and nothing else tells that one was
+            interrupted.
         again: what the payload of a turn's end has when the turn is one that we gave.
         cap: how many turns in a row a session may be given; 0 is any number.
         cap_in: the environment's name for another cap; 0 there is any number.
@@ -120,6 +122,7 @@ class Product:
 
     __slots__ = (
         "again",
+        "apart",
         "cap",
         "cap_in",
         "event",
@@ -142,6 +145,7 @@ class Product:
         event: str = "hook_event_name",
         session: tuple[str, ...] = ("session_id",),
         parent: str = "",
+        apart: bool = False,
         again: str = "",
         cap: int = 0,
         cap_in: str = "",
@@ -156,6 +160,7 @@ class Product:
         self.event = event
         self.session = session
         self.parent = parent
+        self.apart = apart
         self.again = again
         self.cap = cap
         self.cap_in = cap_in
@@ -316,6 +321,7 @@ PRODUCTS = {
             "SessionEnd": (Event("end"),),
         },
         event="event",
+        apart=True,
         cap=8,
         cap_in="GOOSE_STOP_HOOK_BLOCK_CAP",
     ),

@@ -194,6 +194,8 @@ class Hook:
         session = self.session
         if self.product.ring == "codex" and (late := self._late()):
             return answers.refuse(late)
+        if session.at and self.product.apart:
+            self._give_up()
         if session.task and work.opening(session.task) in self.what.text:
             session.hold(session.task, session.fence, begun=True)
         if not session.at:
@@ -234,10 +236,13 @@ class Hook:
 
     def _interrupt(self) -> "dict[str, Any]":
         if self.session.at:
-            reason = "its user interrupted it"
-            work.settle(self._line, self.session, "fail", reason=reason)
+            self._give_up()
         self._tell()
         return {}
+
+    def _give_up(self) -> None:
+        reason = "its user interrupted it"
+        work.settle(self._line, self.session, "fail", reason=reason)
 
     def _end(self) -> "dict[str, Any]":
         if self.session.task:

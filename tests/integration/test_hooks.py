@@ -282,7 +282,7 @@ def test_a_queued_task_is_handed_over_and_done(
     session = alone_on(product)
     key = enqueue(fresh, "paint it", body={"text": "the door, in red"})
     event, form = TURN_ENDS[product]
-    answer = session.say(event)
+    answer = session.say(event, last_assistant_message="noted")
 
     text = answer["reason" if form == "decision" else form]
     assert answer == (
@@ -643,6 +643,21 @@ def test_codex_is_woken_through_its_own_queue(
     assert words[4].startswith(f"Task {key} was assigned")
     session.say("SessionEnd")
     assert bell.wait(60) == 0
+
+
+def test_a_prompt_tells_that_goose_was_interrupted(
+    alone_on: Callable[..., Session], fresh: Any
+) -> None:
+    session = alone_on("goose")
+    key = enqueue(fresh, "paint it", max_attempts=1)
+    session.say("SessionStart")
+    assert session.say("Stop", last_assistant_message="noted")["decision"] == "block"
+    session.say("UserPromptSubmit", message="no, hang it")
+    assert state(fresh, session) == ("busy", "no, hang it", "")
+    session.say("Stop", last_assistant_message="it hangs")
+
+    given = task(fresh, key)
+    assert (given["state"], given["reason"]) == ("dead", "its user interrupted it")
 
 
 OPENCODE = """

@@ -30,6 +30,8 @@ class Program:
         allow: the keys that grant a permission.
         places: what of its home our hooks are written into.
         writes: what it writes of itself into the same files, as a pattern.
+        interrupt: the keys that interrupt a turn.
+        interrupted: what stands on the screen then.
         leave: how somebody ends it.
         wakes: whether a session that waits is woken for work.
         asks: whether it says that it waits for a permission.
@@ -48,6 +50,8 @@ class Program:
     files: Callable[[str, Path], Mapping[str, Any]] = lambda _url, _cwd: {}
     allow: tuple[str, ...] = ("Enter",)
     writes: str = r"\Z"
+    interrupt: tuple[str, ...] = ("Escape",)
+    interrupted: str = "nterrupted"
     leave: tuple[str, ...] = ("C-u", "/exit", "Enter")
     wakes: bool = False
     asks: bool = True
@@ -222,6 +226,7 @@ PROGRAMS: Final = {
                 ".agents/plugins/swarmtui/*.json",
                 ".agents/plugins/swarmtui/hooks/*",
             ),
+            interrupt=("C-c",),
             asks=False,
         ),
     )

@@ -104,3 +104,24 @@ async def test_a_task_fails_with_the_model(bench: Bench) -> None:
         agent = bench.becomes(status="blocked")
 
     assert failed["reason"] == agent["message"] == WHY[bench.program.word]
+
+
+@pytest.mark.parametrize("word", ["opencode", "goose"])
+async def test_a_task_whose_turn_is_interrupted_is_not_done(bench: Bench) -> None:
+    bench.agentkit("hooks", "install", bench.program.word)
+    with bench.session() as terminal:
+        bench.appears(terminal)
+        key = await assigned(bench, max_attempts=1)
+        with bench.model.thinking(TITLE):
+            if not bench.program.wakes:
+                terminal.type("tell me what is there to do")
+            until(lambda: bench.model.heard(TITLE), "it works on it")
+            terminal.insists(
+                lambda: terminal.press(*bench.program.interrupt),
+                lambda screen: bench.program.interrupted in screen,
+                "it is interrupted",
+            )
+        terminal.type("good night")
+        failed = bench.ends(key, "dead")
+
+    assert failed["reason"] == "its user interrupted it"
