@@ -106,8 +106,8 @@ class Product:
         session: where the payload names the session, the first that is there.
         parent: where it names the session that started the one as a helper: what is
             told of the helper is told of that one.
-        apart: a prompt comes only when no turn runs, and nothing else tells that one was
-            interrupted.
+        apart: a prompt comes only when no turn runs, and nothing else tells that one
+            was interrupted.
         again: what the payload of a turn's end has when the turn is one that we gave.
         cap: how many turns in a row a session may be given; 0 is any number.
         cap_in: the environment's name for another cap; 0 there is any number.
