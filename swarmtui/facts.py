@@ -37,7 +37,8 @@ _ONCE = f"{AT_MOST_ONCE} at most once: not handled again after a crash"
 _VIA = {
     "http": "posted over HTTP",
     "ws": "said over its WebSocket",
-    "cli": "said with agentkit notify",
+    "cli": "said with agentkit",
+    "hook": "told by the hooks of its session",
     "mcp": "said over MCP",
     "a2a": "pushed over A2A",
 }

@@ -362,7 +362,7 @@ class Hook:
 
     def _say(self, report: str, words: "dict[str, str]") -> bool:
         body: dict[str, Any] = {
-            "via": "cli",
+            "via": "hook",
             "report": report,
             "reported_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             **words,

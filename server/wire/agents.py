@@ -48,7 +48,7 @@ class StatusReport(ReportFields, total=False):
     """A report over HTTP; with a `spool`, `seq` numbers it."""
 
     agent: Required[str]
-    via: Literal["http", "cli"]
+    via: Literal["http", "cli", "hook"]
     spool: Annotated[str, Field(max_length=256)]
     seq: Number
 

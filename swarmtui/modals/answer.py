@@ -15,6 +15,9 @@ from swarmtui.text import safe
 
 CHOICE_KEYS = "123456789"
 
+ELSEWHERE = "its session asks this on its own screen, and waits there: grant it there"
+"""What is said of a question that no answer of ours settles."""
+
 
 class ChoiceInput(Input):
     """A line of text in which a number key, typed first, is a choice."""
@@ -57,6 +60,8 @@ class AnswerSheet(Sheet[str]):
         yield Static(Content(safe(self._request.question)), classes="part")
         if self._choices:
             yield Static(_choice_lines(self._choices), classes="part")
+        if self._is_hooked():
+            yield Static(Content.styled(ELSEWHERE, "$st-blocked"), classes="part")
         prompt = "or in your own words" if self._choices else "in your own words"
         yield field("answer", ChoiceInput(len(self._choices), placeholder=prompt))
 
@@ -66,6 +71,11 @@ class AnswerSheet(Sheet[str]):
         if self._choices:
             choose = (f"1 to {len(self._choices)}", "Choose")
             self.show_keys((choose, *self.keys))
+
+    def _is_hooked(self) -> bool:
+        """Say whether a dialog of a program asks, and not the agent itself."""
+        agent = self.console.model.agents.get(self._request.agent)
+        return agent is not None and agent.via == "hook"
 
     @on(ChoiceInput.Chosen)
     def _choose(self, event: ChoiceInput.Chosen) -> None:

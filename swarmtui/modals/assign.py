@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Input, Static
 
@@ -31,6 +32,9 @@ class AssignSheet(Sheet[bool]):
 
     heading = "Assign a task"
     keys: ClassVar = (("enter", "Assign"), ("tab", "Next field"), ("esc", "Cancel"))
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "close", "Close", show=False)
+    ]
 
     def __init__(self, agents: Sequence[str]) -> None:
         super().__init__()
@@ -90,6 +94,11 @@ class AssignSheet(Sheet[bool]):
     def action_leave(self) -> None:
         """Close, and say whether anything was sent."""
         self.dismiss(bool(self._sent))
+
+    def action_close(self) -> None:
+        """Close what was sent, as whoever just pressed enter expects."""
+        if self._sent:
+            self.action_leave()
 
     def _handouts(self) -> list[Handout]:
         task = self.query_one("#task", Input).value.strip()

@@ -28,7 +28,8 @@ class BroadcastSheet(Sheet[None]):
     heading = "Broadcast"
     keys: ClassVar = (("enter", "Send"), ("tab", "Next field"), ("esc", "Cancel"))
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "recipients", "Each recipient", show=False)
+        Binding("l", "recipients", "Each recipient", show=False),
+        Binding("enter", "close", "Close", show=False),
     ]
 
     def __init__(self, where: str = "", heading: str = "Broadcast") -> None:
@@ -124,6 +125,11 @@ class BroadcastSheet(Sheet[None]):
         self.show_keys((("l", "Each recipient"), ("esc", "Close")))
         self.set_focus(None)
         self._draw()
+
+    def action_close(self) -> None:
+        """Close what was sent, as whoever just pressed enter expects."""
+        if self._sent:
+            self.action_leave()
 
     def action_recipients(self) -> None:
         """Show how far it got with each recipient."""

@@ -13,7 +13,9 @@ from swarmtui.work import Group
 
 SWARM = "swarm"
 """What a swarm is called that was given no name: it is not shown."""
-FIRST_AGENT = 'agentkit notify busy "my first task" --agent first'
+FIRST_AGENT = "agentkit hooks install claude"
+"""The command that makes agents of the sessions that people have anyway."""
+ANY_AGENT = 'agentkit notify busy "my first task" --agent first'
 """The command that connects an agent to the hub of this machine."""
 FIRST_RUN = "swarmtui run examples/peering/config/peering_demo.yml"
 """The command that runs the example."""
@@ -93,11 +95,15 @@ def no_agents(console: Console) -> str:
     return (
         "no agents yet\n"
         "\n"
-        "connect the first one from any shell on this machine:\n"
+        "every session of Claude Code becomes one, or of codex, gemini, …\n"
         "\n"
         f"$ {FIRST_AGENT}\n"
         "\n"
-        "y copies the command"
+        "and whatever says so, from any shell on this machine:\n"
+        "\n"
+        f"$ {ANY_AGENT}\n"
+        "\n"
+        "y copies the first command"
     )
 
 

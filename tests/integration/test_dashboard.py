@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from agentkit import Agent, Coordinator
 from agentkit.agent import Mail
 from agentkit.settings import Endpoint
 from swarmtui.app import SwarmApp
+from swarmtui.modals.answer import AnswerSheet
 from swarmtui.modals.assign import AssignSheet
 from swarmtui.modals.broadcast import BroadcastSheet
 from swarmtui.modals.confirm import ConfirmSheet
@@ -97,6 +99,25 @@ async def test_an_assigned_task_reaches_its_agent(fresh: RunningHub) -> None:
         await until(lambda: task_state(app, mail.ref) == "acked", pilot)
         await agent.completed(mail.ref)
         await until(lambda: task_state(app, mail.ref) == "done", pilot)
+        await pilot.press("enter")
+        await until(lambda: not isinstance(app.screen, AssignSheet), pilot)
+
+
+async def test_what_a_session_asks_on_its_own_screen_is_said_to_wait_there(
+    fresh: RunningHub,
+) -> None:
+    async with dashboard(fresh) as (app, pilot):
+        fresh.report("a1", "help", message="needs approval: Bash rm -r x", via="hook")
+        await until(lambda: bool(app.model.calling), pilot)
+
+        await pilot.press("exclamation_mark")
+        await until(lambda: isinstance(app.screen, HelpScreen), pilot)
+        await until(lambda: bool(view(app).table.cursor), pilot)
+        await pilot.press("r")
+        await until(lambda: isinstance(app.screen, AnswerSheet), pilot)
+
+        said = [str(part.render()) for part in app.screen.query(Static)]
+        assert any("grant it there" in text for text in said), said
 
 
 async def test_an_answer_reaches_who_asked(fresh: RunningHub) -> None:
