@@ -60,6 +60,7 @@ class Orders(ABC):
         not_before: datetime | None = None,
         max_attempts: int | None = None,
         watchers: Iterable[str] = (),
+        giver: str = "",
         key: str = "",
     ) -> TaskAssigned:
         """Hand a task to an agent; the hub makes an id when there is none.
@@ -73,10 +74,13 @@ class Orders(ABC):
             not_before: when it goes to the agent; at once if left out.
             max_attempts: how often it may fail; else as the hub is set.
             watchers: agents that are told what becomes of it.
+            giver: the agent that gives it; empty when a person does. What agents give
+                each other goes on for so long only, as the hub is set.
             key: an idempotency key.
         """
         args: dict[str, Any] = {"agent": agent, "id": task, "title": title}
         args |= {"body": body, "watchers": list(watchers) or None}
+        args |= {"giver": giver or None}
         args |= _when(priority, not_before, max_attempts)
         return await self._order("assign", TaskAssigned, args, key)
 
@@ -90,6 +94,7 @@ class Orders(ABC):
         priority: int = 0,
         not_before: datetime | None = None,
         max_attempts: int | None = None,
+        giver: str = "",
         key: str = "",
     ) -> TaskEnqueued:
         """Queue a task for whoever has the capabilities that it needs.
@@ -97,6 +102,7 @@ class Orders(ABC):
         The other arguments are those of `assign`.
         """
         args = {"id": task, "title": title, "needs": list(needs), "body": body}
+        args |= {"giver": giver or None}
         args |= _when(priority, not_before, max_attempts)
         return await self._order("enqueue", TaskEnqueued, args, key)
 

@@ -206,6 +206,8 @@ class Assign:
     """The agent gives it to itself: again it changes nothing, and it takes no other."""
     call: str = ""
     """The call that an agent undertakes it for: its correlation id."""
+    giver: str = ""
+    """The agent that gives it; empty when a person does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +222,8 @@ class Enqueue:
     not_before: datetime | None = None
     max_attempts: int | None = None
     by: str = ""
+    giver: str = ""
+    """The agent that gives it; empty when a person does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,7 @@ class TaskEnqueued:
     run: str = ""
     """The run that it is an item of."""
     item: int = 0
+    hops: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ def decide_assign(swarm: Swarm, wish: Assign, now: datetime) -> list[Event]:
             task=key,
             title=wish.title,
             body=body,
-            by=wish.by,
+            by=wish.giver or wish.by,
             priority=wish.priority,
             not_before=_later(wish.not_before, now),
             max_attempts=wish.max_attempts or swarm.rules.max_attempts,
@@ -83,7 +83,8 @@ def decide_enqueue(swarm: Swarm, wish: Enqueue, now: datetime) -> list[Event]:
             priority=wish.priority,
             not_before=_later(wish.not_before, now),
             max_attempts=wish.max_attempts or swarm.rules.max_attempts,
-            by=wish.by,
+            by=wish.giver or wish.by,
+            hops=_hops(swarm, wish),
         )
     ]
 
@@ -167,6 +168,7 @@ def evolve_enqueued(swarm: Swarm, event: TaskEnqueued) -> None:
             max_attempts=event.max_attempts,
             run=event.run,
             item=event.item,
+            hops=event.hops,
             changed=event.at,
             version=swarm.cursor,
         )
@@ -265,27 +267,35 @@ def _held_back(swarm: Swarm, task: Task) -> bool:
     return agent is not None and agent.over_budget
 
 
-def _hops(swarm: Swarm, wish: Assign) -> int:
+def _hops(swarm: Swarm, wish: Assign | Enqueue) -> int:
     """Return how many agents handed work on before this.
 
-    What an agent gives itself goes back to what it has just now, or to what the agent
-    has that called for it. A person begins anew.
+    What an agent gives goes back to what it has just now, or to what the agent has that
+    called for it. A person begins anew.
 
     Raises:
         Conflict: there were too many; this is how two agents keep each other at work.
     """
-    if not wish.undertaken:
-        return 0
-    call = swarm.call(wish.call) if wish.call else None
-    caller = call.sender if call is not None and wish.agent in call.called else ""
-    held = (*swarm.held.get(wish.agent, ()), *swarm.held.get(caller, ()))
+    givers = _givers(swarm, wish)
+    held = (key for agent in givers for key in swarm.held.get(agent, ()))
     hops = 1 + max((swarm.tasks[key].hops for key in held), default=-1)
     if hops > swarm.rules.max_hops:
         raise Conflict(
-            f"the work of {wish.agent} was handed on {hops} times by agents, and "
+            f"the work of {givers[0]} was handed on {hops} times by agents, and "
             f"{swarm.rules.max_hops} are allowed: a person has to give this task"
         )
     return hops
+
+
+def _givers(swarm: Swarm, wish: Assign | Enqueue) -> tuple[str, ...]:
+    """Return the agents whose work leads to a task; empty when a person gives it."""
+    if wish.giver:
+        return (wish.giver,)
+    if not isinstance(wish, Assign) or not wish.undertaken:
+        return ()
+    call = swarm.call(wish.call) if wish.call else None
+    called = call is not None and wish.agent in call.called
+    return (wish.agent, call.sender) if call is not None and called else (wish.agent,)
 
 
 def _undertaken(known: Task, wish: Assign, body: Mapping[str, Any]) -> list[Event]:

@@ -24,6 +24,7 @@ class TaskFields(TypedDict, total=False):
     priority: Whole
     not_before: Moment | None
     max_attempts: Number | None
+    giver: str
 
 
 class AssignWish(TaskFields):

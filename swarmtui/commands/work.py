@@ -1,5 +1,6 @@
 """The words about work: tasks, enqueue, cancel, requeue, retry."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -10,6 +11,7 @@ import click
 
 from agentkit.coordinator import Coordinator
 from agentkit.errors import Invalid
+from agentkit.integrations.session import of_shell
 from agentkit.readers import json_object
 from agentkit.rows import Task, TaskState
 from agentkit.subjects import matches
@@ -185,6 +187,7 @@ def enqueue(
             param_hint="TITLE",
         )
     more["not_before"] = _time(not_before)
+    more["giver"] = _giver()
 
     async def order(swarm: Coordinator) -> Any:
         model = picture(swarm)
@@ -260,6 +263,12 @@ def doubt(model: Model, needs: Sequence[str]) -> None:
             words.say(f"note: no agent has {need!r}: did you mean {near[0]}?")
             return
     words.say(f"note: no agent that is known can do {', '.join(needs)} yet: it waits")
+
+
+def _giver() -> str:
+    """Return the agent in whose session this runs; empty when a person runs it."""
+    session = of_shell(os.environ)
+    return session.agent if session else os.environ.get("SWARMTUI_AGENT", "")
 
 
 def _body(text: str | None) -> dict[str, Any] | None:

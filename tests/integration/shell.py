@@ -10,6 +10,9 @@ Done = subprocess.CompletedProcess[str]
 
 MAIN = "import sys; from agentkit.cli import main; sys.exit(main())"
 
+PATIENT = f"from agentkit.integrations import line; line.BUDGET = 20; {MAIN}"
+"""For hooks of which the answer counts, however busy the machine is."""
+
 
 class Shell:
     """Runs commands in a folder, with nothing of ours in the environment."""

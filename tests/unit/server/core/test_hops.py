@@ -72,6 +72,24 @@ def test_two_agents_cannot_keep_each_other_at_work(
         undertake(world, agents[1], "T4", call="c4")
 
 
+def test_what_an_agent_queues_goes_back_to_what_it_has(
+    make_world: Callable[[Rules], World],
+) -> None:
+    world = make_world(Rules(max_hops=1))
+    met(world, "a", "b")
+    world.do(Enqueue(id="T0", by="operator", giver="a"))
+    world.do(Claim(agent="a"))
+    world.do(Enqueue(id="T1", by="operator", giver="a"))
+    world.do(Claim(agent="b"))
+    tasks = [world.swarm.tasks[key] for key in ("T0", "T1")]
+
+    assert [(task.hops, task.by) for task in tasks] == [(0, "a"), (1, "a")]
+    for wish in (Enqueue(id="T2", giver="b"), Assign(agent="a", id="T2", giver="b")):
+        with pytest.raises(Conflict, match="the work of b was handed on 2 times"):
+            world.do(wish)
+    world.do(Assign(agent="a", id="T2", by="operator"))  # a person may
+
+
 def test_said_again_what_was_undertaken_is_no_hop_more(world: World) -> None:
     met(world, "a")
     undertake(world, "a", "T1")
