@@ -102,3 +102,15 @@ async def test_a_task_fails_with_the_model(bench: Bench) -> None:
         async with Coordinator(Endpoint(bench.hub.url, bench.hub.token)) as boss:
             order = await boss.assign("builder", title="paint the door", max_attempts=1)
         assert "there is no credit left" in bench.ends(order.task, "dead")["reason"]
+
+
+async def test_what_the_program_used_is_counted(bench: Bench) -> None:
+    bench.model.when("the door", "it is red")
+    with working(bench, "--one") as worker:
+        async with Coordinator(Endpoint(bench.hub.url, bench.hub.token)) as boss:
+            order = await boss.assign("builder", title="paint the door")
+        bench.ends(order.task)
+        until(lambda: worker.poll() is not None, "it has done the one")
+
+    assert (bench.agent["tokens_in"], bench.agent["tokens_out"]) == (100, 20)
+    assert (bench.agent["cost"] > 0) is (bench.program.word == "claude")
