@@ -11,7 +11,10 @@ Weight: TypeAlias = Literal["info", "warning", "failure"]
 """How a message is marked where it arrives."""
 
 LISTED: Final = 10
-"""Alerts that a summary lists; the rest it counts."""
+"""Alerts that a summary lists at most; the rest it counts."""
+
+ROOM: Final = 3500
+"""Bytes that they take up together: of more than 4096 ntfy makes a file, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,15 @@ def compose(alerts: Sequence[Alert], zone: tzinfo | None = None) -> Message:
 
 
 def _summary(alerts: Sequence[Alert], zone: tzinfo | None) -> str:
-    lines = [_line(alert, zone) for alert in alerts[:LISTED]]
-    if len(alerts) > LISTED:
-        lines.append(f"and {len(alerts) - LISTED} more")
+    lines: list[str] = []
+    room = ROOM
+    for line in (_line(alert, zone) for alert in alerts[:LISTED]):
+        room -= len(line.encode())
+        if room < 0 and lines:
+            break
+        lines.append(line)
+    if more := len(alerts) - len(lines):
+        lines.append(f"and {more} more")
     return "\n".join(lines)
 
 

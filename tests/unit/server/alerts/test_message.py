@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from server.alerts.facts import Alert
-from server.alerts.message import LISTED, compose
+from server.alerts.message import LISTED, ROOM, compose
 
 AT = datetime(2026, 3, 10, 2, 5, tzinfo=UTC)
 
@@ -46,3 +48,16 @@ def test_a_flood_is_counted() -> None:
     assert message.title == "swarmtui: w0 needs help, and 14 more"
     assert len(message.body.splitlines()) == LISTED + 1
     assert message.body.endswith("\nand 5 more")
+
+
+@pytest.mark.parametrize(
+    "sign", ["x", "\N{CYRILLIC SMALL LETTER ZHE}", "\N{LION FACE}"]
+)
+def test_what_is_long_is_listed_as_far_as_there_is_room(sign: str) -> None:
+    said = [alert(f"w{number}", text=sign * 400) for number in range(15)]
+
+    *listed, rest = compose(said, UTC).body.splitlines()
+
+    assert rest == f"and {15 - len(listed)} more"
+    assert 1 <= len(listed) < LISTED
+    assert len("".join(listed).encode()) <= ROOM
