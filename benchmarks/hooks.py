@@ -29,11 +29,18 @@ import agentkit
 BAR: Final = 3.0
 """How many times as long as curl a hook may take."""
 
-SAID: Final = {
-    "a prompt": {"hook_event_name": "UserPromptSubmit", "prompt": "mend the fence"},
-    "a tool": {"hook_event_name": "PostToolUse", "tool_name": "Bash"},
-    "the end of a turn": {"hook_event_name": "Stop", "stop_hook_active": False},
+SAID: Final[dict[str, tuple[str, str, dict[str, object]]]] = {
+    "a prompt": ("claude", "UserPromptSubmit", {"prompt": "mend the fence"}),
+    "a tool": ("claude", "PostToolUse", {"tool_name": "Bash"}),
+    "the end of a turn": ("claude", "Stop", {"stop_hook_active": False}),
+    "a prompt of Codex": ("codex", "UserPromptSubmit", {"prompt": "mend the fence"}),
+    "a tool of Codex": ("codex", "PostToolUse", {"tool_name": "shell"}),
+    "the end of a turn of Codex": ("codex", "Stop", {"stop_hook_active": False}),
+    "a prompt of Gemini CLI": ("gemini", "BeforeAgent", {"prompt": "mend the fence"}),
+    "a tool of Gemini CLI": ("gemini", "AfterTool", {"tool_name": "shell"}),
+    "the end of a turn of Gemini CLI": ("gemini", "AfterAgent", {}),
 }
+"""Of which product, which event, and what goes with it."""
 
 
 def main() -> int:
@@ -73,8 +80,11 @@ def candidates(url: str, token: str) -> dict[str, tuple[list[str], str]]:
         ),
         "python -c pass": ([sys.executable, "-c", "pass"], ""),
         **{
-            name: ([*command, "hook", "claude"], json.dumps({**session, **said}))
-            for name, said in SAID.items()
+            name: (
+                [*command, "hook", product],
+                json.dumps({**session, "hook_event_name": event, **said}),
+            )
+            for name, (product, event, said) in SAID.items()
         },
     }
 

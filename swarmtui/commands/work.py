@@ -228,6 +228,11 @@ def send(
     "render.*"            all whose names match
     """  # noqa: D301 - \b is meant: click leaves these lines as they are
     said = _body(body)
+    if session := of_shell(os.environ):
+        raise Invalid(
+            f"this is the shell of {session.agent}, and swarmtui send speaks for a "
+            "person: say it as that agent with agentkit send"
+        )
     if not (text.strip() or said):
         raise click.BadParameter(
             f"{text!r} says nothing, and there is no --body; say something",

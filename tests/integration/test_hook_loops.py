@@ -139,6 +139,10 @@ def test_what_agents_say_to_each_other_wakes_none(start: Start, tmp_path: Path) 
         for sender, to in ((one, two), (two, one)):
             done: Done = sender.shell("send", to.agent, "and you?", **sender.environ)
             assert done.returncode == 0
+    words = ("send", two.agent, "in the name of a person")
+    done = one.shell(*words, code=COMMAND, **one.environ)
     turns = [program.run("", tools=False) for program in (one, two)]
 
     assert turns == [0, 0]
+    assert done.returncode != 0
+    assert "say it as that agent with agentkit send" in done.stderr
