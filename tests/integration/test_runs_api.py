@@ -197,7 +197,9 @@ def test_items_come_in_order_and_in_pages(hub: RunningHub) -> None:
 def test_items_of_before_a_retry_are_not_shown(hub: RunningHub) -> None:
     parts = "{{ context.outputs[1].parts|default([1, 2, 3]) }}"
     again = {
-        **{"foreach": parts, "agent": "worker", "input": {"n": "{{ item }}"}},
+        "foreach": parts,
+        "agent": "worker",
+        "input": {"n": "{{ item }}"},
         "transitions": [{"to": "last"}],
     }
     last = {"agent": "worker", "input": {"n": 9}, "transitions": [{"to": "done"}]}
