@@ -48,7 +48,8 @@ class Event:
             have conversations on the side as well.
         says: the words, when there are none in it.
         grows: the words are all since the prompt, those of earlier turns too.
-        transcript: where it names the file that the words are in: Copilot's.
+        transcript: where it names the file in which the session is kept: Copilot's has
+            the words, Claude Code's whether its user interrupted the turn before.
     """
 
     __slots__ = (
@@ -204,7 +205,14 @@ PRODUCTS = {
         "Claude Code",
         {
             "SessionStart": (Event("start", never=_COMPACTED, context="specific"),),
-            "UserPromptSubmit": (Event("prompt", "prompt", context="specific"),),
+            "UserPromptSubmit": (
+                Event(
+                    "prompt",
+                    "prompt",
+                    context="specific",
+                    transcript="transcript_path",
+                ),
+            ),
             "PostToolUse": (Event("tool"),),
             "PostToolUseFailure": (Event("tool"),),
             "PermissionRequest": (Event("ask", "tool_name"),),

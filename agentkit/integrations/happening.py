@@ -56,7 +56,7 @@ class Happening:
         self.text = _words(product, means, payload)
         """The prompt, question, error or last words; empty when there are none."""
         self.transcript = str(pick(payload, means.transcript or ".") or "")
-        """The file that the words are in; empty when they are here."""
+        """The file in which the session is kept, where that says more than this."""
         self.stamp = payload.get("timestamp")
         """By which that file knows the event."""
         self.again = bool(pick(payload, product.again)) if product.again else None

@@ -194,13 +194,21 @@ class Hook:
         session = self.session
         if self.product.ring == "codex" and (late := self._late()):
             return answers.refuse(late)
-        if session.at and self.product.apart:
+        if session.at and (self.product.apart or self._was_interrupted()):
             self._give_up()
         if session.task and work.opening(session.task) in self.what.text:
             session.hold(session.task, session.fence, begun=True)
         if not session.at:
             session.given = 0
         return self._context() if self._tell() else {}
+
+    def _was_interrupted(self) -> bool:
+        """Say whether the turn before this prompt was, for who does not tell it."""
+        if not self.what.transcript:
+            return False
+        from agentkit.integrations.transcript import was_interrupted
+
+        return was_interrupted(self.what.transcript)
 
     def _late(self) -> str:
         """Return why the session is not to begin with what it finds in its queue."""

@@ -1,8 +1,9 @@
-"""The last words of a turn, from the file in which Copilot keeps its session.
+"""What a product tells only in the file in which it keeps its session.
 
-A line of the file is an event. Copilot writes it a moment after it has begun to run the
-hooks of the end of a turn, which are events as well: once ours is there, so are the
-words before it. The end of the file is read and no more.
+A line of the file is an event; the end of the file is read and no more. Copilot's has
+the last words of a turn: it writes them a moment after it has begun to run the hooks of
+the end of the turn, which are events as well, so once ours is there, so are the words
+before it. Claude Code's says whether its user interrupted a turn.
 """
 
 # ruff: noqa: PTH116, PTH123 - pathlib takes longer to import than all this
@@ -44,6 +45,21 @@ def last_words(path: str, stamp: object) -> str:
     while (words := _words(path, stamp)) is None and time.monotonic() < end:
         time.sleep(PAUSE)
     return words or ""
+
+
+INTERRUPTED = "[Request interrupted by user"
+"""How the line begins with which Claude Code notes that."""
+
+
+def was_interrupted(path: str) -> bool:
+    """Say whether the user interrupted the last turn of a session of Claude Code."""
+    for event in _events(path):
+        if event.get("type") not in ("user", "assistant") or event.get("isSidechain"):
+            continue
+        said = pick(event, "message.content")
+        texts = [pick(part, "text") for part in said] if isinstance(said, list) else []
+        return any(str(text).startswith(INTERRUPTED) for text in texts)
+    return False
 
 
 def _words(path: str, stamp: object) -> str | None:

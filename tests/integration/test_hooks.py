@@ -643,6 +643,27 @@ def test_codex_is_woken_through_its_own_queue(
     assert bell.wait(60) == 0
 
 
+def test_a_prompt_tells_that_claude_was_interrupted(
+    alone_on: Callable[..., Session], fresh: Any, tmp_path: Path
+) -> None:
+    session = alone_on("claude")
+    kept = tmp_path / "kept.jsonl"
+    kept.write_text(
+        '{"type": "user", "message": {"content": "Task T1 was assigned"}}\n'
+        '{"type": "user", "message": {"content":'
+        ' [{"type": "text", "text": "[Request interrupted by user]"}]}}\n'
+        '{"type": "mode", "mode": "normal"}\n'
+    )
+    key = enqueue(fresh, "paint it", max_attempts=1)
+    session.say("SessionStart")
+    assert session.say("Stop", last_assistant_message="noted")["decision"] == "block"
+    session.say("UserPromptSubmit", prompt="no, hang it", transcript_path=str(kept))
+    session.say("Stop", last_assistant_message="it hangs")
+
+    given = task(fresh, key)
+    assert (given["state"], given["reason"]) == ("dead", "its user interrupted it")
+
+
 def test_a_prompt_tells_that_goose_was_interrupted(
     alone_on: Callable[..., Session], fresh: Any
 ) -> None:

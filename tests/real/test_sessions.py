@@ -106,7 +106,7 @@ async def test_a_task_fails_with_the_model(bench: Bench) -> None:
     assert failed["reason"] == agent["message"] == WHY[bench.program.word]
 
 
-@pytest.mark.parametrize("word", ["opencode", "goose"])
+@pytest.mark.parametrize("word", ["claude", "opencode", "goose"])
 async def test_a_task_whose_turn_is_interrupted_is_not_done(bench: Bench) -> None:
     bench.agentkit("hooks", "install", bench.program.word)
     with bench.session() as terminal:
