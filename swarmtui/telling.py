@@ -63,7 +63,7 @@ from agentkit.protocol import (
     TokenCreated,
     TokenRevoked,
 )
-from swarmtui.text import clock, money, plural, safe
+from swarmtui.text import clock, money, plural, safe, short
 
 STEPS = frozenset(
     {
@@ -252,15 +252,22 @@ def _linked(event: Event) -> Told:
 def _paid(event: AgentSpent | AgentOverspent | AgentSolvent) -> Told:
     match event:
         case AgentSpent():
-            return Told(
-                "", "spent", f"{money(event.added)}, {money(event.spent)} today"
-            )
+            return Told("", "spent", _used(event))
         case AgentOverspent():
             spent, budget = money(event.spent), money(event.budget)
             text = f"{spent} of {budget} today: no new work until tomorrow (UTC)"
             return Told("blocked", "overspent", text)
         case AgentSolvent():
             return Told("idle", "solvent", "gets work again")
+
+
+def _used(event: AgentSpent) -> str:
+    """Say what was used, as far as it was told: tokens, dollars, or both."""
+    dollars = f"{money(event.added)}, {money(event.spent)} today"
+    if not (event.added_in or event.added_out):
+        return dollars
+    tokens = f"{short(event.added_in)} in, {short(event.added_out)} out"
+    return f"{tokens}; {dollars}" if event.added else tokens
 
 
 def _let_in(event: Event) -> Told:

@@ -8,6 +8,7 @@ from agentkit.codec import EVENTS, decode
 from agentkit.protocol import (
     AgentOverspent,
     AgentReported,
+    AgentSpent,
     Event,
     HelpAsked,
     MessageSent,
@@ -130,6 +131,30 @@ def test_a_budget_that_is_spent_is_told_with_its_sums() -> None:
         "overspent",
         "$5.02 of $5.00 today: no new work until tomorrow (UTC)",
     )
+
+
+@pytest.mark.parametrize(
+    ("added", "tokens", "told"),
+    [
+        (0.5, (0, 0), "$0.50, $5.00 today"),
+        (0.0, (12_400, 310), "12k in, 310 out"),
+        (0.5, (12_400, 310), "12k in, 310 out; $0.50, $5.00 today"),
+    ],
+)
+def test_what_was_used_is_told_in_dollars_or_in_tokens(
+    added: float, tokens: tuple[int, int], told: str
+) -> None:
+    sums: dict[str, Any] = {"cost": 9, "tokens_in": 1, "tokens_out": 1, "spent": 5.0}
+    event = AgentSpent(
+        at=NOW,
+        agent="a1",
+        added=added,
+        added_in=tokens[0],
+        added_out=tokens[1],
+        **sums,
+    )
+
+    assert tell(event) == ("", "spent", told)
 
 
 @pytest.mark.parametrize(
