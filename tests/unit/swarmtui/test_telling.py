@@ -22,6 +22,8 @@ FIELDS: dict[str, Any] = {
     "cost": 1.0,
     "until": NOW.isoformat(),
     "added": 0.5,
+    "added_in": 0,
+    "added_out": 0,
     "spent": 5.0,
     "budget": 4.0,
     "agent": "a1",
