@@ -1023,13 +1023,17 @@ def test_installed_used_and_taken_out_the_settings_are_as_they_were(
     assert settings.read_bytes() == before
 
 
-def test_a_dry_run_shows_and_changes_nothing(alone: Shell, tmp_path: Path) -> None:
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_a_dry_run_shows_and_changes_nothing(
+    alone: Shell, tmp_path: Path, product: str
+) -> None:
     alone.environ["HOME"] = str(tmp_path)
-    done = alone("hooks", "install", "goose", "--dry-run")
+    done = alone("hooks", "install", product, "--dry-run")
 
     assert done.returncode == 0
     assert "+++ " in done.stdout
     assert list(tmp_path.iterdir()) == []
+    assert not Path(alone.environ["SWARMTUI_HOME"]).exists()
 
 
 def test_a_file_that_cannot_be_read_is_refused(alone: Shell, tmp_path: Path) -> None:
