@@ -88,12 +88,16 @@ def _tried(hooks: Hooks, hub: Endpoint, place: Path) -> Finding:
         return Finding("fail", f"the call ended with {ran.code}: {safe(ran.said)[:80]}")
     with Caller(hub, KNOCK) as caller:
         known = [agent["id"] for agent in caller.get("agents")["agents"]]
-    session = session_of(hooks)
-    if not any(
-        name.startswith((session, f"{hooks.product}-{session}")) for name in known
-    ):
+    if not any(_is_session(hooks, name) for name in known):
         return Finding("fail", "the call ended well, but nothing reached the hub")
     return Finding("ok", f"reach a hub in {millis(ran.ms)} ms")
+
+
+def _is_session(hooks: Hooks, agent: str) -> bool:
+    """Say whether an agent is the session that began, by whichever name it has."""
+    session = session_of(hooks)
+    named = agent.startswith(f"{hooks.product}-") and f"-{session}@" in agent
+    return named or agent == session
 
 
 def _is_answer(said: str) -> bool:
