@@ -90,6 +90,8 @@ def _tell(args: Namespace, changes: list[Change]) -> None:
         output.words_to("nothing was changed: leave --dry-run out to do it")
     elif args.action == "install":
         _told_what_next(args.product, changed)
+    else:
+        output.words_to(f"{PRODUCTS[args.product].title} does not report any more")
 
 
 def _told_what_next(product: str, changed: list[Change]) -> None:
@@ -98,3 +100,4 @@ def _told_what_next(product: str, changed: list[Change]) -> None:
             copy = installing.backup(change.path)
             output.words_to(f"{change.path} as it was before is kept in {copy}")
     output.words_to(f"{PRODUCTS[product].title} reports now: {WIRINGS[product].hint}")
+    output.words_to(f"agentkit hooks uninstall {product} undoes this")

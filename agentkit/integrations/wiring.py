@@ -239,7 +239,7 @@ def _document(value: dict[str, Any]) -> str:
 
 
 WIRINGS: Final[dict[str, Wiring]] = {
-    "claude": Wiring(_claude, "sessions that begin from now on"),
+    "claude": Wiring(_claude, "start claude, and see it in swarmtui"),
     "codex": Wiring(
         _codex, "Codex asks once whether it may run these hooks: say yes in its TUI"
     ),
