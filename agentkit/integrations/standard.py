@@ -12,19 +12,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATIENCE = 0.5
-"""Seconds that a product may take to say what happened."""
+"""Seconds of silence after which a product has said what happened."""
+
+LONGEST = 3.0
+"""Seconds that it may take to say it, as long as it goes on: tools may say a lot."""
 
 LARGEST = 1 << 26
 """Bytes of it that are read."""
 
 
-def told(seconds: float = PATIENCE) -> str:
+def told() -> str:
     """Return what is said on standard input, as far as it comes in time.
 
     Raises:
         ValueError: it is too much.
     """
-    said = b"".join(_parts(0, time.monotonic() + seconds))
+    said = b"".join(_parts(0, time.monotonic() + LONGEST))
     if len(said) > LARGEST:
         raise ValueError(f"it is told more than {LARGEST:,} bytes")
     return said.decode("utf-8-sig", "replace")
@@ -35,7 +38,9 @@ def _parts(source: int, until: float) -> "Iterator[bytes]":
 
     read = 0
     while read <= LARGEST:
-        left = max(until - time.monotonic(), 0)
+        left = min(until - time.monotonic(), PATIENCE)
+        if left <= 0:
+            return
         try:
             part = (
                 os.read(source, 1 << 20) if select([source], [], [], left)[0] else b""
