@@ -123,11 +123,12 @@ def require_budget(swarm: Swarm, agent: str) -> None:
 
 
 def evolve_spent(swarm: Swarm, event: AgentSpent) -> None:
-    """Count it; who uses something is alive."""
+    """Count it; who uses something is alive, but that brings back none who is lost."""
     agent = swarm.agents[event.agent]
     tokens = event.added_in, event.added_out
     after = _used(agent, event.at, event.told, event.added, tokens)
-    swarm.put_agent(replace(agent, heard=event.at, version=swarm.cursor, **after))
+    heard = agent.heard if agent.lost else event.at
+    swarm.put_agent(replace(agent, heard=heard, version=swarm.cursor, **after))
     accept(swarm, event.agent, event.spool, event.seq)
 
 

@@ -119,9 +119,15 @@ def _state(row: Mapping[str, Any], now: datetime) -> str:
 @output.form_options
 @hub_options
 def derive(*, ids: tuple[str, ...], form: Form) -> None:
-    """Print tokens that need no row: of agent:ID, as many as wanted, or viewer."""
+    """Print tokens that need no row: of agent:ID, as many as wanted, or viewer.
+
+    Of one ID it prints the token alone, as in TOKEN=$(swarmtui token derive viewer).
+    """
     with Caller(hub_meant(), WITHIN) as caller:
         made = [caller.post("tokens", key, "derive", body={}) for key in ids]
+    if form == "table" and len(made) == 1:
+        output.line(made[0]["token"])
+        return
     shown = (Column("id", flexible=True), Column("token"))
     output.rows(form, "tokens", made, shown, cells=lambda row: list(row.values()))
 
