@@ -58,7 +58,6 @@ def run(args: Namespace) -> int:
         settings=settings,
     )
     tell(sent)
-    _note_in_session(agent)
     if not args.wait:
         if args.json:
             output.data({"help": question, "delivered": sent.delivered})
@@ -68,15 +67,11 @@ def run(args: Namespace) -> int:
     return _answer(args, settings, agent, question)
 
 
-def _note_in_session(agent: str) -> None:
-    """Let the hooks of the session that runs us know that it is not busy any more.
-
-    So that they say so when it is again.
-    """
+def _goes_on(settings: KitSettings, agent: str) -> None:
+    """Say that the session that runs us is at work again, as nothing else does."""
     session = of_shell(os.environ)
     if session is not None and session.agent == agent:
-        session.state = "help"
-        session.save()
+        notify("busy", agent=agent, via="cli", timeout=PATIENCE, settings=settings)
 
 
 def _answer(args: Namespace, settings: KitSettings, agent: str, question: str) -> int:
@@ -97,6 +92,7 @@ def _answer(args: Namespace, settings: KitSettings, agent: str, question: str) -
         )
         return 4
     box.sign(done=[item["seq"]])
+    _goes_on(settings, agent)
     if args.json:
         output.data(
             {"help": question, "answer": item["body"]["text"], "by": item["by"]}
