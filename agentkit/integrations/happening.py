@@ -137,14 +137,14 @@ def _question(product: Product, text: str, payload: "Mapping[str, Any]") -> str:
     patterns = _list(payload.get("patterns"))
     command = pick(payload, "details.command")
     if isinstance(command, str):
-        return _clean(f"needs approval: {command}")[:DETAIL]
+        return _clean(f"allow? {command}")[:DETAIL]
     if "tool_input" in payload:
         given = asked if isinstance(asked, dict) else {}
         named = (given.get(name) for name in ASKED)
         detail = next((part for part in named if isinstance(part, str)), "")
-        return _clean(f"needs approval: {text} {detail}")[:DETAIL]
+        return _clean(f"allow? {text} {detail}")[:DETAIL]
     if patterns:
-        return _clean(f"needs approval: {text} {patterns[0]}")[:DETAIL]
+        return _clean(f"allow? {text} {patterns[0]}")[:DETAIL]
     return _clean(text)[:DETAIL] or f"{product.title} waits for a person"
 
 

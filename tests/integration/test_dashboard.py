@@ -107,7 +107,7 @@ async def test_what_a_session_asks_on_its_own_screen_is_said_to_wait_there(
     fresh: RunningHub,
 ) -> None:
     async with dashboard(fresh) as (app, pilot):
-        fresh.report("a1", "help", message="needs approval: Bash rm -r x", via="hook")
+        fresh.report("a1", "help", message="allow? Bash rm -r x", via="hook")
         await until(lambda: bool(app.model.calling), pilot)
 
         await pilot.press("exclamation_mark")

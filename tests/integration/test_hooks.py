@@ -110,7 +110,7 @@ def test_a_session_is_an_agent_with_its_state(claude: Session, hub: Any) -> None
 
     claude.say("PermissionRequest", tool_name="Bash", tool_input={"command": "rm x"})
     claude.say("Notification", notification_type="permission_prompt", message="may I?")
-    question = "needs approval: Bash rm x"
+    question = "allow? Bash rm x"
     assert state(hub, claude) == ("help", "mend the fence", question)
     (request,) = hub.get(f"/v1/help?agent={claude.agent}").json()["helps"]
     assert (request["question"], request["state"]) == (question, "open")

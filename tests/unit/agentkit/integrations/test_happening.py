@@ -13,7 +13,7 @@ SESSION = re.compile(r"[0-9a-f-]{36}|[0-9]{8}_[0-9]+|ses_\w{26}")
 
 Seen = tuple[str, str, dict[str, str]]
 
-ALLOWED = "needs approval: Bash touch /home/u/project/x1"
+ALLOWED = "allow? Bash touch /home/u/project/x1"
 
 CLAUDE: list[Seen | None] = [
     ("start", "idle", {}),
@@ -105,7 +105,7 @@ OPENCODE: list[Seen | None] = [
     ("prompt", "busy", {"task": "hello"}),
     ("turn", "idle", {}),
     ("prompt", "busy", {"task": "paint the door"}),
-    ("ask", "help", {"message": "needs approval: bash touch red"}),
+    ("ask", "help", {"message": "allow? bash touch red"}),
     ("tool", "busy", {}),
     ("tool", "busy", {}),
     ("turn", "idle", {}),
@@ -120,7 +120,7 @@ TOLD = [
     (
         "gemini",
         "gemini-permission-0.61.0",
-        [("ask", "help", {"message": "needs approval: touch painted"})],
+        [("ask", "help", {"message": "allow? touch painted"})],
     ),
     ("codex", "codex-notify-0.169.0", [("rest", "idle", {})] * 2),
     ("gemini", "gemini-0.61.0", GEMINI),
@@ -261,7 +261,7 @@ ELSEWHERE: list[tuple[str, str, dict[str, Any], Seen | None]] = [
         "opencode",
         "permission.asked",
         {"permission": "bash", "patterns": ["rm -r x"]},
-        ("ask", "help", {"message": "needs approval: bash rm -r x"}),
+        ("ask", "help", {"message": "allow? bash rm -r x"}),
     ),
     ("tmux", "alert-silence", {}, ("rest", "idle", {})),
     (
@@ -301,7 +301,7 @@ def test_codex_asks_for_a_permission() -> None:
     assert seen(read("codex", said)) == (
         "ask",
         "help",
-        {"message": "needs approval: shell rm x"},
+        {"message": "allow? shell rm x"},
     )
 
 
