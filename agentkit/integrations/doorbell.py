@@ -168,7 +168,8 @@ class Doorbell:
             key = f"{session.secret}-{os.getpid()}-{self._rung}"
             held = 0 if urgent else HELD
             task = work.claim(line, session, key, held, begun=False)
-        except (Away, Refused):
+        except (Away, Refused) as error:
+            self._rung += isinstance(error, Refused)
             time.sleep(next(self._waits))
             return "", []
         self._waits = delays()

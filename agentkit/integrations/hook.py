@@ -319,7 +319,10 @@ class Hook:
             mail = work.mail(self._line, self.session)
             key = f"{self.session.secret}-{self.session.count}"
             task = work.claim(self._line, self.session, key, begun=True)
-        except (Away, Refused, OSError):
+        except Refused:
+            self.session.count += 1
+            return {}
+        except (Away, OSError):
             return {}
         urgent = [item for item in mail if work.is_urgent(item)]
         if not task and not urgent:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 LEASE = 1800.0
 """Seconds that a session has a task without a sign of life before others get it."""
 
+UNTOLD = 60.0
+"""Seconds that it has one before it says that it heard of it: an answer that comes too
+late leases a task to nobody."""
+
 LIMIT = 10_000
 """Characters that a session is told at once: products cut what is longer."""
 
@@ -37,16 +41,17 @@ def claim(
         line: to the hub.
         session: which then holds the task.
         key: of the claim: until it has led to a task the same one is used again, so
-            that a task whose answer was lost is not leased to nobody.
+            that a task whose answer was lost is found again while it is leased.
         wait: seconds to wait for a task.
         begun: whether the session hears of it at once.
 
     Raises:
         Away: the hub could not be asked.
-        Refused: it refused.
+        Refused: it refused, or the task that the key led to is another's by now: a new
+            key is due.
         OSError: the session's folder cannot be written.
     """
-    body = {"agent": session.agent, "lease": LEASE, "wait": wait}
+    body = {"agent": session.agent, "lease": UNTOLD, "wait": wait}
     answer = line.ask(("claims",), body, key)
     try:
         if not answer["tasks"]:
@@ -61,7 +66,26 @@ def claim(
     except OSError:
         settle(line, session, "nack", reason="its session cannot remember it")
         raise
+    _confirm(line, session)
     return text
+
+
+def _confirm(line: "Line", session: "Session") -> None:
+    """Let the lease last for as long as the work may take.
+
+    Raises:
+        Away: the hub did not say so in time; the task goes back.
+        Refused: the lease has ended meanwhile.
+    """
+    body = {"agent": session.agent, "fence": session.fence, "lease": LEASE}
+    try:
+        line.ask(("tasks", session.task, "extend"), body)
+    except Away:
+        settle(line, session, "nack", reason="its session was told too late")
+        raise
+    except Refused:
+        forget(session)
+        raise
 
 
 def told(task: "dict[str, Any]", agent: str, limit: int = LIMIT) -> str:
@@ -217,7 +241,7 @@ def _remember(session: "Session", task: "dict[str, Any]") -> None:
     from agentkit.claims import Claim, Claims
     from agentkit.settings import KitSettings, load
 
-    claim = Claim(session.agent, task["id"], task["fence"], task["lease"])
+    claim = Claim(session.agent, task["id"], task["fence"], LEASE)
     Claims.of(load(KitSettings).values).keep(claim)
 
 

@@ -7,10 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event, Thread
 from typing import Any
 
+import httpx
 import pytest
 
 from agentkit.integrations.events import PRODUCTS
@@ -30,6 +33,7 @@ class Session:
         self.key = key
         project, _, host = default_agent(str(shell.cwd)).rpartition("@")
         self.agent = f"{product}-{project}-{key[-6:]}@{host}"
+        self.code = PATIENT
 
     def run(self, event: str, *flags: str, **said: Any) -> Done:
         product = PRODUCTS[self.product]
@@ -40,7 +44,7 @@ class Session:
             **said,
         }
         words = ("hook", self.product, event, *flags)
-        return self.shell(*words, said=json.dumps(payload), code=PATIENT)
+        return self.shell(*words, said=json.dumps(payload), code=self.code)
 
     def say(self, event: str, **said: Any) -> dict[str, Any]:
         """Say something; return the answer. Nothing is ever said beside it."""
@@ -442,6 +446,82 @@ def test_a_session_that_ends_gives_its_task_back_untouched(
     session.say("SessionEnd", reason="exit")
 
     assert (task(fresh, key)["state"], task(fresh, key)["attempts"]) == ("queued", 0)
+
+
+class Late(ThreadingHTTPServer):
+    """Stands before a hub; while it is late, nobody gets the answer to a claim.
+
+    Args:
+        hub: where it is.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, hub: str) -> None:
+        super().__init__(("127.0.0.1", 0), Behind)
+        self.hub = hub
+        self.is_late = Event()
+        self.is_over = Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Behind(BaseHTTPRequestHandler):
+    """Passes requests on."""
+
+    protocol_version = "HTTP/1.1"
+    server: Late
+
+    def do_POST(self) -> None:
+        self._pass(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def do_GET(self) -> None:
+        self._pass(b"")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _pass(self, body: bytes) -> None:
+        url, told = f"{self.server.hub}{self.path}", dict(self.headers)
+        reply = httpx.request(self.command, url, content=body, headers=told)
+        if self.server.is_late.is_set() and "claims" in self.path:
+            self.server.is_over.wait()
+            return
+        self.send_response(reply.status_code)
+        self.send_header("Content-Length", str(len(reply.content)))
+        self.end_headers()
+        self.wfile.write(reply.content)
+
+
+@pytest.fixture
+def late(fresh: Any) -> Iterator[Late]:
+    server = Late(fresh.url)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.is_over.set()
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_task_whose_session_heard_nothing_of_it_is_soon_there_again(
+    alone_on: Callable[..., Session], fresh: Any, late: Late
+) -> None:
+    session = alone_on("claude", SWARMTUI_URL=late.url, SWARMTUI_TOKEN=fresh.token)
+    session.say("SessionStart", source="startup")
+    key = enqueue(fresh, "paint it")
+    late.is_late.set()
+    session.code = PATIENT.replace("20", "4")
+    assert session.say("Stop") == {}
+    session.code = PATIENT
+    lost = task(fresh, key)
+    assert (lost["state"], lost["lease"]) == ("leased", 60.0)
+
+    late.is_late.clear()
+    assert key in session.say("Stop")["reason"]  # under the same key
+    found = task(fresh, key)
+    assert (found["fence"], found["lease"]) == (lost["fence"], 1800.0)
 
 
 def test_a_session_can_say_that_it_could_not_do_it(

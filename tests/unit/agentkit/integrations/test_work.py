@@ -144,7 +144,7 @@ def test_a_session_remembers_what_it_was_given(
     session: Session, tmp_path: Path
 ) -> None:
     row = {**TASK, "fence": 7, "lease": 1800.0}
-    text = work.claim(Hub({"tasks": [row]}), session, "k", begun=False)
+    text = work.claim(Hub({"tasks": [row]}, {}), session, "k", begun=False)
     assert text == work.told(row, "a1")
     found = again(session, tmp_path)
     assert (found.task, found.fence, found.begun, found.at) == ("T1", 7, False, "")
@@ -156,6 +156,31 @@ def test_a_session_remembers_what_it_was_given(
     assert hub.asked == [("tasks", "T1", "complete")]
     assert again(session, tmp_path).task == ""
     assert not claim.exists()
+
+
+def test_a_lease_is_long_once_its_session_heard_of_it(session: Session) -> None:
+    hub = Hub({"tasks": [{**TASK, "fence": 7, "lease": 60.0}]}, {})
+    work.claim(hub, session, "k", begun=True)
+
+    assert hub.asked == [("claims",), ("tasks", "T1", "extend")]
+    assert session.at == "T1"
+
+
+def test_a_task_that_was_told_of_too_late_goes_back(session: Session) -> None:
+    hub = Hub({"tasks": [{**TASK, "fence": 7, "lease": 60.0}]}, Away("late"), {})
+    with pytest.raises(Away):
+        work.claim(hub, session, "k", begun=True)
+
+    assert hub.asked[-1] == ("tasks", "T1", "nack")
+    assert session.task == ""
+
+
+def test_a_task_that_is_anothers_by_now_is_not_told_of(session: Session) -> None:
+    late = {"tasks": [{**TASK, "fence": 7, "lease": 60.0}]}
+    with pytest.raises(Refused):
+        work.claim(Hub(late, Refused("the lease has ended")), session, "k", begun=True)
+
+    assert session.task == ""
 
 
 @pytest.mark.parametrize("gone", [Refused("the lease has ended")])
