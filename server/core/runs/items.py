@@ -268,14 +268,20 @@ def _settled(at: Moment, item: Item) -> Event | None:
         return None
     run, visit, index, now = item.run, item.visit, item.index, at.now
     if work.state == "done":
-        output = work.result if isinstance(work, Task) else work.output
-        return ItemDone(at=now, run=run, visit=visit, index=index, output=output)
+        return _done(at, item, work)
     error = _fault(work)
     again = _again(at, item) if kind_of(error) != "Cancelled" else None
     if again is None:
         return ItemFailed(at=now, run=run, visit=visit, index=index, error=error)
     return ItemRetrying(
         at=now, run=run, visit=visit, index=index, not_before=again, error=error
+    )
+
+
+def _done(at: Moment, item: Item, work: Task | Run) -> ItemDone:
+    output = work.result if isinstance(work, Task) else work.output
+    return ItemDone(
+        at=at.now, run=item.run, visit=item.visit, index=item.index, output=output
     )
 
 
@@ -368,9 +374,9 @@ def call_off(at: Moment, reason: str, most: int) -> list[Event]:
     """
     events: list[Event] = []
     for item in islice(at.swarm.runs.going(at.run), most):
-        settled = _settled(at, item)
-        if isinstance(settled, ItemDone):
-            events.append(settled)
+        work = _work_of(at, item)
+        if work is not None and work.state == "done":
+            events.append(_done(at, item, work))
             continue
         events += _stop(at, item, reason)
         events.append(
