@@ -232,20 +232,20 @@ def test_tmux_itself_tells_of_its_windows(fresh: Any, tmp_path: Path) -> None:
     assert shell("hooks", "install", "tmux").returncode == 0
     name = 'it\'s "me"; $(touch x)'
 
-    def seen(report: str) -> None:
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            agents = fresh.get("/v1/agents").json()["agents"]
-            if [(a["id"], a["status"]) for a in agents] == [(name, report)]:
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"{name} did not become {report}: {agents}")
-
     with TemporaryDirectory() as short:  # for the name of a socket
 
         def tmux(*words: str) -> None:
             command = ["tmux", "-S", f"{short}/s", "-f", f"{tmp_path}/.tmux.conf"]
             subprocess.run([*command, *words], env=shell.environ, check=True)
+
+        def seen(report: str) -> None:
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                agents = fresh.get("/v1/agents").json()["agents"]
+                if [(a["id"], a["status"]) for a in agents] == [(name, report)]:
+                    return
+                tmux("run-shell", "sleep 0.05")  # 3.3 may miss an end until the next
+            raise AssertionError(f"{name} did not become {report}: {agents}")
 
         tmux("new-session", "-d")
         try:

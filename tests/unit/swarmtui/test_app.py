@@ -285,7 +285,7 @@ async def test_the_clipboard_gets_the_id_or_the_first_command() -> None:
 
     async with shown(StillSwarm()) as (app, pilot):
         await press(pilot, "y")
-        assert app.clipboard.startswith("agentkit notify ")
+        assert app.clipboard == "agentkit hooks install claude"
 
 
 async def test_leaving_asks_only_when_agents_lose_their_hub() -> None:
