@@ -6,6 +6,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -333,7 +334,7 @@ def test_while_a_command_runs_it_shows_that_it_is_alive(
     with work.under_way(""):
         before = row(hub, me)["heard"]
         while row(hub, me)["heard"] == before:
-            pass
+            time.sleep(0.02)
 
     assert set(reports(hub, me)) == {("busy", "")}
 
@@ -394,6 +395,7 @@ def test_while_a_command_runs_its_lease_is_extended(
     subject = "/v1/events?subject=task.extended&limit=1000"
     extended: list[Any] = []
     while len(extended) < 3:
+        time.sleep(0.02)
         events = hub.get(subject).json()["events"]
         extended = [one for one in events if one["data"]["task"] == me]
     process.send_signal(signal.SIGTERM)

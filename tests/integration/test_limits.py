@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -143,7 +144,7 @@ def test_an_answer_that_nobody_reads_is_given_up(hasty: RunningHub) -> None:
         line.sendall(ask * 20)
         connections = "swarmtui_connections 2.0"
         while connections in hasty.get("/metrics").text:
-            pass
+            time.sleep(0.01)
         with suppress(ConnectionError):
             assert len(rest_of(line)) < 20 * 40 * 16_000
 
@@ -288,7 +289,7 @@ def test_one_address_may_not_take_every_connection(start: Start) -> None:
             elsewhere = answer_on(other)
         lines[0].close()
         while "swarmtui_connections 2.0" not in hub.get("/metrics").text:
-            pass
+            time.sleep(0.01)
         with dial(hub, "127.0.0.2") as again:
             again.sendall(GET + b"\r\n")
             later = answer_on(again)
@@ -376,7 +377,7 @@ async def test_mail_for_agents_that_do_not_read_waits_in_their_mailboxes(
         for number in range(agents):
             stack.enter_context(deaf_agent(hub, f"deaf-{number}"))
         while f"agents_connected {agents}.0" not in hub.get("/metrics").text:
-            pass
+            time.sleep(0.01)
         before = memory(hub)
         async with hub.agent("reader") as line:
             for _ in range(letters):
@@ -438,6 +439,6 @@ async def test_a_watcher_that_does_not_read_is_closed_in_the_end(start: Start) -
 
 def wait_until_gone(hub: RunningHub) -> None:
     while "swarmtui_watchers 1.0" not in hub.get("/metrics").text:
-        pass
+        time.sleep(0.01)
     while "swarmtui_watchers 0.0" not in hub.get("/metrics").text:
-        pass
+        time.sleep(0.01)

@@ -79,6 +79,7 @@ def until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not holds():
         assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def figure(hub: RunningHub, name: str) -> float:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -290,6 +291,7 @@ def _while_waiting(
         asked = pool.submit(ask)
         while "swarmtui_staying 1.0" not in hub.get("/metrics").text:
             assert not asked.done()
+            time.sleep(0.01)
         act()
         return asked.result()
 
