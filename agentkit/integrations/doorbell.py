@@ -21,6 +21,7 @@ from agentkit.integrations.general import GeneralLine
 from agentkit.integrations.happening import session_of
 from agentkit.integrations.line import Away, Refused
 from agentkit.integrations.session import Session
+from agentkit.processes import is_running
 
 GRACE: Final = 30.0
 """Seconds in which the first hook of the session must have told of it."""
@@ -82,7 +83,7 @@ def ring(product: str, key: str, program: int, holds: Callable[[], bool]) -> Non
         program: the process that runs the session.
         holds: whether nobody else waits for it.
     """
-    lives = partial(_lives, program)
+    lives = partial(is_running, program)
     means = PRODUCTS[product]
     Doorbell(means, product, key, lambda: lives() and holds(), program).run()
 
@@ -211,13 +212,3 @@ class Doorbell:
 
 def _is_parent(process: int) -> bool:
     return os.getppid() == process
-
-
-def _lives(program: int) -> bool:
-    try:
-        os.kill(program, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
+from agentkit.processes import is_running
+
 MARK: Final = ".swarmtui-"
 """What stands between the name of a file and the process that writes it anew."""
 
@@ -82,15 +84,5 @@ def _sweep(path: Path) -> None:
     """Remove what somebody left who was stopped in the middle."""
     for left in path.parent.glob(f".{path.name}{MARK}*"):
         number = left.name.rpartition("-")[2]
-        if number.isdecimal() and not _lives(int(number)):
+        if number.isdecimal() and not is_running(int(number)):
             left.unlink(missing_ok=True)
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

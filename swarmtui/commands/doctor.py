@@ -22,6 +22,7 @@ import click
 from agentkit.calls import Caller
 from agentkit.changes import Stats
 from agentkit.errors import AgentkitError, HubError, HubUnreachable, Invalid
+from agentkit.processes import is_running
 from agentkit.sealing import WrongKey
 from agentkit.settings import Endpoint, KitSettings, discover, load, paths
 from swarmtui import __version__, output
@@ -165,21 +166,11 @@ def announcement() -> Finding:
         return Finding("fail", str(error), "delete it and start the hub again")
     if found is None:
         return Finding("ok", "no hub runs here; swarmtui starts one")
-    if not _runs(found.pid):
+    if not is_running(found.pid):
         return Finding(
             "warn", f"{found.url} is gone without a word", f"rm {paths().hub_file}"
         )
     return Finding("ok", f"{found.url}, process {found.pid}, {found.version}")
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def hub() -> Finding:

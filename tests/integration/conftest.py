@@ -14,6 +14,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.integration.receivers import Hooks, hooks
 from tests.integration.shell import Shell
 
 
@@ -201,3 +202,17 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
 def fresh(start: Start) -> RunningHub:
     """A hub that knows nobody."""
     return start("--store", "memory")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Hooks]:
+    """Run a web hook that keeps what it is told."""
+    with hooks() as running:
+        yield running
+
+
+@pytest.fixture
+def other() -> Iterator[Hooks]:
+    """Run another."""
+    with hooks() as running:
+        yield running

@@ -27,18 +27,6 @@ PATIENCE = 30.0
 
 
 @pytest.fixture
-def receiver() -> Iterator[Hooks]:
-    with hooks() as running:
-        yield running
-
-
-@pytest.fixture
-def other() -> Iterator[Hooks]:
-    with hooks() as running:
-        yield running
-
-
-@pytest.fixture
 def alerting(start: Start, receiver: Hooks) -> Callable[..., RunningHub]:
     """Start a hub that tells a web hook."""
 

@@ -1,27 +1,15 @@
 """Alerts of a hub that is killed at any moment and started again."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.integration.conftest import RunningHub, Start
-from tests.integration.receivers import Hooks, hooks
+from tests.integration.receivers import Hooks
 from tests.integration.test_alerts import around_now, figure, title, until
-
-
-@pytest.fixture
-def receiver() -> Iterator[Hooks]:
-    with hooks() as running:
-        yield running
-
-
-@pytest.fixture
-def other() -> Iterator[Hooks]:
-    with hooks() as running:
-        yield running
 
 
 @pytest.fixture
